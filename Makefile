@@ -1,0 +1,68 @@
+# Qingqian: everything starts from here. Needs only Python >= 3.11 and make.
+#
+#   make demo            the whole thing: set up, real stack, a campaign, ranking, audit (Ctrl-C ends it)
+#   make demo EXIT=1     the same, stops by itself; exits 0 only if the audit is clean (SIZE=small: short)
+#   make test            all tests, the live ones on a real Kafka and PostgreSQL
+#   make check           format, lint, types, import contracts
+#   make bench           each figure beside its limit or peer
+#   make chaos           kill and freeze servers and workers, then compare
+#   make clean           stop the local stack, remove what this Makefile made (.venv, .qingqian, caches)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock test live check format demo bench chaos readme clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := .qingqian/uv/bin
+EXIT ?=
+SIZE ?=
+
+help:
+	@sed -n '3,9s/^# \{0,1\}//p' Makefile
+
+setup:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "setup: Python 3.11 or newer is needed ($(PYTHON) is: $$($(PYTHON) --version 2>&1)). Fix: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) infra/environment.py
+
+# Rewrites requirements.lock from pyproject.toml; what stands in it stays unless a bound moved.
+lock:
+	@[ -x $(UV)/uv ] || { $(PYTHON) -m venv .qingqian/uv && $(UV)/python -m pip install -q --disable-pip-version-check uv; }
+	@$(UV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --extra stack --group dev pyproject.toml -o requirements.lock
+
+test: setup
+	@$(BIN)/python -m pytest
+
+# Only the tests on the real Kafka and PostgreSQL.
+live: setup
+	@$(BIN)/python -m pytest -m live
+
+check: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+demo: setup
+	@exec $(BIN)/qingqian demo $(if $(EXIT),--exit) $(if $(SIZE),--size $(SIZE))
+
+bench: setup
+	@exec $(BIN)/qingqian bench
+
+chaos: setup
+	@$(BIN)/python -m pytest -m chaos
+
+# Runs the commands that the README shows and compares what they print.
+readme: setup
+	@$(BIN)/python -m infra.readme
+
+clean:
+	@if [ -x $(BIN)/qingqian ]; then $(BIN)/qingqian down --wipe; fi
+	rm -rf .venv .qingqian .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

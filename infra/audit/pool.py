@@ -1,0 +1,142 @@
+"""Replaying every stream of every service, partition by partition, and pooling what they owe."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.audit.findings import Finding
+from infra.audit.log import LogFile, Partition
+from infra.audit.records import Entry, Governance, Records, governance
+from infra.audit.streams import Case, Context, examine, judge, omitted, unowed
+from shared.envelope import Unreadable, from_document, writer_of
+from shared.events import Event, Kind, Service
+from shared.log import CASE_EVENTS
+from shared.settle import Books, Decider
+from shared.streams import CITY, kind_of, unit_subject
+
+Deciders = Mapping[Service, Mapping[Kind, Decider[Any]]]
+
+
+def real_deciders() -> Deciders:
+    """The deciders of the services that decide by rule."""
+    from services.routing.decider import STREAMS as ROUTING
+    from services.supervision.decider import STREAMS as SUPERVISION
+
+    return {"routing": ROUTING, "supervision": SUPERVISION}
+
+
+@dataclass
+class Pool:
+    """Every stream replayed so far, and what found no partner in its own stream."""
+
+    deciders: Deciders
+    context: Context
+    crossing: dict[tuple[Service, str], dict[str, Entry]]
+    findings: list[Finding] = field(default_factory=list)
+    unowed: list[tuple[Case, Entry]] = field(default_factory=list)
+    missing: dict[str, Event] = field(default_factory=dict)
+    replayed: set[str] = field(default_factory=set)
+    streams: int = 0
+
+    def replay(self, subject: str, entries: Iterable[Entry]) -> None:
+        """Replay a subject for every service that has a decider for its kind of stream."""
+        stream = list(entries)
+        self.replayed.add(subject)
+        for service, kinds in self.deciders.items():
+            decider = kinds.get(kind_of(subject))
+            if decider is None:
+                continue
+            foreign: list[Entry] = []
+            found = dict(self.crossing.get((service, subject), {}))
+            for entry in stream:
+                event = entry.event
+                if event.decider == subject and writer_of(event) == service:
+                    found.setdefault(event.id, entry)
+                else:
+                    foreign.append(entry)
+            if not foreign and not found and kind_of(subject) == "case":
+                continue
+            self._examine(Case(decider, subject, foreign, found))
+
+    def _examine(self, case: Case) -> None:
+        verdict = examine(case, self.context)
+        self.streams += 1
+        self.findings += verdict.findings
+        self.unowed += [(case, entry) for entry in verdict.unowed]
+        self.missing.update((event.id, event) for event in verdict.missing)
+
+    def rest(self) -> None:
+        """Streams of which nothing stands on the log: silent units, and deciders elsewhere."""
+        units = {unit_subject(code) for book in self.context.books.adopted for code in book.units}
+        others = {subject for _, subject in self.crossing}
+        for subject in sorted((units | others | {CITY}) - self.replayed):
+            self.replay(subject, ())
+
+    def settle(self) -> list[Finding]:
+        """Compare by id across all streams; what is left is not owed, or omitted."""
+        for case, entry in self.unowed:
+            computed = self.missing.pop(entry.event.id, None)
+            if computed is not None:
+                self.findings += judge(entry, computed, self.context)
+            else:
+                self.findings.append(unowed(case, entry, self.context))
+        self.findings += [omitted(event) for event in self.missing.values()]
+        return self.findings
+
+
+def _crossing(log: LogFile) -> dict[tuple[Service, str], dict[str, Entry]]:
+    """Decisions that another stream decided than the one they stand on, by that stream."""
+    found: dict[tuple[Service, str], dict[str, Entry]] = defaultdict(dict)
+    for line in sorted(log.survey.crossing, key=lambda line: (line.partition, line.offset)):
+        try:
+            event = from_document(line.doc or {})
+        except Unreadable:
+            continue
+        if event.decider != event.subject:
+            entry = Entry(event, line.topic, line.partition, line.offset, line.appended_at)
+            found[writer_of(event), event.decider].setdefault(event.id, entry)
+    return dict(found)
+
+
+def audit_log(log: LogFile, deciders: Deciders) -> tuple[int, list[Finding]]:
+    """Number of streams replayed, and every finding in the order of the log."""
+    state, findings = governance(log.survey)
+    pool = _pool(log, deciders, state)
+    for partition in log.partitions():
+        findings += _partition(log, partition, state, pool)
+    if pool is not None:
+        pool.rest()
+        findings += pool.settle()
+    return (pool.streams if pool else 0), sorted(findings, key=_place)
+
+
+def _pool(log: LogFile, deciders: Deciders, state: Governance) -> Pool | None:
+    """None where no book is adopted or nothing is recorded: nothing can be owed then."""
+    horizon = state.time.horizon
+    if not state.books or horizon is None:
+        return None
+    wall = state.time.kind == "wall"
+    context = Context(Books(state.books), horizon, wall, log.survey.activity)
+    return Pool(deciders, context, _crossing(log))
+
+
+def _partition(
+    log: LogFile, partition: Partition, state: Governance, pool: Pool | None
+) -> list[Finding]:
+    records = Records(state.time)
+    records.check(log.read(partition))
+    if pool is not None and partition[0] == CASE_EVENTS:
+        streams: dict[str, list[Entry]] = defaultdict(list)
+        for entry in records.entries.values():
+            streams[entry.event.subject].append(entry)
+        for subject, entries in streams.items():
+            pool.replay(subject, entries)
+    return records.findings
+
+
+def _place(finding: Finding) -> tuple[str, int, int, str]:
+    number = finding.offset if finding.offset is not None else 1 << 62
+    return (finding.topic or "", finding.partition or 0, number, finding.finding)

@@ -1,0 +1,246 @@
+"""What is checked record by record: writers, copies, instants, offsets, the form of the bytes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from infra.audit.findings import Finding, Kind, differences, name_of, same_content
+from infra.audit.log import TOLERANCE, Line, Survey
+from shared.envelope import Unreadable, canonical, from_document
+from shared.events import WRITERS, ClockAdopted, ClockAdvanced, Event, PolicyAdopted, instant_text
+from shared.log import topic_of
+from shared.policy import Policy, PolicyError, adopted
+
+_SOURCE: Final = {name: f"/qingqian/{writer}" for name, writer in WRITERS.items()}
+
+
+@dataclass(slots=True)
+class Entry:
+    """A readable event and where it stands. `ours`: written by the service that may."""
+
+    event: Event
+    topic: str
+    partition: int
+    offset: int
+    appended_at: datetime
+    ours: bool = True
+
+    def finding(self, kind: Kind, expected: Any, found: Any, sentence: str) -> Finding:
+        event = self.event
+        place = (self.topic, self.partition, self.offset)
+        return Finding(kind, event.subject, event.id, *place, expected, found, sentence)
+
+
+def _of_line(line: Line, kind: Kind, expected: Any, found: Any, sentence: str) -> Finding:
+    doc = line.doc or {}
+    subject, event_id = doc.get("subject"), doc.get("id")
+    return Finding(
+        kind,
+        subject if isinstance(subject, str) else line.key,
+        event_id if isinstance(event_id, str) else None,
+        line.topic,
+        line.partition,
+        line.offset,
+        expected,
+        found,
+        sentence,
+    )
+
+
+@dataclass(frozen=True)
+class Time:
+    """The clock of a log. `steps`: on the log clock, each instant it was moved to with the
+    appending that moved it, in order.
+    """
+
+    kind: str
+    steps: tuple[tuple[datetime, datetime], ...]
+    horizon: datetime | None
+
+    def showed(self, recorded: datetime, appended_at: datetime) -> bool:
+        """Whether the log clock showed `recorded` around the appending, by a minute or so."""
+        index = bisect_right([step for step, _ in self.steps], recorded)
+        if index == len(self.steps):
+            return not self.steps or recorded == self.steps[-1][0]
+        return self.steps[index][1] + TOLERANCE >= appended_at
+
+
+@dataclass
+class Governance:
+    """What the governance partition says for the whole log."""
+
+    books: list[Policy]
+    time: Time
+    entries: list[Entry]
+
+
+def governance(survey: Survey) -> tuple[Governance, list[Finding]]:
+    """Books and clock as adopted; a book whose content is not what its hash says is a finding."""
+    findings: list[Finding] = []
+    books: list[Policy] = []
+    entries: list[Entry] = []
+    kind, steps = "wall", []
+    for line in survey.governance:
+        try:
+            event = from_document(line.doc or {})
+        except Unreadable:
+            continue
+        entry = Entry(event, line.topic, line.partition, line.offset, line.appended_at)
+        entries.append(entry)
+        data = event.data
+        if isinstance(data, ClockAdopted):
+            kind = data.clock
+            steps.append((event.recordedtime, line.appended_at))
+        elif isinstance(data, ClockAdvanced):
+            steps.append((data.to, line.appended_at))
+        elif isinstance(data, PolicyAdopted):
+            try:
+                books.append(adopted(event))
+            except PolicyError as error:
+                sentence = f"The book {data.book} was changed after its adoption: {error}."
+                findings.append(entry.finding("changed", data.hash, None, sentence))
+    horizon = survey.newest and survey.newest - TOLERANCE
+    if kind == "log":
+        horizon = max((step for step, _ in steps), default=survey.newest)
+    return Governance(books, Time(kind, tuple(steps), horizon), entries), findings
+
+
+@dataclass
+class Records:
+    """The records of one partition, checked in the order of the file.
+
+    `entries`: the first copy of every readable event, in that order.
+    """
+
+    time: Time
+    findings: list[Finding] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    _missing: set[int] = field(default_factory=set)
+    _next: int = 0
+    _recorded: datetime | None = None
+
+    def check(self, lines: Iterator[Line]) -> None:
+        """Check every line of a partition."""
+        last: Line | None = None
+        for line in lines:
+            last = line
+            self._offset(line)
+            entry = self._read(line)
+            if entry is not None:
+                self._instant(entry)
+                self._copy(entry)
+        if last is not None:
+            self._gaps(last)
+
+    def _offset(self, line: Line) -> None:
+        if line.offset >= self._next:
+            self._missing.update(range(self._next, line.offset))
+            self._next = line.offset + 1
+            return
+        if line.offset in self._missing:
+            self._missing.remove(line.offset)
+            kind, why = "reordered", "stands after one with a higher offset"
+        else:
+            kind, why = "inserted", "stands at an offset that another record has"
+        sentence = f"Record {line.offset} of {line.topic}/{line.partition} {why}."
+        of: Kind = "reordered" if kind == "reordered" else "inserted"
+        self.findings.append(_of_line(line, of, self._next, line.offset, sentence))
+
+    def _gaps(self, line: Line) -> None:
+        """One finding for each run of offsets that no record has."""
+        missing = sorted(self._missing)
+        runs: list[list[int]] = []
+        for offset in missing:
+            if runs and runs[-1][-1] == offset - 1:
+                runs[-1].append(offset)
+            else:
+                runs.append([offset])
+        for run in runs:
+            which = f"{run[0]}" if len(run) == 1 else f"{run[0]} to {run[-1]}"
+            sentence = f"Record {which} of {line.topic}/{line.partition} is missing."
+            place = (line.topic, line.partition, run[0])
+            found = Finding("dropped", None, None, *place, len(run), 0, sentence)
+            self.findings.append(found)
+
+    def _read(self, line: Line) -> Entry | None:
+        """The event of a line, if it is one of the published language."""
+        try:
+            if line.doc is None:
+                raise Unreadable("not_object", "an event is a JSON object")
+            event = from_document(line.doc)
+        except Unreadable as error:
+            sentence = f"Record {line.offset} was written by no service of this system: {error}."
+            expected = "an event of the published language"
+            self.findings.append(_of_line(line, "foreign_writer", expected, str(error), sentence))
+            return None
+        entry = Entry(event, line.topic, line.partition, line.offset, line.appended_at)
+        self._writer(entry, line)
+        if line.raw is not None:
+            expected = canonical(line.doc).decode()
+            sentence = f"The bytes of {name_of(event)} are not in their canonical form."
+            self.findings.append(
+                entry.finding("changed", expected, line.raw.decode(errors="replace"), sentence)
+            )
+        return entry
+
+    def _writer(self, entry: Entry, line: Line) -> None:
+        event, doc = entry.event, line.doc or {}
+        wanted = {"source": _SOURCE[event.type], "key": event.subject}
+        wanted |= {"topic": topic_of(event.subject)}
+        found = {"source": doc.get("source"), "key": line.key, "topic": line.topic}
+        wrong = [name for name in wanted if wanted[name] != found[name]]
+        if wrong:
+            entry.ours = False
+            name = wrong[0]
+            sentence = (
+                f"{name_of(event)} has the {name} {found[name]!r}; only {wanted['source']} writes "
+                f"it, and with the {name} {wanted[name]!r}."
+            )
+            self.findings.append(
+                entry.finding("foreign_writer", wanted[name], found[name], sentence)
+            )
+
+    def _copy(self, entry: Entry) -> None:
+        event = entry.event
+        first = self.entries.setdefault(event.id, entry)
+        if first is entry or same_content(first.event, event):
+            return
+        expected, found = differences(first.event, event)
+        sentence = (
+            f"A later copy of {name_of(first.event)} says other things than the first "
+            f"at offset {first.offset}: {', '.join(expected)}."
+        )
+        self.findings.append(entry.finding("divergent_copy", expected, found, sentence))
+
+    def _instant(self, entry: Entry) -> None:
+        """A record is written at its `recordedtime`: not before it, and a fact not long after."""
+        recorded, latest = entry.event.recordedtime, self._recorded
+        text = instant_text(recorded)
+        if self.time.kind == "wall" and recorded > entry.appended_at + TOLERANCE:
+            expected = instant_text(entry.appended_at)
+            sentence = f"{name_of(entry.event)} was appended before its recordedtime {text}."
+            self.findings.append(entry.finding("recordedtime", expected, text, sentence))
+            return
+        if entry.event.type not in _FACTS:
+            return
+        if self.time.kind == "log":
+            if not self.time.showed(recorded, entry.appended_at):
+                sentence = f"The clock did not show {text} when {name_of(entry.event)} was written."
+                self.findings.append(entry.finding("recordedtime", None, text, sentence))
+        elif latest is not None and recorded < latest - TOLERANCE:
+            sentence = (
+                f"{name_of(entry.event)} says it was recorded at {text}, but facts before it on "
+                f"the partition were recorded up to {instant_text(latest)}."
+            )
+            self.findings.append(
+                entry.finding("recordedtime", instant_text(latest), text, sentence)
+            )
+        if latest is None or recorded > latest:
+            self._recorded = recorded
+
+
+_FACTS: Final = frozenset(name for name, writer in WRITERS.items() if writer == "intake")

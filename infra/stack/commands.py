@@ -1,0 +1,124 @@
+"""`qingqian up` and `qingqian down`: stack and services left running, and all of it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from infra import topics
+from infra.problem import Unready
+from infra.stack.guard import stop_all
+from infra.stack.local import LocalStack, locked
+from infra.stack.process import running
+from infra.stack.services import Services
+from shared.settings import PREFIX, SERVICES, Settings, load
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost")
+
+
+def say(line: str) -> None:
+    """Progress goes to stderr, so that stdout holds the result alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def stack_of(settings: Settings, *, keep: bool) -> LocalStack:
+    """The local stack at the addresses that the settings name; they must be on this machine."""
+    host, _, port = settings.kafka.rpartition(":")
+    if host not in _LOOPBACK or "," in settings.kafka:
+        raise Unready(
+            f"{PREFIX}KAFKA is {settings.kafka}: a local stack listens on 127.0.0.1 only. "
+            f"Fix: unset it, or run the services against that broker without qingqian up"
+        )
+    database = urlsplit(settings.database)
+    if database.hostname not in _LOOPBACK:
+        raise Unready(
+            f"{PREFIX}DATABASE names {database.hostname}: a local stack listens on 127.0.0.1 only. "
+            f"Fix: unset it, or run the services against that server without qingqian up"
+        )
+    return LocalStack(
+        settings.data_dir,
+        int(port),
+        database.port or 5432,
+        keep=keep,
+        user=unquote(database.username or "qingqian"),
+        password=unquote(database.password or ""),
+        database=unquote(database.path.strip("/")),
+        say=say,
+    )
+
+
+def services_of(settings: Settings, stack: LocalStack) -> Services:
+    """The four services on that stack."""
+    return Services(settings, stack.run, stack.data_dir / "log")
+
+
+def up() -> int:
+    """Start whatever does not run yet, leave it running, print where it is."""
+    settings = load()
+    began = time.monotonic()
+    stack = stack_of(settings, keep=True)
+    if os.geteuid() == 0 and not stack.postgres.alive:
+        say("running as root: PostgreSQL runs as the user nobody, everything else as root")
+    say("starting Kafka and PostgreSQL")
+    stack.start()
+    asyncio.run(topics.ensure(settings.kafka, settings.namespace))
+    say("starting intake, routing, supervision and reporting")
+    services_of(settings, stack).start(say=say)
+    say(f"up in {time.monotonic() - began:.1f} s")
+    for line in where(settings, stack):
+        print(line)
+    return 0
+
+
+def where(settings: Settings, stack: LocalStack) -> list[str]:
+    """One line for each thing that a person may want to open."""
+    lines = [f"{name:<12} {settings.url(name)}" for name in SERVICES]
+    lines += [f"{'kafka':<12} {stack.bootstrap}", f"{'database':<12} {stack.database_url}"]
+    lines.append(f"{'logs':<12} {_near(stack.data_dir / 'log')}")
+    if settings.keys_path.exists():
+        lines.append(f"{'keys':<12} {_near(settings.keys_path)}")
+    return lines
+
+
+def down(*, wipe: bool) -> int:
+    """Stop everything that runs in the data folder; with `wipe` its data goes too."""
+    settings = load()
+    run = settings.data_dir.resolve() / "run"
+    stopped: list[str] = []
+    if run.exists():
+        with locked(run):
+            stopped = stop_all(run)
+            left = [child.name for child in running(run)]
+            if left:
+                raise Unready(f"still running: {', '.join(left)}; see {_near(run)}")
+    print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+    if wipe:
+        _wipe(settings)
+    return 0
+
+
+def _wipe(settings: Settings) -> None:
+    """Remove what a stack has made in the data folder, and nothing else that may stand there."""
+    stack = stack_of(settings, keep=True)
+    stack.postgres.wipe()
+    made = ["kafka", "postgres", "log", "run", "keys.json", "master.key"]
+    for path in (stack.data_dir / name for name in made):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    print(f"wiped: {_near(stack.data_dir)}")
+
+
+def _near(path: Path) -> str:
+    """The path as a person here would type it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,227 @@
+"""One child process: started in a session of its own, known by pid and start time, ended for sure.
+
+A pid alone may belong to somebody else by the time it is used; pid and start time together do not.
+Each child has a small file in the stack's ``run`` folder for as long as it lives, so that another
+command (``qingqian down``) or the guard can end it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from infra.problem import Unready
+
+
+@dataclass
+class Child:
+    """A process that we started, in this run or in an earlier one (then ``popen`` is None)."""
+
+    name: str
+    pid: int
+    started: float
+    file: Path
+    log: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+    popen: subprocess.Popen[bytes] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs (a zombie does not)."""
+        if self.popen is not None:
+            return self.popen.poll() is None
+        return self._process() is not None
+
+    def _process(self) -> psutil.Process | None:
+        try:
+            process = psutil.Process(self.pid)
+        except psutil.NoSuchProcess:
+            return None
+        return process if process.create_time() == self.started and _runs(process) else None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if the process is still there."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; True when it has ended."""
+        try:
+            if self.popen is not None:
+                self.popen.wait(seconds)
+            elif (process := self._process()) is not None:
+                process.wait(seconds)
+        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+            return False
+        return True
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10) -> bool:
+        """End it politely; after `seconds` by force. True when politeness was enough."""
+        self.send(signal.SIGCONT)
+        self.send(number)
+        polite = self.wait(seconds)
+        if not polite:
+            self.kill()
+        self.file.unlink(missing_ok=True)
+        return polite
+
+    def kill(self) -> None:
+        """End it and all its children by SIGKILL, as a power cut would."""
+        process = self._process()
+        family = []
+        if process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                family = process.children(recursive=True)
+        self.send(signal.SIGKILL)
+        for child in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        self.wait(10)
+        deadline = time.monotonic() + 10
+        while any(_runs(child) for child in family) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.file.unlink(missing_ok=True)
+
+    def last_words(self, *marks: str) -> str:
+        """The last line of its log that holds one of `marks`; else the last line at all."""
+        try:
+            lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line]
+        except OSError:
+            lines = []
+        marked = [line for line in lines if any(mark in line for mark in marks)]
+        return (marked or lines or ["it said nothing"])[-1].strip()[:300]
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def spawn(
+    name: str,
+    argv: Sequence[str],
+    *,
+    run: Path,
+    log: Path,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    account: tuple[int, int] | None = None,
+    facts: dict[str, Any] | None = None,
+) -> Child:
+    """Start a process that outlives us unless it is stopped; its output goes to `log`.
+
+    `account` is the user and group id to run as; `facts` are kept in its file (ports, say).
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    user, group = account if account else (None, None)
+    with log.open("ab") as output:
+        popen = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+            user=user,
+            group=group,
+            extra_groups=[] if account else None,
+        )
+    started = psutil.Process(popen.pid).create_time()
+    child = Child(name, popen.pid, started, run / f"{name}.json", log, facts or {}, popen)
+    content = {"pid": child.pid, "started": started, "log": str(log), "facts": child.facts}
+    unfinished = child.file.with_suffix(".new")
+    unfinished.write_text(json.dumps(content), "utf-8")
+    unfinished.replace(child.file)
+    return child
+
+
+def adopt(name: str, run: Path) -> Child | None:
+    """The process of that name that an earlier command left running; a stale file is removed."""
+    file = run / f"{name}.json"
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        child = Child(
+            name, content["pid"], content["started"], file, Path(content["log"]), content["facts"]
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError):
+        file.unlink(missing_ok=True)
+        return None
+    if child.alive:
+        return child
+    file.unlink(missing_ok=True)
+    return None
+
+
+def running(run: Path) -> list[Child]:
+    """Every process that earlier commands left running in this `run` folder."""
+    found = [adopt(file.stem, run) for file in sorted(run.glob("*.json"))]
+    return [child for child in found if child is not None]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody has right now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def require_free(port: int, what: str, variable: str, host: str = "127.0.0.1") -> None:
+    """Raise :class:`Unready` with the port's owner and the fix when `port` is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Unready(
+                f"port {port} for {what} is taken{_owner(port)} ({error.strerror}). "
+                f"Fix: stop that process, or choose another port with {variable}"
+            ) from None
+
+
+def _owner(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:] == (port,):
+                return f" by {psutil.Process(connection.pid).name()}, pid {connection.pid}"
+    except (psutil.Error, OSError, TypeError):
+        pass
+    return ""
+
+
+def wait_until(
+    ready: Any, child: Child, seconds: float, what: str, marks: tuple[str, ...] = ("ERROR",)
+) -> None:
+    """Poll `ready()` until it is true; a child that ends or a deadline passed is one clear line."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if not child.alive:
+            line = child.last_words(*marks)
+            raise Unready(f"{what} ended while starting: {line} (log: {child.log})")
+        if time.monotonic() > deadline:
+            line = child.last_words(*marks)
+            raise Unready(f"{what} was not ready within {seconds:.0f} s: {line} (log: {child.log})")
+        time.sleep(0.03)

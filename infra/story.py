@@ -1,0 +1,112 @@
+"""Stories (contract 4): lines that say what was recorded when, about cases named by label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from infra.problem import Refused
+from shared.events import TYPES, WRITERS
+from shared.roles import ROLES
+
+_FIELDS = frozenset(("at", "case", "type", "data", "by", "occurred_at"))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line. `number` counts from 1. `by`: None where the default may author the type."""
+
+    number: int
+    at: datetime
+    case: str
+    type: str
+    data: dict[str, Any]
+    occurred_at: datetime
+    by: dict[str, str] | None = None
+
+    @property
+    def is_decision(self) -> bool:
+        """A decision that the story gives instead of the deciders."""
+        return WRITERS.get(self.type, "intake") != "intake"
+
+
+def read_story(path: Path) -> list[Line]:
+    """The lines of a story file. Raises Refused naming the first line that cannot be read."""
+    lines: list[Line] = []
+    for number, raw in enumerate(path.read_bytes().splitlines(), 1):
+        if raw.strip():
+            line = _line(number, raw)
+            if lines and line.at < lines[-1].at:
+                raise Refused(f"{path.name} line {number}: `at` falls; it may only stay or rise")
+            lines.append(line)
+    if not lines:
+        raise Refused(f"{path.name}: no line")
+    return lines
+
+
+def _line(number: int, raw: bytes) -> Line:
+    where = f"line {number}"
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Refused(f"{where}: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise Refused(f"{where}: a JSON object is expected")
+    strange = sorted(value.keys() - _FIELDS)
+    if strange:
+        raise Refused(f"{where}: unknown field `{strange[0]}`")
+    for name in ("at", "case", "type"):
+        if not isinstance(value.get(name), str) or not value[name]:
+            raise Refused(f"{where}: `{name}` is missing or not a string")
+    data = value.get("data") or {}
+    if not isinstance(data, dict):
+        raise Refused(f"{where}: `data` must be an object")
+    at = instant(value["at"], f"{where}: `at`")
+    happened = value.get("occurred_at")
+    occurred = instant(happened, f"{where}: `occurred_at`") if happened else at
+    return Line(number, at, value["case"], value["type"], data, occurred, _by(value, where))
+
+
+def _by(value: dict[str, Any], where: str) -> dict[str, str] | None:
+    by = value.get("by")
+    if by is None:
+        return None
+    if not isinstance(by, dict) or not by.keys() <= {"unit", "role", "person"}:
+        raise Refused(f"{where}: `by` is {{unit, role, person}}")
+    if by.get("role") is not None and by["role"] not in ROLES:
+        raise Refused(f"{where}: `by.role` is none of {', '.join(ROLES)}")
+    return {name: str(item) for name, item in by.items() if item is not None}
+
+
+def instant(text: Any, name: str) -> datetime:
+    """An RFC 3339 instant in UTC. Raises Refused naming the field."""
+    try:
+        value = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise Refused(f"{name} must be an RFC 3339 instant") from None
+    if value.tzinfo is None:
+        raise Refused(f"{name} has no zone")
+    return value.astimezone(UTC)
+
+
+def given_decisions(lines: list[Line]) -> dict[str, frozenset[str]]:
+    """For each case label the types of decisions that the story gives for it."""
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        if line.is_decision and line.type in TYPES:
+            found.setdefault(line.case, set()).add(line.type)
+    return {case: frozenset(types) for case, types in found.items()}
+
+
+def complaints(lines: list[Line]) -> Iterator[Line]:
+    """The first complaint of each label, which gives the label its case id."""
+    seen: set[str] = set()
+    for line in lines:
+        if line.type == "ComplaintReceived" and line.case not in seen:
+            seen.add(line.case)
+            yield line

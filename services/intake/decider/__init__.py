@@ -1,0 +1,20 @@
+"""Intake's decider: what a person reports is recorded, or refused with its reason."""
+
+from __future__ import annotations
+
+from services.intake.decider.file import CaseFile, Order, State, evolve, initial
+from services.intake.decider.judge import POSSIBLE, Act, decide
+from shared.roles import By, Refusal
+
+__all__ = [
+    "POSSIBLE",
+    "Act",
+    "By",
+    "CaseFile",
+    "Order",
+    "Refusal",
+    "State",
+    "decide",
+    "evolve",
+    "initial",
+]

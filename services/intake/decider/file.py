@@ -1,0 +1,306 @@
+"""The file that intake keeps of each stream: where a case stands, folded from the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, assert_never
+
+from shared import events as e
+from shared.events import Event
+
+State = Literal[
+    "NONE",
+    "RECEIVED",
+    "SUPPLEMENTING",
+    "ACCEPTED",
+    "TRIAGE",
+    "ASSIGNED",
+    "RETURN_REVIEW",
+    "HANDLING",
+    "SUSPENDED",
+    "CLOSURE_REVIEW",
+    "FOLLOW_UP",
+    "CLOSED",
+    "WRITTEN_OFF",
+    "NOT_ACCEPTED",
+    "TRANSFERRED_OUT",
+    "MERGED",
+]
+
+
+@dataclass(frozen=True)
+class Order:
+    """责令支付: the instant from which it is unpaid, and whether it was complied with."""
+
+    doc_no: str
+    limit_at: datetime | None
+    served_at: datetime
+    complied: bool = False
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """What must be known of a stream to judge the next act; of a unit or the city: only that it is.
+
+    `assigned`: was it ever assigned. `signed`: by a person, not deemed. `designation`: id of the
+    HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
+    goes back to.
+    """
+
+    subject: str
+    state: State = "NONE"
+    township: str | None = None
+    task_force: str | None = None
+    department: str | None = None
+    co_handlers: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    assigned: bool = False
+    signed: bool = False
+    return_approved: bool = False
+    designation: str | None = None
+    master: str | None = None
+    before_merge: State = "RECEIVED"
+    tf_passed: bool = False
+    orders: tuple[Order, ...] = ()
+    threshold_met: bool = False
+    referral_approved: bool = False
+    incidents: tuple[str, ...] = ()
+    visits: tuple[str, ...] = ()
+
+
+def initial(subject: str) -> CaseFile:
+    return CaseFile(subject)
+
+
+def evolve(state: CaseFile, event: Event) -> CaseFile:
+    """The file after an event of its stream."""
+    data = event.data
+    match data:
+        case e.ComplaintReceived():
+            if state.state != "NONE":
+                return state
+            return replace(state, state="RECEIVED", lines=tuple(c.line for c in data.claims))
+        case e.SupplementRequested():
+            return replace(state, state="SUPPLEMENTING")
+        case e.SupplementReceived():
+            return replace(state, state="RECEIVED")
+        case e.ComplaintAccepted():
+            return replace(state, state="ACCEPTED")
+        case e.ComplaintNotAccepted():
+            return replace(state, state="NOT_ACCEPTED")
+        case e.ComplaintTransferredOut():
+            return replace(state, state="TRANSFERRED_OUT")
+        case e.ComplaintMerged() | e.MergeApproved():
+            if state.state == "MERGED":
+                return replace(state, master=data.master)
+            return replace(state, state="MERGED", master=data.master, before_merge=state.state)
+        case e.MergeRevoked() | e.ComplaintUnmerged():
+            if state.state != "MERGED":
+                return state
+            return replace(state, state=state.before_merge, master=None)
+        case e.ClaimLinesAdded():
+            return replace(state, lines=_joined(state.lines, [line.line for line in data.lines]))
+        case e.FactsVerified():
+            return replace(state, lines=_joined(state.lines, [line.line for line in data.lines]))
+        case e.TriageRequested():
+            return replace(state, state="TRIAGE", return_approved=False)
+        case e.CaseAssigned() | e.CaseReassigned():
+            return _assigned(state, data)
+        case e.CoHandlerAdded():
+            return replace(state, co_handlers=_joined(state.co_handlers, [data.unit]))
+        case e.AssignmentSigned():
+            return replace(state, state="HANDLING", signed=True)
+        case e.AssignmentDeemedSigned():
+            return _from(state, "ASSIGNED", "HANDLING")
+        case e.ReturnRequested():
+            return replace(state, state="RETURN_REVIEW", return_approved=False)
+        case e.ReturnApproved():
+            return replace(state, return_approved=True)
+        case e.ReturnNotApproved() | e.ReturnRefused():
+            return _from(state, "RETURN_REVIEW", "HANDLING")
+        case e.HandlerDesignated():
+            return replace(state, state="HANDLING", designation=event.id)
+        case e.CaseSuspended():
+            return replace(state, state="SUSPENDED")
+        case e.CaseResumed() | e.SuspensionLapsed():
+            return _from(state, "SUSPENDED", "HANDLING")
+        case e.PaymentOrderServed():
+            order = Order(data.doc_no, data.limit_at, event.time)
+            others = tuple(item for item in state.orders if item.doc_no != data.doc_no)
+            return replace(state, orders=(*others, order))
+        case e.PaymentOrderComplied():
+            return replace(state, orders=_complied(state.orders, data.doc_no))
+        case e.ReferralThresholdMet():
+            return replace(state, threshold_met=True)
+        case e.ReferralApproved():
+            return replace(state, referral_approved=True)
+        case e.ReferralDeclined():
+            return replace(state, referral_approved=False)
+        case e.ClosureRequested():
+            return replace(state, state="CLOSURE_REVIEW", tf_passed=False)
+        case e.ClosureReviewPassed():
+            if data.stage == "tf":
+                return replace(state, tf_passed=True)
+            return replace(state, state="FOLLOW_UP")
+        case e.ClosureReturned():
+            return replace(state, state="HANDLING")
+        case e.ClosureRefused():
+            return _closure_refused(state, data)
+        case e.CaseClosed():
+            return replace(state, state="CLOSED")
+        case e.CaseWrittenOff():
+            return replace(state, state="WRITTEN_OFF")
+        case e.CaseReopened():
+            return replace(state, state="HANDLING", tf_passed=False)
+        case e.ExtremeIncidentReported():
+            return replace(state, incidents=(*state.incidents, event.id))
+        case e.SupervisionVisitRecorded():
+            return replace(state, visits=(*state.visits, event.id))
+        case (
+            e.ContactTried()
+            | e.SourceReplied()
+            | e.ComplainantTold()
+            | e.TriageDecided()
+            | e.CoHandlerReported()
+            | e.FirstContactMade()
+            | e.ProgressReported()
+            | e.ExtensionRequested()
+            | e.ExtensionApproved()
+            | e.ExtensionNotApproved()
+            | e.MediationAgreed()
+            | e.InstalmentPlanAgreed()
+            | e.PaymentRecorded()
+            | e.PaymentVerified()
+            | e.PaymentReversed()
+            | e.InspectionFiled()
+            | e.InspectionClosed()
+            | e.PaymentOrderIssued()
+            | e.ExtraCompensationOrdered()
+            | e.PenaltyDecided()
+            | e.AssetQueryApprovalRequested()
+            | e.AssetQueryApprovalGranted()
+            | e.PoliceAssistanceAsked()
+            | e.ReferralProposed()
+            | e.ReferralDelivered()
+            | e.ReferralReceipted()
+            | e.PoliceSupplementAsked()
+            | e.SupplementSent()
+            | e.PoliceFiled()
+            | e.PoliceDeclined()
+            | e.ReconsiderationRequested()
+            | e.ReconsiderationDecided()
+            | e.SupervisionSuggested()
+            | e.PoliceReasonsAsked()
+            | e.FilingOrdered()
+            | e.MaterialsHandedOver()
+            | e.CreditListingDecided()
+            | e.PublicationMade()
+            | e.EnforcementApplied()
+            | e.LegalPathEntered()
+            | e.LegalPathEnded()
+            | e.GovFundsRequested()
+            | e.FollowUpAttempted()
+            | e.FollowUpCompleted()
+            | e.FollowUpWaived()
+            | e.FalseClosureFound()
+            | e.SupervisionNoticeReplied()
+            | e.InterviewHeld()
+            | e.IncidentReportFiled()
+            | e.ExtremeIncidentVerified()
+            | e.ExtremeIncidentCleared()
+            | e.IllegalDemandRecorded()
+            | e.OpinionAlertRaised()
+            | e.OpinionStepDone()
+            | e.OpinionAlertCleared()
+            | e.GroupNoticeGiven()
+            | e.ScreeningReported()
+            | e.ZeroReportFiled()
+            | e.SummaryFiled()
+            | e.RectificationReported()
+            | e.MeasurePlanFiled()
+            | e.MeasureCompleted()
+            | e.MeetingHeld()
+            | e.PublicityRecorded()
+            | e.RuleRevised()
+            | e.PolicyAdopted()
+            | e.ClockAdopted()
+            | e.ClockAdvanced()
+            | e.PiiAccessed()
+            | e.PiiErased()
+            | e.AccessDenied()
+            | e.MatchRegistered()
+            | e.MatchUpdated()
+            | e.MatchFound()
+            | e.GroupFormed()
+            | e.GroupLevelChanged()
+            | e.GroupJoined()
+            | e.AssignmentWithdrawn()
+            | e.DeadlineSet()
+            | e.AlertRaised()
+            | e.AlertCleared()
+            | e.SupervisionNoticeIssued()
+            | e.CaseEscalated()
+            | e.ExtensionRefused()
+            | e.SupplementLapsed()
+            | e.InstalmentDefaulted()
+            | e.PaymentOrderDefaulted()
+            | e.CaseReferredToPublicSecurity()
+            | e.FalseClosureSuspected()
+            | e.SourceReplyOwed()
+            | e.LedgerSnapshotTaken()
+            | e.RankingPublished()
+            | e.BulletinIssued()
+            | e.CorrectionIssued()
+            | e.PhaseTargetEvaluated()
+            | e.CheckpointSigned()
+            | e.ReadDenied()
+        ):
+            return state
+        case _:
+            assert_never(data)
+
+
+def _from(state: CaseFile, left: State, reached: State) -> CaseFile:
+    """A step that only counts while the case is where it starts: a decision can come too late."""
+    return replace(state, state=reached) if state.state == left else state
+
+
+def _joined(known: tuple[str, ...], new: list[str]) -> tuple[str, ...]:
+    return (*known, *(item for item in dict.fromkeys(new) if item not in known))
+
+
+def _assigned(state: CaseFile, data: e.CaseAssigned | e.CaseReassigned) -> CaseFile:
+    """Rows 15, 20: ASSIGNED again; where the handler was designated (21) handling goes on."""
+    designated = state.designation is not None and data.cause == state.designation
+    reached: State = "HANDLING" if designated else "ASSIGNED"
+    if state.state in ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT"):
+        reached = state.state
+    return replace(
+        state,
+        state=reached,
+        task_force=data.task_force,
+        department=data.department,
+        township=data.township,
+        co_handlers=data.co_handlers,
+        assigned=True,
+        signed=False,
+        return_approved=False,
+    )
+
+
+def _complied(orders: tuple[Order, ...], doc_no: str | None) -> tuple[Order, ...]:
+    return tuple(
+        replace(order, complied=True) if doc_no in (None, order.doc_no) else order
+        for order in orders
+    )
+
+
+def _closure_refused(state: CaseFile, data: e.ClosureRefused) -> CaseFile:
+    """An unsatisfied or unreached worker, or a caller of the same unit, waits in FOLLOW_UP."""
+    waits = {"UNSATISFIED", "FOLLOW_UP_MISSING", "SAME_UNIT"}
+    if state.state == "FOLLOW_UP" and waits.issuperset(data.reasons):
+        return state
+    if state.state in ("CLOSURE_REVIEW", "FOLLOW_UP"):
+        return replace(state, state="HANDLING", tf_passed=False)
+    return state

@@ -1,0 +1,279 @@
+"""Whether an act is possible now (domain 3.3, 3.4).
+
+Intake judges only what a person may report and when: 403 by role and unit, 404, 409 for a
+transition without an arrow, 422 for times and lines that cannot be. What a rule refuses
+(ReturnRefused, ExtensionRefused, ClosureRefused) is routing's and supervision's to decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.intake.decider.file import CaseFile, Order, State
+from shared import events as e
+from shared.calendar import civil, end_of
+from shared.events import AnyData
+from shared.policy import Policy
+from shared.roles import By, Refusal, may
+from shared.streams import kind_of
+
+_BACK_DATED: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Act:
+    """A fact that somebody wants to record. `data`: already sealed; `occurred_at`: when it was."""
+
+    type: str
+    data: AnyData
+    occurred_at: datetime
+    by: By
+
+
+_ASSIGNED: Final[frozenset[State]] = frozenset(
+    (
+        "TRIAGE",
+        "ASSIGNED",
+        "RETURN_REVIEW",
+        "HANDLING",
+        "SUSPENDED",
+        "CLOSURE_REVIEW",
+        "FOLLOW_UP",
+    )
+)
+"""From ASSIGNED until CLOSED; TRIAGE counts once the case was assigned."""
+
+_AFTER: Final[frozenset[State]] = _ASSIGNED | {"CLOSED", "WRITTEN_OFF"}
+
+
+def _table() -> dict[str, frozenset[State]]:
+    """For each type with an arrow, or of rows 22-49, the states in which it is possible."""
+    table: dict[str, frozenset[State]] = {}
+    arrows: dict[str, tuple[State, ...]] = {
+        "ComplaintReceived": ("NONE",),
+        "SupplementRequested": ("RECEIVED",),
+        "SupplementReceived": ("SUPPLEMENTING",),
+        "ContactTried": ("SUPPLEMENTING",),
+        "ComplaintAccepted": ("RECEIVED",),
+        "ComplaintNotAccepted": ("RECEIVED", "SUPPLEMENTING"),
+        "ComplaintTransferredOut": ("RECEIVED", "TRIAGE"),
+        "MergeApproved": ("RECEIVED",),
+        "MergeRevoked": ("MERGED",),
+        "TriageDecided": ("TRIAGE",),
+        "AssignmentSigned": ("ASSIGNED",),
+        "ReturnRequested": ("ASSIGNED", "HANDLING"),
+        "ReturnApproved": ("RETURN_REVIEW",),
+        "ReturnNotApproved": ("RETURN_REVIEW",),
+        "HandlerDesignated": ("RETURN_REVIEW",),
+        "CaseSuspended": ("HANDLING",),
+        "CaseResumed": ("SUSPENDED",),
+        "ClosureRequested": ("HANDLING",),
+        "ClosureReviewPassed": ("CLOSURE_REVIEW",),
+        "ClosureReturned": ("CLOSURE_REVIEW", "FOLLOW_UP"),
+        "FollowUpAttempted": ("FOLLOW_UP",),
+        "FollowUpCompleted": ("FOLLOW_UP",),
+        "FollowUpWaived": ("FOLLOW_UP",),
+        "CaseWrittenOff": ("CLOSED",),
+    }
+    table |= {name: frozenset(states) for name, states in arrows.items()}
+    for name in (
+        "CoHandlerReported",
+        "FirstContactMade",
+        "FactsVerified",
+        "ProgressReported",
+        "ExtensionRequested",
+        "ExtensionApproved",
+        "ExtensionNotApproved",
+        "MediationAgreed",
+        "InstalmentPlanAgreed",
+        "InspectionFiled",
+        "InspectionClosed",
+        "PaymentOrderIssued",
+        "PaymentOrderServed",
+        "PaymentOrderComplied",
+        "ExtraCompensationOrdered",
+        "PenaltyDecided",
+        "AssetQueryApprovalRequested",
+        "AssetQueryApprovalGranted",
+        "PoliceAssistanceAsked",
+        "LegalPathEntered",
+        "LegalPathEnded",
+        "GovFundsRequested",
+    ):
+        table[name] = _ASSIGNED
+    for name in (
+        "PaymentRecorded",
+        "PaymentVerified",
+        "PaymentReversed",
+        "ReferralProposed",
+        "ReferralApproved",
+        "ReferralDeclined",
+        "ReferralDelivered",
+        "ReferralReceipted",
+        "PoliceSupplementAsked",
+        "SupplementSent",
+        "PoliceFiled",
+        "PoliceDeclined",
+        "ReconsiderationRequested",
+        "ReconsiderationDecided",
+        "SupervisionSuggested",
+        "PoliceReasonsAsked",
+        "FilingOrdered",
+        "MaterialsHandedOver",
+        "CreditListingDecided",
+        "PublicationMade",
+        "EnforcementApplied",
+        "FalseClosureFound",
+        "SupervisionNoticeReplied",
+        "InterviewHeld",
+    ):
+        table[name] = _AFTER
+    return table
+
+
+POSSIBLE: Final = _table()
+"""States in which a type is possible; a type that is not here is possible at any time."""
+
+
+def decide(act: Act, state: CaseFile, now: datetime, policy: Policy) -> AnyData | Refusal:
+    """What is recorded, or why not: 404, 403, 422 (times, lines), then 409 by the state.
+
+    `now`: the clock; `state`: the stream folded to its end.
+    """
+    kind = kind_of(state.subject)
+    if kind == "case" and state.state == "NONE" and act.type != "ComplaintReceived":
+        return Refusal(404, "UNKNOWN_CASE", "no such case")
+    return (
+        _wrong_stream(act, state)
+        or may(act.by, act.type, state, act.data)
+        or _wrong_time(act, now)
+        or _wrong_content(act, state, policy)
+        or (_impossible(act, state) if kind == "case" else None)
+        or _lacking(act, state, policy)
+        or act.data
+    )
+
+
+def _wrong_stream(act: Act, state: CaseFile) -> Refusal | None:
+    kind = kind_of(state.subject)
+    if kind in type(act.data).streams:
+        return None
+    return Refusal(422, "WRONG_STREAM", f"{act.type} is not recorded on a {kind} stream", "/type")
+
+
+def _wrong_time(act: Act, now: datetime) -> Refusal | None:
+    """I-17: nothing later than the clock; more than 30 days back only by the office."""
+    if act.occurred_at > now:
+        return Refusal(422, "FUTURE", "it would have happened later than the clock", "/occurred_at")
+    if act.type == "ComplaintReceived" or act.by.role in ("office", "operator"):
+        return None
+    if act.occurred_at < now - _BACK_DATED:
+        reason = "what happened more than 30 days ago is recorded by the office"
+        return Refusal(403, "BACK_DATED", reason, "/occurred_at")
+    return None
+
+
+def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
+    """What is well-formed but names what is not there."""
+    data = act.data
+    match data:
+        case e.TriageDecided() | e.HandlerDesignated():
+            return _wrong_unit(data, policy)
+        case e.PaymentRecorded() | e.PaymentVerified() | e.PaymentReversed():
+            for index, line in enumerate(data.lines):
+                if line.line not in state.lines:
+                    place = f"/data/lines/{index}/line"
+                    return Refusal(422, "UNKNOWN_LINE", "the case has no such claim line", place)
+        case e.IncidentReportFiled() | e.ExtremeIncidentVerified() | e.ExtremeIncidentCleared() if (
+            data.incident not in state.incidents
+        ):
+            return Refusal(422, "UNKNOWN_INCIDENT", "no such incident here", "/data/incident")
+        case e.RectificationReported() if data.visit not in state.visits:
+            return Refusal(422, "UNKNOWN_VISIT", "no such supervision visit here", "/data/visit")
+        case e.PaymentOrderServed() if data.limit_at is not None:
+            return _wrong_limit(act.occurred_at, data.limit_at, policy)
+        case e.MergeApproved() if data.master == state.subject:
+            return Refusal(422, "SAME_CASE", "a case is not merged into itself", "/data/master")
+        case _:
+            pass
+    return None
+
+
+def _wrong_unit(data: e.TriageDecided | e.HandlerDesignated, policy: Policy) -> Refusal | None:
+    """I-04: one township, and exactly one of task force and department."""
+    if (data.task_force is None) == (data.department is None):
+        reason = "exactly one of task_force and department leads a case"
+        return Refusal(422, "ONE_LEAD", reason, "/data/task_force")
+    if (
+        data.department is not None
+        and data.department not in policy.content.organisation.departments
+    ):
+        return Refusal(422, "UNKNOWN_UNIT", "no such department", "/data/department")
+    if data.township != "NO_TOWNSHIP" and data.township not in policy.townships:
+        return Refusal(422, "UNKNOWN_UNIT", "no such township", "/data/township")
+    return None
+
+
+def _wrong_limit(served_at: datetime, limit_at: datetime, policy: Policy) -> Refusal | None:
+    """T23: the limit in the document lies after service, within 15 calendar days."""
+    days = policy.content.handling.order_limit_max_cd
+    if served_at < limit_at <= end_of(civil(served_at) + timedelta(days=days)):
+        return None
+    reason = f"the limit lies after service and within {days} calendar days of it"
+    return Refusal(422, "LIMIT", reason, "/data/limit_at")
+
+
+def _impossible(act: Act, state: CaseFile) -> Refusal | None:
+    """409: the state has no arrow for it (domain 3.3)."""
+    states = POSSIBLE.get(act.type)
+    if states is None or (state.state in states and not _blocked(act, state)):
+        return None
+    if state.state == "MERGED":
+        return Refusal(409, "MERGED", f"the case goes on under {state.master}")
+    return Refusal(409, "STATE", f"{act.type} is not possible in state {state.state}")
+
+
+def _blocked(act: Act, state: CaseFile) -> bool:
+    """What the state's name alone does not say."""
+    data = act.data
+    match data:
+        case e.ReturnRequested():
+            return state.state == "HANDLING" and state.signed
+        case e.ReturnApproved() | e.ReturnNotApproved() | e.HandlerDesignated():
+            return state.return_approved
+        case e.ClosureReviewPassed():
+            return state.tf_passed == (data.stage == "tf")
+        case e.ClosureReturned():
+            if state.state == "FOLLOW_UP":
+                return data.stage == "tf"
+            return state.tf_passed == (data.stage == "tf")
+        case _:
+            return state.state == "TRIAGE" and not state.assigned and _needs_assignment(act.type)
+
+
+def _needs_assignment(fact: str) -> bool:
+    return POSSIBLE[fact] in (_ASSIGNED, _AFTER)
+
+
+def _lacking(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
+    """I-09: referral needs an order whose limit passed unpaid and a threshold; then the head."""
+    if act.type == "ReferralProposed":
+        if not any(_is_unpaid(order, act.occurred_at, policy) for order in state.orders):
+            reason = "no served payment order has passed its limit unpaid (I-09)"
+            return Refusal(409, "NO_UNPAID_ORDER", reason)
+        if not state.threshold_met:
+            return Refusal(409, "NO_THRESHOLD", "no referral threshold is met (I-09)")
+    if act.type == "ReferralDelivered" and not state.referral_approved:
+        return Refusal(409, "NOT_APPROVED", "the agency's head has not approved it (I-09)")
+    return None
+
+
+def _is_unpaid(order: Order, at: datetime, policy: Policy) -> bool:
+    """Without a limit in the document it is T23's working days after service."""
+    limit = order.limit_at
+    if limit is None:
+        days = policy.timers["T23"].length.n
+        limit = end_of(policy.calendar.after(civil(order.served_at), days))
+    return not order.complied and limit <= at

@@ -1,0 +1,114 @@
+"""Intake's tables: who is known (complaints), what is not yet on the log (outbox), and the view.
+
+Everything but the vault can be dropped: the view and the complaints are folded from the log
+again. The outbox is empty whenever every published complaint was acknowledged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from shared.log import PARTITIONS
+from shared.settings import Settings
+
+SHAPE: Final = 1
+"""Of the view's rows; with another number the view is dropped and folded anew."""
+
+Connection = Any
+"""An asyncpg connection, or a pool's proxy of one."""
+
+
+class Tables:
+    """Names of the tables of one installation, quoted for SQL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.schema = f'"{settings.schema("intake")}"'
+        self.vault_schema = f'"{settings.schema("vault")}"'
+        self.complaints = f"{self.schema}.complaints"
+        self.outbox = f"{self.schema}.outbox"
+        self.files = f"{self.schema}.files"
+        self.positions = f"{self.schema}.positions"
+        self.numbers = f"{self.schema}.numbers"
+        self.exports = f"{self.schema}.exports"
+        self.shape = f"{self.schema}.shape"
+        self.keys = f"{self.vault_schema}.keys"
+        self.master = f"{self.vault_schema}.master"
+
+    def create(self) -> str:
+        """DDL that may run again at every start."""
+        return f"""
+        CREATE SCHEMA IF NOT EXISTS {self.schema};
+        CREATE SCHEMA IF NOT EXISTS {self.vault_schema};
+        CREATE TABLE IF NOT EXISTS {self.complaints} (
+            source text NOT NULL, source_ref text NOT NULL, case_id text NOT NULL,
+            body_hash text NOT NULL, PRIMARY KEY (source, source_ref));
+        CREATE TABLE IF NOT EXISTS {self.outbox} (
+            case_id text PRIMARY KEY, event bytea NOT NULL);
+        CREATE TABLE IF NOT EXISTS {self.files} (
+            subject text PRIMARY KEY, file bytea NOT NULL, origin bigint);
+        CREATE TABLE IF NOT EXISTS {self.positions} (
+            partition int PRIMARY KEY, next bigint NOT NULL);
+        CREATE TABLE IF NOT EXISTS {self.numbers} (
+            year int PRIMARY KEY, last int NOT NULL);
+        CREATE TABLE IF NOT EXISTS {self.exports} (
+            id text PRIMARY KEY, query jsonb NOT NULL, reason text NOT NULL,
+            asked_by text NOT NULL, asked_at timestamptz NOT NULL,
+            approved_by text, approved_at timestamptz);
+        CREATE TABLE IF NOT EXISTS {self.shape} (shape int NOT NULL);
+        CREATE TABLE IF NOT EXISTS {self.keys} (
+            subject text PRIMARY KEY, key bytea, erased_at timestamptz);
+        CREATE TABLE IF NOT EXISTS {self.master} (fingerprint bytea NOT NULL);
+        """
+
+
+async def prepare(connection: Connection, tables: Tables) -> None:
+    """Create what is missing; a view of another shape is emptied, so that it is folded anew."""
+    async with connection.transaction():
+        await lock(connection, f"{tables.schema} tables", in_transaction=True)
+        await connection.execute("SET LOCAL client_min_messages = warning")
+        await connection.execute(tables.create())
+        shape = await connection.fetchval(f"SELECT shape FROM {tables.shape}")
+        if shape != SHAPE:
+            await connection.execute(f"TRUNCATE {tables.files}, {tables.positions}, {tables.shape}")
+            await connection.execute(f"INSERT INTO {tables.shape} VALUES ($1)", SHAPE)
+        await connection.executemany(
+            f"INSERT INTO {tables.positions} VALUES ($1, 0) ON CONFLICT DO NOTHING",
+            [(number,) for number in range(PARTITIONS)],
+        )
+
+
+def lock_number(name: str) -> int:
+    """A 63-bit number for an advisory lock."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+
+
+async def lock(connection: Connection, name: str, *, in_transaction: bool = False) -> None:
+    """Take an advisory lock. Raises asyncpg.LockNotAvailableError after `lock_timeout`."""
+    call = "pg_advisory_xact_lock" if in_transaction else "pg_advisory_lock"
+    await connection.execute(f"SELECT {call}($1)", lock_number(name))
+
+
+@asynccontextmanager
+async def locked(connection: Connection, name: str) -> AsyncIterator[None]:
+    """An advisory lock for a while, outside a transaction."""
+    await lock(connection, name)
+    try:
+        yield
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", lock_number(name))
+
+
+async def open_pool(settings: Settings, most: int = 12) -> Any:
+    """The request pool. A lock that is not granted within 2 s is an answer of 503."""
+    return await asyncpg.create_pool(
+        settings.database,
+        min_size=1,
+        max_size=most,
+        command_timeout=30,
+        server_settings={"lock_timeout": "2000", "application_name": "qingqian-intake"},
+    )

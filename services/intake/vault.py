@@ -1,0 +1,129 @@
+"""The vault: one random key for each case, wrapped under the installation's master key.
+
+The only thing that cannot be rebuilt from the log; it is backed up apart, with the master key.
+Destroying a row erases what that case says about persons, in every copy of the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from services.intake.tables import Connection, Tables
+from shared.sealing import KEY_BYTES, Matcher, Sealer
+
+_NONCE_BYTES: Final = 12
+
+
+class VaultError(RuntimeError):
+    """The master key is missing or another one; the message names the file and the fix."""
+
+
+class Erased(LookupError):
+    """The subject's key was destroyed: what it sealed is gone, and nothing more is sealed."""
+
+
+class Vault:
+    """Wraps and opens the keys of cases. The matching key is derived from the master key."""
+
+    def __init__(self, master: bytes, tables: Tables) -> None:
+        self._wrap = AESGCM(_derive(master, "wrap"))
+        self.fingerprint = _derive(master, "fingerprint")
+        self.matcher = Matcher(_derive(master, "match"))
+        self.tables = tables
+
+    def fresh(self, subject: str) -> tuple[Sealer, bytes]:
+        """A sealer under a new key, and the wrapped key to be stored before anything is sent."""
+        key = secrets.token_bytes(KEY_BYTES)
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        wrapped = nonce + self._wrap.encrypt(nonce, key, subject.encode())
+        return Sealer(subject, key, self.matcher), wrapped
+
+    async def sealer(self, connection: Connection, subject: str) -> Sealer:
+        """The subject's sealer, with a new key if it has none. Raises Erased, VaultError."""
+        row = await self._row(connection, subject)
+        if row is None:
+            _, wrapped = self.fresh(subject)
+            await connection.execute(
+                f"INSERT INTO {self.tables.keys} VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                subject,
+                wrapped,
+            )
+            row = await self._row(connection, subject)
+        assert row is not None, "the key was just stored"
+        return self._open(subject, row)
+
+    async def opener(self, connection: Connection, subject: str) -> Sealer:
+        """The sealer of a subject that has a key. Raises Erased (also if there never was one)."""
+        row = await self._row(connection, subject)
+        if row is None:
+            raise Erased(subject)
+        return self._open(subject, row)
+
+    async def erase(self, connection: Connection, subject: str) -> None:
+        """Destroy the subject's key, for good."""
+        await connection.execute(
+            f"UPDATE {self.tables.keys} SET key = NULL, erased_at = now() WHERE subject = $1",
+            subject,
+        )
+
+    async def verify(self, connection: Connection) -> None:
+        """Whether this is the master key that wrapped what is stored. Raises VaultError."""
+        known = await connection.fetchval(f"SELECT fingerprint FROM {self.tables.master}")
+        if known is None:
+            await connection.execute(
+                f"INSERT INTO {self.tables.master} VALUES ($1)", self.fingerprint
+            )
+        elif not hmac.compare_digest(known, self.fingerprint):
+            raise VaultError("the vault was sealed under another master key; restore that key")
+
+    async def _row(self, connection: Connection, subject: str) -> tuple[bytes | None] | None:
+        row = await connection.fetchrow(
+            f"SELECT key FROM {self.tables.keys} WHERE subject = $1", subject
+        )
+        return None if row is None else (row["key"],)
+
+    def _open(self, subject: str, row: tuple[bytes | None]) -> Sealer:
+        wrapped = row[0]
+        if wrapped is None:
+            raise Erased(subject)
+        nonce, body = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
+        return Sealer(subject, self._wrap.decrypt(nonce, body, subject.encode()), self.matcher)
+
+
+def _derive(master: bytes, purpose: str) -> bytes:
+    return hmac.digest(master, f"qingqian/{purpose}".encode(), hashlib.sha256)
+
+
+def master_key(path: Path) -> bytes:
+    """The master key in a file only its owner may read; made at the first start.
+
+    Raises VaultError if the file does not hold 32 bytes in hex.
+    """
+    try:
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except FileNotFoundError:
+        return _new_master_key(path)
+    except (ValueError, UnicodeDecodeError):
+        raise VaultError(f"{path}: not a master key (64 hex digits)") from None
+    if len(key) != KEY_BYTES:
+        raise VaultError(f"{path}: a master key has {KEY_BYTES} bytes in hex")
+    return key
+
+
+def _new_master_key(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return master_key(path)
+    key = secrets.token_bytes(KEY_BYTES)
+    with os.fdopen(handle, "w") as file:
+        file.write(key.hex() + "\n")
+    return key

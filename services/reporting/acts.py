@@ -1,0 +1,116 @@
+"""Acts that a number counts by when they happened: payments, follow-ups, returns, reports of units.
+
+An act is one fact of one event, with the units that had the case at that moment. It is written
+once and never changed: a reversal is another act with a negative sum.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from services.reporting import money
+from services.reporting.case import Case
+from shared import events as ev
+from shared.events import Event
+
+COLUMNS: Final[tuple[tuple[str, str], ...]] = (
+    ("event_id", "text NOT NULL"),
+    ("kind", "text NOT NULL"),
+    ("subject", "text NOT NULL"),
+    ("at", "timestamptz NOT NULL"),
+    ("recorded_at", "timestamptz NOT NULL"),
+    ("task_force", "text"),
+    ("department", "text"),
+    ("township", "text"),
+    ("ref", "text"),
+    ("word", "text"),
+    ("got_paid", "text"),
+    ("fen", "bigint"),
+    ("emergency", "boolean"),
+    ("until", "timestamptz"),
+)
+NAMES: Final = tuple(name for name, _ in COLUMNS)
+
+
+class Act(NamedTuple):
+    """One counted fact; fields in order of COLUMNS."""
+
+    event_id: str
+    kind: str
+    subject: str
+    at: datetime
+    recorded_at: datetime
+    task_force: str | None = None
+    department: str | None = None
+    township: str | None = None
+    ref: str | None = None
+    word: str | None = None
+    got_paid: str | None = None
+    fen: int | None = None
+    emergency: bool | None = None
+    until: datetime | None = None
+
+
+def act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None:
+    """The act that an event is, if any number counts it.
+
+    `case`: the case before the event, None on the stream of a unit or of the city.
+    `recorded_at`: the running maximum of recordedtime in its partition.
+    """
+    data = event.data
+    match data:
+        case ev.PaymentVerified() | ev.PaymentReversed():
+            before = case or Case(event.subject)
+            return _act(event, recorded_at, "PAYMENT", case)._replace(
+                fen=money.delta_fen(before, data), emergency=money.is_emergency(before, data)
+            )
+        case ev.FollowUpCompleted():
+            return _act(event, recorded_at, "FOLLOW_UP", case)._replace(
+                word=data.satisfaction, got_paid=data.got_paid
+            )
+        case ev.ReturnRequested():
+            return _act(event, recorded_at, "RETURN", case)
+        case ev.ReturnApproved():
+            return _act(event, recorded_at, "IMPROPER_RETURN", case) if data.improper else None
+        case ev.ReturnNotApproved() | ev.ReturnRefused():
+            return _act(event, recorded_at, "IMPROPER_RETURN", case)
+        case ev.CaseReopened():
+            return _act(event, recorded_at, "REOPENED", case)._replace(word=data.reason)
+        case ev.FalseClosureFound():
+            return _act(event, recorded_at, "FALSE_CLOSURE", case)
+        case ev.SupervisionNoticeIssued():
+            return _act(event, recorded_at, "NOTICE", case)._replace(
+                ref=data.notice_no, until=data.reply_due_at
+            )
+        case ev.SupervisionNoticeReplied():
+            return _act(event, recorded_at, "NOTICE_REPLIED", case)._replace(ref=data.notice_no)
+        case ev.ExtremeIncidentReported():
+            return _act(event, recorded_at, "INCIDENT", case)._replace(ref=event.id)
+        case ev.ExtremeIncidentVerified():
+            return _act(event, recorded_at, "INCIDENT_VERIFIED", case)._replace(ref=data.incident)
+        case ev.ScreeningReported():
+            return _act(event, recorded_at, "SCREENING", None)._replace(word=data.period)
+        case ev.ZeroReportFiled():
+            return _act(event, recorded_at, "ZERO_REPORT", None)._replace(word=data.period)
+        case ev.SummaryFiled():
+            return _act(event, recorded_at, "SUMMARY", None)._replace(word=data.period)
+        case ev.RuleRevised():
+            return _act(event, recorded_at, "RULE_REVISED", None)._replace(word=data.rule)
+        case ev.PublicityRecorded():
+            return _act(event, recorded_at, "PUBLICITY", None)._replace(word=data.kind)
+        case _:
+            return None
+
+
+def _act(event: Event, recorded_at: datetime, kind: str, case: Case | None) -> Act:
+    return Act(
+        event.id,
+        kind,
+        event.subject,
+        event.time,
+        recorded_at,
+        case.task_force if case else None,
+        case.department if case else None,
+        case.township if case else None,
+    )

@@ -1,0 +1,55 @@
+"""Money of a case in integer fen: what is verified as owed, and what the worker verifiably got.
+
+A recorded payment counts for nothing until it is verified (条例 11). A payment counts once under
+its name and line; a reversal takes back no more than was verified there.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from services.reporting.case import Case
+from shared import events as ev
+
+
+def verified_owed(case: Case, data: ev.FactsVerified) -> Case:
+    """The last verification of each line holds."""
+    owed = case.owed | {line.line: line.amount_fen for line in data.lines}
+    return replace(case, owed=owed, root_cause=data.root_cause or case.root_cause)
+
+
+def verified_paid(case: Case, data: ev.PaymentVerified) -> Case:
+    """Verifying a payment again corrects its lines; other lines of it stay."""
+    lines: dict[str, int] = {}
+    for line in data.lines:
+        lines[line.line] = lines.get(line.line, 0) + line.amount_fen
+    paid = case.paid | {data.payment: case.paid.get(data.payment, {}) | lines}
+    emergency = case.emergency
+    if data.source == "EMERGENCY_FUND":
+        emergency = tuple(dict.fromkeys((*emergency, data.payment)))
+    vouchers = case.vouchers
+    if data.voucher is not None:
+        vouchers = tuple(dict.fromkeys((*vouchers, data.voucher)))
+    return replace(case, paid=paid, emergency=emergency, vouchers=vouchers)
+
+
+def reversed_paid(case: Case, data: ev.PaymentReversed) -> Case:
+    if data.payment not in case.paid:
+        return case
+    lines = dict(case.paid[data.payment])
+    for line in data.lines:
+        if line.line in lines:
+            lines[line.line] = max(0, lines[line.line] - line.amount_fen)
+    return replace(case, paid=case.paid | {data.payment: lines})
+
+
+def delta_fen(before: Case, data: ev.PaymentVerified | ev.PaymentReversed) -> int:
+    """By how much the event changes the verified sum, in fen; negative for a reversal."""
+    if isinstance(data, ev.PaymentVerified):
+        return verified_paid(before, data).paid_fen - before.paid_fen
+    return reversed_paid(before, data).paid_fen - before.paid_fen
+
+
+def is_emergency(before: Case, data: ev.Payment) -> bool:
+    """Whether 应急周转金 paid: the worker is paid, the debt remains (条例 63)."""
+    return data.source == "EMERGENCY_FUND" or data.payment in before.emergency

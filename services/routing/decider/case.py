@@ -1,0 +1,590 @@
+"""Routing's view of a case, and what it owes: assignment, triage, returns, merging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from services.routing.decider.place import Township, township_of
+from services.routing.decider.rules import Answer, Facts, choose, default_co, facts_of
+from shared import events as ev
+from shared.calendar import civil, end_of
+from shared.envelope import owe
+from shared.events import Event, RunnerUp, Service, TownshipFrom, Unit
+from shared.policy import Policy
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Something that waits for an answer: the event's id, its time and when it became known."""
+
+    id: str
+    at: datetime
+    time: datetime
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A line of this case that already stands under another case."""
+
+    match: str
+    master: str
+    line: str
+    with_line: str
+    reopens: bool
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """A change that the match and group streams must hear of."""
+
+    id: str
+    status: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What routing keeps of a case. Sealed text is not kept."""
+
+    subject: str
+    received: ev.ComplaintReceived | None = None
+    received_event: Asked | None = None
+    supplement: ev.SupplementReceived | None = None
+    registered: tuple[str, ...] = ()
+    accepted: Asked | None = None
+    decided: Asked | None = None
+    decision: ev.TriageDecided | ev.HandlerDesignated | None = None
+    designated: bool = False
+    answered: str | None = None
+    unit: Unit | None = None
+    assigned_at: datetime | None = None
+    return_asked: Asked | None = None
+    return_approved: Asked | None = None
+    returned_by: tuple[str, ...] = ()
+    returns_approved: int = 0
+    found: tuple[Found, ...] = ()
+    moved: tuple[str, ...] = ()
+    merge_approved: tuple[Asked, str] | None = None
+    merged_into: str | None = None
+    merge_revoked: Asked | None = None
+    withdraw: tuple[Asked, str] | None = None
+    out: bool = False
+    told: tuple[Told, ...] = ()
+    heard: tuple[str, ...] = ()
+
+
+class CaseRouting:
+    """Routing on a case's stream."""
+
+    writer: Service = "routing"
+    state_type = Desk
+
+    def initial(self, subject: str) -> Desk:
+        return Desk(subject)
+
+    def evolve(self, state: Desk, event: Event) -> Desk:
+        if event.subject != state.subject:
+            return _addressed_elsewhere(state, event)
+        return _evolve(state, event)
+
+    def decide(self, state: Desk, now: datetime, policy: Policy) -> list[Event]:
+        return [event for event in owed(state, policy) if event.time <= now]
+
+    def wake_at(self, state: Desk, policy: Policy) -> datetime | None:
+        return min((event.time for event in owed(state, policy)), default=None)
+
+
+def _asked(event: Event) -> Asked:
+    return Asked(event.id, event.known_at, event.time, event.unit)
+
+
+def _addressed_elsewhere(state: Desk, event: Event) -> Desk:
+    """An own decision for a match, group or master stream: remember that it was made."""
+    match event.data:
+        case ev.MatchRegistered():
+            return replace(
+                state, registered=(*state.registered, f"{event.subject}|{event.data.line}")
+            )
+        case ev.MatchUpdated():
+            return replace(state, heard=(*state.heard, f"{event.subject}|{event.data.cause}"))
+        case ev.ClaimLinesAdded():
+            return replace(state, moved=(*state.moved, *event.data.same))
+        case _:
+            return state
+
+
+def _evolve(state: Desk, event: Event) -> Desk:
+    data = event.data
+    match data:
+        case ev.ComplaintReceived():
+            if state.received is not None:
+                return state
+            bare = data.model_copy(update={"text": None, "contact": None})
+            return replace(state, received=bare, received_event=_asked(event))
+        case ev.SupplementReceived():
+            return replace(state, supplement=data)
+        case ev.ComplaintAccepted():
+            return replace(state, accepted=_asked(event))
+        case ev.TriageDecided() | ev.HandlerDesignated():
+            designated = isinstance(data, ev.HandlerDesignated)
+            return replace(state, decided=_asked(event), decision=data, designated=designated)
+        case ev.TriageRequested():
+            done = replace(state, answered=data.cause)
+            if data.reason == "RETURNED":
+                return replace(done, return_approved=None)
+            return done
+        case ev.CaseAssigned() | ev.CaseReassigned():
+            unit = Unit(
+                task_force=data.task_force, department=data.department, township=data.township
+            )
+            return replace(
+                state,
+                unit=unit,
+                assigned_at=event.time,
+                answered=data.cause,
+                decided=None,
+                return_asked=None,
+            )
+        case ev.ReturnRequested():
+            return replace(state, return_asked=_asked(event))
+        case ev.ReturnApproved():
+            return _return_approved(state, event)
+        case ev.ReturnNotApproved():
+            return replace(state, return_asked=None)
+        case ev.ReturnRefused():
+            return replace(state, return_asked=None)
+        case ev.MatchFound():
+            found = Found(
+                data.match,
+                data.with_case,
+                data.line,
+                data.with_line,
+                data.reopens,
+                event.known_at,
+                event.id,
+            )
+            return replace(state, found=(*state.found, found))
+        case ev.MergeApproved():
+            return replace(state, merge_approved=(_asked(event), data.master))
+        case ev.MergeRevoked():
+            return replace(state, merge_revoked=_asked(event))
+        case ev.ComplaintMerged():
+            withdraw = (_asked(event), "MERGED") if state.unit else None
+            told = _tell(state, event, "merged")
+            return replace(told, merged_into=data.master, merge_approved=None, withdraw=withdraw)
+        case ev.ComplaintUnmerged():
+            told = _tell(state, event, "separated")
+            return replace(told, merged_into=None, merge_revoked=None, found=())
+        case ev.ComplaintNotAccepted() | ev.ComplaintTransferredOut():
+            reason = (
+                "NOT_ACCEPTED" if isinstance(data, ev.ComplaintNotAccepted) else "TRANSFERRED_OUT"
+            )
+            withdraw = (_asked(event), reason) if state.unit else None
+            return replace(_tell(state, event, "out"), out=True, withdraw=withdraw)
+        case ev.AssignmentWithdrawn():
+            return replace(state, withdraw=None, unit=None)
+        case ev.CaseClosed():
+            return _tell(state, event, "closed")
+        case ev.CaseReopened():
+            return _tell(state, event, "reopened")
+        case (
+            ev.SupplementRequested()
+            | ev.ContactTried()
+            | ev.SourceReplied()
+            | ev.ComplainantTold()
+            | ev.AssignmentSigned()
+            | ev.CoHandlerReported()
+            | ev.FirstContactMade()
+            | ev.FactsVerified()
+            | ev.ProgressReported()
+            | ev.ExtensionRequested()
+            | ev.ExtensionApproved()
+            | ev.ExtensionNotApproved()
+            | ev.CaseSuspended()
+            | ev.CaseResumed()
+            | ev.MediationAgreed()
+            | ev.InstalmentPlanAgreed()
+            | ev.PaymentRecorded()
+            | ev.PaymentVerified()
+            | ev.PaymentReversed()
+            | ev.InspectionFiled()
+            | ev.InspectionClosed()
+            | ev.PaymentOrderIssued()
+            | ev.PaymentOrderServed()
+            | ev.PaymentOrderComplied()
+            | ev.ExtraCompensationOrdered()
+            | ev.PenaltyDecided()
+            | ev.AssetQueryApprovalRequested()
+            | ev.AssetQueryApprovalGranted()
+            | ev.PoliceAssistanceAsked()
+            | ev.ReferralProposed()
+            | ev.ReferralApproved()
+            | ev.ReferralDeclined()
+            | ev.ReferralDelivered()
+            | ev.ReferralReceipted()
+            | ev.PoliceSupplementAsked()
+            | ev.SupplementSent()
+            | ev.PoliceFiled()
+            | ev.PoliceDeclined()
+            | ev.ReconsiderationRequested()
+            | ev.ReconsiderationDecided()
+            | ev.SupervisionSuggested()
+            | ev.PoliceReasonsAsked()
+            | ev.FilingOrdered()
+            | ev.MaterialsHandedOver()
+            | ev.CreditListingDecided()
+            | ev.PublicationMade()
+            | ev.EnforcementApplied()
+            | ev.LegalPathEntered()
+            | ev.LegalPathEnded()
+            | ev.GovFundsRequested()
+            | ev.ClosureRequested()
+            | ev.ClosureReviewPassed()
+            | ev.ClosureReturned()
+            | ev.FollowUpAttempted()
+            | ev.FollowUpCompleted()
+            | ev.FollowUpWaived()
+            | ev.CaseWrittenOff()
+            | ev.FalseClosureFound()
+            | ev.SupervisionNoticeReplied()
+            | ev.InterviewHeld()
+            | ev.ExtremeIncidentReported()
+            | ev.IncidentReportFiled()
+            | ev.ExtremeIncidentVerified()
+            | ev.ExtremeIncidentCleared()
+            | ev.IllegalDemandRecorded()
+            | ev.OpinionAlertRaised()
+            | ev.OpinionStepDone()
+            | ev.OpinionAlertCleared()
+            | ev.GroupNoticeGiven()
+            | ev.ScreeningReported()
+            | ev.ZeroReportFiled()
+            | ev.SummaryFiled()
+            | ev.SupervisionVisitRecorded()
+            | ev.RectificationReported()
+            | ev.MeasurePlanFiled()
+            | ev.MeasureCompleted()
+            | ev.MeetingHeld()
+            | ev.PublicityRecorded()
+            | ev.RuleRevised()
+            | ev.PolicyAdopted()
+            | ev.ClockAdopted()
+            | ev.ClockAdvanced()
+            | ev.PiiAccessed()
+            | ev.PiiErased()
+            | ev.AccessDenied()
+            | ev.MatchRegistered()
+            | ev.MatchUpdated()
+            | ev.ClaimLinesAdded()
+            | ev.GroupFormed()
+            | ev.GroupLevelChanged()
+            | ev.GroupJoined()
+            | ev.CoHandlerAdded()
+            | ev.DeadlineSet()
+            | ev.AlertRaised()
+            | ev.AlertCleared()
+            | ev.SupervisionNoticeIssued()
+            | ev.CaseEscalated()
+            | ev.AssignmentDeemedSigned()
+            | ev.ExtensionRefused()
+            | ev.SuspensionLapsed()
+            | ev.SupplementLapsed()
+            | ev.InstalmentDefaulted()
+            | ev.PaymentOrderDefaulted()
+            | ev.ReferralThresholdMet()
+            | ev.CaseReferredToPublicSecurity()
+            | ev.ClosureRefused()
+            | ev.FalseClosureSuspected()
+            | ev.SourceReplyOwed()
+            | ev.LedgerSnapshotTaken()
+            | ev.RankingPublished()
+            | ev.BulletinIssued()
+            | ev.CorrectionIssued()
+            | ev.PhaseTargetEvaluated()
+            | ev.CheckpointSigned()
+            | ev.ReadDenied()
+        ):
+            return state
+    assert_never(data)
+
+
+def _return_approved(state: Desk, event: Event) -> Desk:
+    if state.return_asked is None:
+        return state
+    return replace(
+        state,
+        return_approved=_asked(event),
+        returned_by=(*state.returned_by, state.return_asked.unit),
+        returns_approved=state.returns_approved + 1,
+        return_asked=None,
+    )
+
+
+def _tell(state: Desk, event: Event, status: str) -> Desk:
+    return replace(state, told=(*state.told, Told(event.id, status, event.known_at)))
+
+
+def owed(state: Desk, policy: Policy) -> list[Event]:
+    """Every decision that the case's fold still owes, each with its own instant."""
+    if state.received is None or state.received_event is None:
+        return []
+    found = _registrations(state) + _notices(state)
+    if state.merge_revoked is not None and state.merged_into is not None:
+        asked = state.merge_revoked
+        data = ev.ComplaintUnmerged(cause=asked.id, master=state.merged_into)
+        return [*found, owe(state.subject, asked.at, data)]
+    if state.withdraw is not None:
+        asked, reason = state.withdraw
+        withdrawn = ev.AssignmentWithdrawn.model_validate({"cause": asked.id, "reason": reason})
+        return [*found, owe(state.subject, asked.at, withdrawn)]
+    if state.merged_into is not None or state.out:
+        return found
+    merged = _merging(state)
+    if merged:
+        return found + merged
+    return found + _lines_moved(state) + _returns(state, policy) + _assignment(state, policy)
+
+
+def _keys(state: Desk) -> list[tuple[str, ev.ClaimLine | None]]:
+    """Every match stream with its line, and the one group stream of this case."""
+    if state.received is None:
+        return []
+    keys: list[tuple[str, ev.ClaimLine | None]] = [
+        (key, line) for line in state.received.claims for key in line.match_keys
+    ]
+    return [*keys, *((key, None) for key in state.received.group_keys[:1])]
+
+
+def _registrations(state: Desk) -> list[Event]:
+    """MatchRegistered on every stream that this complaint's lines and workers belong to."""
+    received, asked = state.received, state.received_event
+    if received is None or asked is None:
+        return []
+    site = received.site.township if received.site else None
+    people = tuple(sorted({line.worker for line in received.claims if line.worker}))
+    heads = max(received.workers or 1, len(received.claims), 1)
+    result: list[Event] = []
+    for key, line in _keys(state):
+        number = line.line if line else None
+        if f"{key}|{number}" in state.registered:
+            continue
+        months = (line.months_from, line.months_to) if line else (None, None)
+        data = ev.MatchRegistered(
+            cause=asked.id,
+            case=state.subject,
+            line=number,
+            received_at=received.received_at,
+            registered_at=asked.at,
+            workers=() if line else people,
+            heads=1 if line else heads,
+            months=(months[0], months[1]) if months[0] and months[1] else None,
+            township=site,
+        )
+        result.append(owe(key, asked.at, data, decidedby=state.subject))
+    return result
+
+
+def _notices(state: Desk) -> list[Event]:
+    """MatchUpdated: what became of this case."""
+    result: list[Event] = []
+    for told in state.told:
+        for key in sorted({key for key, _ in _keys(state)}):
+            if f"{key}|{told.id}" in state.heard:
+                continue
+            data = ev.MatchUpdated.model_validate(
+                {"cause": told.id, "case": state.subject, "status": told.status, "since": told.at}
+            )
+            result.append(owe(key, told.at, data, decidedby=state.subject))
+    return result
+
+
+def _merging(state: Desk) -> list[Event]:
+    """ComplaintMerged once every line stands under one master, with the lines passed on to it."""
+    received = state.received
+    assert received is not None
+    if state.merge_approved is not None:
+        asked, master = state.merge_approved
+        return _merge(state, master, asked.id, asked.at, {}, "person", reopens=False)
+    lines = {line.line for line in received.claims} or {"1"}
+    for master in sorted({found.master for found in state.found}):
+        of = [found for found in state.found if found.master == master]
+        if {found.line for found in of} >= lines:
+            last = max(of, key=lambda found: found.at)
+            same = {found.line: found.with_line for found in of}
+            reopens = any(found.reopens for found in of)
+            return _merge(state, master, last.id, last.at, same, last.match, reopens=reopens)
+    return []
+
+
+def _merge(
+    state: Desk,
+    master: str,
+    cause: str,
+    at: datetime,
+    same: dict[str, str],
+    match: str,
+    *,
+    reopens: bool,
+) -> list[Event]:
+    added = _claim_lines(state, master, cause, at, same, reopens=reopens, whole=True)
+    merged = ev.ComplaintMerged(cause=cause, master=master, match=match)
+    return [added, owe(state.subject, at, merged)]
+
+
+def _claim_lines(
+    state: Desk,
+    master: str,
+    cause: str,
+    at: datetime,
+    same: dict[str, str],
+    *,
+    reopens: bool,
+    whole: bool,
+) -> Event:
+    received = state.received
+    assert received is not None
+    lines = received.claims if whole else [x for x in received.claims if x.line in same]
+    data = ev.ClaimLinesAdded(
+        cause=cause,
+        from_case=state.subject,
+        source=received.source,
+        source_ref=received.source_ref,
+        tier=received.tier,
+        received_at=received.received_at,
+        external_due_at=received.external_due_at,
+        lines=tuple(line.model_copy(update={"sealed": None}) for line in lines),
+        same=same,
+        reopens=reopens,
+        whole=whole,
+    )
+    return owe(master, at, data, decidedby=state.subject)
+
+
+def _lines_moved(state: Desk) -> list[Event]:
+    """At acceptance, matched lines of a case that is not merged whole move to their masters."""
+    if state.accepted is None or state.unit is not None:
+        return []
+    result: list[Event] = []
+    pending = [found for found in state.found if found.line not in state.moved]
+    for master in sorted({found.master for found in pending}):
+        of = [found for found in pending if found.master == master]
+        at = max(state.accepted.at, *(found.at for found in of))
+        same = {found.line: found.with_line for found in of}
+        result.append(_claim_lines(state, master, of[-1].id, at, same, reopens=False, whole=False))
+    return result
+
+
+def _returns(state: Desk, policy: Policy) -> list[Event]:
+    """ReturnRefused by rule: outside the window (T06), or one return too many (I-06)."""
+    asked = state.return_asked
+    if asked is None or state.assigned_at is None:
+        return []
+    code = None
+    if asked.unit in state.returned_by or state.returns_approved >= 2:
+        code = "SECOND_RETURN"
+    elif asked.time >= return_window_end(state, policy):
+        code = "WINDOW_CLOSED"
+    if code is None:
+        return []
+    data = ev.ReturnRefused.model_validate({"cause": asked.id, "code": code})
+    return [owe(state.subject, asked.at, data)]
+
+
+def return_window_end(state: Desk, policy: Policy) -> datetime:
+    """24:00 of the first working day after the assignment; petitions: of the fifth day."""
+    assert state.assigned_at is not None
+    assert state.received is not None
+    handling = policy.content.handling
+    day = civil(state.assigned_at)
+    if state.received.source in handling.petition_sources or state.received.via == "petition":
+        return end_of(day + timedelta(days=handling.petition_window_cd))
+    return end_of(policy.calendar.after(day, policy.timers["T06"].length.n))
+
+
+def _assignment(state: Desk, policy: Policy) -> list[Event]:
+    """CaseAssigned, CaseReassigned or TriageRequested, whichever the last act calls for."""
+    if state.return_approved is not None:
+        asked = state.return_approved
+        data = ev.TriageRequested(cause=asked.id, reason="RETURNED", proposal=state.unit)
+        return [owe(state.subject, asked.at, data)]
+    if state.decided is not None and state.decided.id != state.answered:
+        return [_by_the_office(state, policy)]
+    if state.accepted is None or state.unit is not None or state.answered is not None:
+        return []
+    return [_by_rule(state, state.accepted, policy)]
+
+
+def _by_the_office(state: Desk, policy: Policy) -> Event:
+    asked, decision = state.decided, state.decision
+    assert asked is not None
+    assert decision is not None
+    assert state.received is not None
+    facts = facts_of(state.received, state.supplement)
+    co = decision.co_handlers
+    if co is None:
+        co = default_co(decision.department, facts, policy) if decision.department else ()
+    answer = Answer("DESIGNATED" if state.designated else "OFFICE", decision.task_force, co)
+    place = Township(decision.township, TownshipFrom(text=None, rule="office"))
+    return _assigned(state, asked, answer, decision.department, place, None)
+
+
+def _by_rule(state: Desk, asked: Asked, policy: Policy) -> Event:
+    assert state.received is not None
+    facts: Facts = facts_of(state.received, state.supplement)
+    answer, runner_up = choose(facts, policy)
+    place = township_of(state.received, state.supplement, policy)
+    reason = answer.triage or place.triage
+    if answer.lead is not None and reason is None:
+        return _assigned(state, asked, answer, None, place, runner_up)
+    data = ev.TriageRequested.model_validate(
+        {
+            "cause": asked.id,
+            "reason": reason,
+            "proposal": Unit.model_validate(
+                {
+                    "task_force": answer.lead,
+                    "department": answer.department,
+                    "township": place.code,
+                }
+            ),
+            "rule": answer.rule,
+            "confidence_ppm": answer.confidence,
+            "margin_ppm": answer.margin,
+            "runner_up": runner_up,
+        }
+    )
+    return owe(state.subject, asked.at, data)
+
+
+def _assigned(
+    state: Desk,
+    asked: Asked,
+    answer: Answer,
+    department: str | None,
+    place: Township,
+    runner_up: RunnerUp | None,
+) -> Event:
+    """CaseReassigned if a unit had the case before, else CaseAssigned."""
+    fields = {
+        "cause": asked.id,
+        "task_force": answer.lead if department is None else None,
+        "department": department,
+        "township": place.code,
+        "co_handlers": tuple(unit for unit in dict.fromkeys(answer.co) if unit != answer.lead),
+        "rule": answer.rule,
+        "runner_up": runner_up,
+        "township_from": place.source,
+        "confidence_ppm": answer.confidence,
+        "margin_ppm": answer.margin,
+        "evidence": answer.evidence,
+    }
+    if state.unit is None:
+        return owe(state.subject, asked.at, ev.CaseAssigned.model_validate(fields))
+    return owe(
+        state.subject, asked.at, ev.CaseReassigned.model_validate(fields | {"from": state.unit})
+    )

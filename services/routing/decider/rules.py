@@ -1,0 +1,217 @@
+"""R2-R13 of the routing policy (方案 三; domain 5.2): which unit can unlock the payment.
+
+Money source before worker type (条例 29, 59), sector before ownership; structured facts first,
+the text's signals second; the reporter's identity is never looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shared.events import (
+    ComplaintReceived,
+    Employer,
+    Project,
+    RunnerUp,
+    Signals,
+    SupplementReceived,
+    TriageReason,
+)
+from shared.policy import DepartmentRule, Policy
+
+CERTAIN = 1_000_000
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What routing looks at: structured facts, and signals of the text."""
+
+    industry: str | None = None
+    ownership: str = "unknown"
+    registered: bool = False
+    attracted: bool = False
+    project: bool = False
+    funding: str = "unknown"
+    project_kind: str | None = None
+    via: str | None = None
+    leads: tuple[tuple[str, int], ...] = ()
+    terms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One rule's answer. `lead`: a task force, or None where the office must decide."""
+
+    rule: str
+    lead: str | None
+    co: tuple[str, ...] = ()
+    triage: TriageReason | None = None
+    department: str | None = None
+    confidence: int = CERTAIN
+    margin: int = CERTAIN
+    evidence: tuple[str, ...] = ()
+
+
+def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None = None) -> Facts:
+    """The facts of a complaint; a supplement fills what was missing, never overwrites."""
+    employer = received.employer or Employer()
+    project = received.project
+    more = supplement or SupplementReceived()
+    added = more.employer or Employer()
+    signals = received.signals or more.signals or Signals(version="none")
+    ownership = employer.ownership if employer.ownership != "unknown" else added.ownership
+    project = project or more.project
+    owner = project.owner_kind if project else None
+    funding = project.funding if project else "unknown"
+    if funding == "unknown" and owner is not None:
+        funding = owner
+    return Facts(
+        industry=employer.industry or added.industry or more.industry,
+        ownership=ownership,
+        registered=bool(employer.uscc or added.uscc) or ownership != "unknown",
+        attracted=employer.attracted or added.attracted,
+        project=project is not None,
+        funding=funding,
+        project_kind=(project or Project()).kind,
+        via=received.via,
+        leads=tuple(sorted(signals.leads.items(), key=lambda item: (-item[1], item[0]))),
+        terms=tuple(term for terms in signals.terms.values() for term in terms),
+    )
+
+
+def within(industry: str | None, codes: tuple[str, ...]) -> bool:
+    """Whether an industry code lies under one of the codes (GB/T 4754 prefixes)."""
+    return industry is not None and industry.startswith(codes)
+
+
+def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
+    """Every rule that applies to the structured facts, in the order of domain 5.2."""
+    rules = policy.content.routing
+    code = facts.industry
+    state = facts.ownership == "state"
+    public = facts.ownership in ("government", "public_institution")
+    project = facts.project or within(code, rules.project_codes)
+    coal = (
+        within(code, rules.coal_codes)
+        or facts.project_kind == "coal"
+        or (within(code, rules.coal_construction_codes) and facts.project_kind == "coal")
+    )
+    utility = within(code, rules.public_service_codes)
+    sector = sector_department(code, policy)
+    bureau = (sector,) if sector else ()
+    if project and facts.funding == "government":
+        site = rules.project_departments.get(facts.project_kind or "")
+        yield Answer("R2", "TF2", ("TF1", *((site,) if site else ())))
+    if coal:
+        dug = ("TF1",) if project else ()
+        yield Answer("R3", "TF5", (*(("TF6",) if state else ()), *dug))
+    if within(code, rules.education_codes) or (
+        within(code, rules.private_education_codes) and facts.ownership in ("private", "collective")
+    ):
+        yield Answer("R4", "TF4", ("TF7",) if facts.attracted else ())
+    if utility and not project:
+        yield Answer("R5", "TF3", ("TF6",) if state else ())
+    if public:
+        yield Answer("R6", "TF2", bureau)
+    if project and (facts.funding == "soe"):
+        water = ("TF3",) if utility or facts.project_kind == "water" else ()
+        yield Answer("R7", "TF6", (*water, "TF1"))
+    if project:
+        yield Answer("R8", "TF1", ("TF6",) if state else ())
+    if state and not project:
+        yield Answer("R9", "TF6", bureau)
+    if facts.via == "wan_ren_zhu_wan_qi" or facts.attracted:
+        yield Answer("R10", "TF7", bureau)
+    entry = department_entry(code, policy)
+    if entry is not None and entry.registered_to is None:
+        yield Answer("R11", None, entry.co, entry.triage, entry.department)
+    private = facts.ownership in ("private", "collective", "unknown")
+    if facts.registered and private and code is not None:
+        yield Answer("R12", "TF7", bureau)
+    if entry is not None:
+        yield Answer("R13", None, entry.co, entry.triage, entry.department)
+    yield Answer("R13", None, triage="UNCOVERED_SECTOR")
+
+
+def choose(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
+    """The answer of the first rule that leads, and the runner-up with another lead."""
+    if not _structured(facts):
+        return _by_signals(facts, policy)
+    answers = list(matches(facts, policy))
+    first = answers[0]
+    for other in answers[1:]:
+        if other.lead != first.lead and other.rule != first.rule:
+            return first, RunnerUp(lead=other.lead or "TRIAGE", rule=other.rule)
+    return first, None
+
+
+def _structured(facts: Facts) -> bool:
+    """Enough structured facts for a certain answer: sector, project, or a decisive ownership."""
+    return (
+        facts.industry is not None
+        or facts.project
+        or facts.ownership in ("government", "public_institution", "state")
+        or facts.attracted
+        or facts.via == "wan_ren_zhu_wan_qi"
+    )
+
+
+def _by_signals(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
+    rules = policy.content.routing
+    if not facts.leads:
+        return Answer("R1", None, triage="FACTS_MISSING", confidence=0, margin=0), None
+    lead, confidence = facts.leads[0]
+    second = facts.leads[1] if len(facts.leads) > 1 else None
+    margin = confidence - (second[1] if second else 0)
+    runner_up = RunnerUp(lead=second[0], rule="signals", ppm=second[1]) if second else None
+    evidence = facts.terms[:8]
+    sure = confidence >= rules.confidence_ppm and margin >= rules.margin_ppm
+    if sure and lead == "TRIAGE":
+        entry = next(item for item in rules.departments if item.triage == "PLATFORM_WORK")
+        answer = Answer(
+            "R11", None, entry.co, "PLATFORM_WORK", entry.department, confidence, margin, evidence
+        )
+    elif sure:
+        answer = Answer("R1-signals", lead, (), None, None, confidence, margin, evidence)
+    else:
+        proposal = None if lead == "TRIAGE" else lead
+        reason: TriageReason = "LOW_CONFIDENCE" if facts.terms else "FACTS_MISSING"
+        answer = Answer("R1", proposal, (), reason, None, confidence, margin, evidence)
+    return answer, runner_up
+
+
+def department_entry(code: str | None, policy: Policy) -> DepartmentRule | None:
+    """The §5.5 entry of an industry code; the longest code that fits decides."""
+    best: tuple[int, DepartmentRule] | None = None
+    for entry in policy.content.routing.departments:
+        for prefix in entry.codes:
+            fits = code is not None and code.startswith(prefix)
+            if fits and (best is None or len(prefix) > best[0]):
+                best = (len(prefix), entry)
+    return best[1] if best else None
+
+
+def sector_department(code: str | None, policy: Policy) -> str | None:
+    """The bureau of a sector, by the longest prefix."""
+    table = policy.content.routing.sector_departments
+    if code is None:
+        return None
+    for length in (4, 3, 2):
+        if code[:length] in table:
+            return table[code[:length]]
+    return None
+
+
+def default_co(department: str, facts: Facts, policy: Policy) -> tuple[str, ...]:
+    """Co-handlers of an office decision that names none (domain 5.5)."""
+    entry = department_entry(facts.industry, policy)
+    if entry is None or entry.department != department:
+        platform = [
+            item for item in policy.content.routing.departments if item.triage == "PLATFORM_WORK"
+        ]
+        by_text = bool(facts.leads) and facts.leads[0][0] == "TRIAGE" and facts.industry is None
+        entry = (
+            platform[0] if by_text and platform and platform[0].department == department else None
+        )
+    return tuple(unit for unit in entry.co if unit != department) if entry else ()

@@ -1,0 +1,40 @@
+"""Supervision's deciders by kind of stream: pure functions, no clock and no I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from services.supervision.decider.agenda import agenda
+from services.supervision.decider.facts import evolve
+from services.supervision.decider.state import Watch
+from services.supervision.decider.units import CitySupervision, UnitSupervision, due_now
+from shared.events import Event, Kind, Service
+from shared.policy import Policy
+from shared.settle import Decider
+
+
+class CaseSupervision:
+    """Supervision on a case's stream."""
+
+    writer: Service = "supervision"
+    state_type = Watch
+
+    def initial(self, subject: str) -> Watch:
+        return Watch(subject)
+
+    def evolve(self, state: Watch, event: Event) -> Watch:
+        return evolve(state, event)
+
+    def decide(self, state: Watch, now: datetime, policy: Policy) -> list[Event]:
+        return due_now(agenda(state, policy), now)
+
+    def wake_at(self, state: Watch, policy: Policy) -> datetime | None:
+        return min((step[0] for step in agenda(state, policy)), default=None)
+
+
+STREAMS: dict[Kind, Decider[Any]] = {
+    "case": CaseSupervision(),
+    "unit": UnitSupervision(),
+    "city": CitySupervision(),
+}

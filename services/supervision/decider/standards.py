@@ -1,0 +1,121 @@
+"""When a case may be closed (方案 五(二)三: 拿到欠薪、群众满意) and when it must be referred."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.supervision.decider.state import Line, Watch
+from shared.calendar import civil
+from shared.events import (
+    ClosureRequested,
+    Event,
+    FollowUpCompleted,
+    ReferralThresholdMet,
+    RefusalOfClosure,
+)
+from shared.policy import Policy, Threshold
+
+
+def verified_fen(state: Watch, line: str | None = None) -> int:
+    """Verified payments, of one claim line or of all, in fen."""
+    return sum(paid.amount_fen for paid in state.paid if line is None or paid.line == line)
+
+
+def unpaid_fen(state: Watch, line: Line) -> int:
+    """What a claim line still lacks; an unknown claim is unpaid by one fen at least."""
+    if line.owed_fen is None:
+        return 1
+    return max(0, line.owed_fen - verified_fen(state, line.line))
+
+
+def paid_in_full(state: Watch) -> bool:
+    """Whether every claim line is covered by verified payments (I-01)."""
+    return bool(state.lines) and all(unpaid_fen(state, line) == 0 for line in state.lines)
+
+
+def referral_pending(state: Watch) -> bool:
+    """Threshold met and neither approved nor declined (I-10: no fine instead of referral)."""
+    met = any(order.threshold_id is not None for order in state.orders)
+    return met and not state.referral_decided
+
+
+def reasons_at_request(state: Watch, data: ClosureRequested) -> list[RefusalOfClosure]:
+    """What forbids a request to close."""
+    reasons: list[RefusalOfClosure] = []
+    full = paid_in_full(state)
+    if data.kind == "PAID_IN_FULL" and not full:
+        reasons.append("UNPAID")
+    if referral_pending(state):
+        reasons.append("REFERRAL_PENDING")
+    if state.police_filed and not full and not state.legal_ended:
+        reasons.append("POLICE_FILED")
+    return reasons
+
+
+def reasons_at_follow_up(
+    state: Watch, event: Event, data: FollowUpCompleted
+) -> list[RefusalOfClosure]:
+    """What a completed follow-up still lacks of the standard."""
+    reasons: list[RefusalOfClosure] = []
+    kind = state.closure_kind or "PAID_IN_FULL"
+    if event.unit in (state.township, state.department):
+        reasons.append("SAME_UNIT")
+    if kind == "PAID_IN_FULL":
+        if data.satisfaction == "unreached":
+            reasons.append("FOLLOW_UP_MISSING")
+        elif data.got_paid != "Y":
+            reasons.append("NOT_PAID")
+        if not paid_in_full(state):
+            reasons.append("UNPAID")
+        if state.last_paid_time is not None and event.time < state.last_paid_time:
+            reasons.append("FOLLOW_UP_MISSING")
+    if data.satisfaction == "unsatisfied":
+        reasons.append("UNSATISFIED")
+    return list(dict.fromkeys(reasons))
+
+
+def threshold_of(policy: Policy, at: datetime) -> Threshold:
+    """The region's figures in force at the order's default (domain 1.6)."""
+    rules = [rule for rule in policy.content.referral.thresholds if rule.effective <= civil(at)]
+    return max(rules, key=lambda rule: rule.effective)
+
+
+def limb_met(state: Watch, policy: Policy, at: datetime) -> tuple[int, int, int, int, str] | None:
+    """(limb, workers, months, fen, threshold) of what is still unpaid; None below both limbs.
+
+    Limb 1: one worker, months and amount. Limb 2: workers and total (法释〔2013〕3号 3).
+    """
+    rule = threshold_of(policy, at)
+    open_lines = [(line, unpaid_fen(state, line)) for line in state.lines]
+    open_lines = [(line, fen) for line, fen in open_lines if fen > 0 and line.owed_fen is not None]
+    single = [
+        (line, fen)
+        for line, fen in open_lines
+        if line.heads == 1 and line.months >= rule.single_months and fen >= rule.single_fen
+    ]
+    if single:
+        total = sum(fen for _, fen in single)
+        return 1, len(single), max(line.months for line, _ in single), total, rule.id
+    workers = sum(line.heads for line, _ in open_lines)
+    total = sum(fen for _, fen in open_lines)
+    if workers >= rule.many_workers and total >= rule.many_fen:
+        return 2, workers, max(line.months for line, _ in open_lines), total, rule.id
+    return None
+
+
+def threshold_data(
+    limb: tuple[int, int, int, int, str], cause: str, doc_no: str
+) -> ReferralThresholdMet:
+    """The decision that a limb is reached after an expired order."""
+    number, workers, months, fen, rule = limb
+    return ReferralThresholdMet.model_validate(
+        {
+            "cause": cause,
+            "limb": number,
+            "workers": workers,
+            "months": months,
+            "amount_fen": fen,
+            "threshold": rule,
+            "doc_no": doc_no,
+        }
+    )

@@ -1,0 +1,146 @@
+"""`/livez`, `/readyz` and `/metrics`, the same for every service, and the server that serves them.
+
+Live: the event loop answers. Ready: connected and caught up enough to answer truly. Both are JSON;
+`/readyz` also says where the service stands, so that a player can wait for quiet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from shared.events import instant_text
+from shared.metrics import HTTP_ACTIVE, HTTP_SECONDS, exposition
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Where a service stands. `positions`: "topic/partition" -> the next offset to fold.
+
+    `clock`: the instant up to which its rounds are done. `owed`: what it still has to do to be
+    quiet: records not folded, steps due by the clock, decisions not acknowledged.
+    `next_due`: the earliest instant at which a step falls due.
+    """
+
+    ready: bool
+    clock: datetime | None = None
+    positions: Mapping[str, int] = field(default_factory=dict)
+    owed: int = 0
+    next_due: datetime | None = None
+    reason: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "ready": self.ready,
+            "clock": instant_text(self.clock) if self.clock else None,
+            "positions": dict(self.positions),
+            "owed": self.owed,
+            "next_due": instant_text(self.next_due) if self.next_due else None,
+            "reason": self.reason,
+        }
+
+
+Probe = Callable[[], Awaitable[Readiness]]
+
+
+def router(probe: Probe) -> APIRouter:
+    """The three routes, for an app that has others."""
+    routes = APIRouter(tags=["operation"])
+
+    @routes.get("/livez")
+    async def livez() -> dict[str, bool]:
+        """The process answers."""
+        return {"live": True}
+
+    @routes.get("/readyz", responses={503: {"description": "not ready; `reason` says why"}})
+    async def readyz() -> JSONResponse:
+        """Whether it is ready, and where it stands."""
+        try:
+            async with asyncio.timeout(5):
+                found = await probe()
+        except TimeoutError:
+            found = Readiness(ready=False, reason="the log or the database does not answer")
+        return JSONResponse(found.document(), status_code=200 if found.ready else 503)
+
+    @routes.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        """Prometheus metrics."""
+        body, content_type = exposition(request.headers.get("accept"))
+        return Response(body, media_type=content_type)
+
+    return routes
+
+
+def application(service: str, probe: Probe) -> FastAPI:
+    """The app of a service that has no other routes."""
+    app = FastAPI(title=f"Qingqian {service}", docs_url=None, redoc_url=None)
+    app.include_router(router(probe))
+    observe(app)
+    return app
+
+
+def observe(app: FastAPI) -> None:
+    """Measure every request of an app: rate, errors, duration."""
+    app.add_middleware(_Observer)
+
+
+class _Observer:
+    """ASGI middleware; a route is labelled by its pattern, so that labels stay few."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 500
+        begun = time.perf_counter()
+
+        async def sending(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        HTTP_ACTIVE.inc()
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            HTTP_ACTIVE.dec()
+            route = getattr(scope.get("route"), "path", "other")
+            HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(
+                time.perf_counter() - begun
+            )
+
+
+class Server(uvicorn.Server):
+    """Uvicorn inside a loop that has its own signal handling."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server(app: Any, host: str, port: int) -> Server:
+    """A server for an ASGI app; run it with `await server.serve()`, end it by `should_exit`."""
+    return Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=3,
+        )
+    )

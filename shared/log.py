@@ -1,0 +1,323 @@
+"""The log: the one place, with infra/topics, that knows Kafka.
+
+`Producer` appends with every replica's acknowledgement and without duplicates of its own
+retries; `Reader` reads partitions by assignment, without a group, because whoever folds keeps the
+position beside what was folded. A subject's partition is Kafka's own: murmur2 of the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, get_args
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.partitioner import murmur2
+
+from shared.envelope import encode, unsealed_fields, writer_of
+from shared.events import TYPES, AnyData, Event, Model, Service
+from shared.metrics import ALERTS, EVENTS
+from shared.settings import Settings
+from shared.streams import GOVERNANCE
+
+CASE_EVENTS: Final = "case-events"
+GOVERNANCE_EVENTS: Final = "governance-events"
+FEED_COMPLAINTS: Final = "feed-complaints"
+CASE_EVENTS_PARKED: Final = "case-events.parked"
+FEED_COMPLAINTS_PARKED: Final = "feed-complaints.parked"
+
+PARTITIONS: Final = 12
+"""Of `case-events`, fixed at birth: with another number a subject would change its partition."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ForeignWriter(ValueError):
+    """A service tried to publish a type that another service writes."""
+
+
+class Unsealed(ValueError):
+    """An event holds a person's data in clear; it must never reach the log."""
+
+
+class Unavailable(Exception):
+    """The broker does not answer: a passing fault, to be tried again."""
+
+
+class Place(NamedTuple):
+    """Where a record stands: the topic's name in the contract, its partition, its offset."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as read. `timestamp`: when the broker appended it, milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes
+
+    @property
+    def appended_at(self) -> datetime:
+        return EPOCH + timedelta(milliseconds=self.timestamp)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.topic, self.partition, self.offset)
+
+
+@lru_cache(maxsize=16_384)
+def partition_of(subject: str, partitions: int = PARTITIONS) -> int:
+    """The partition of a subject, as every Kafka client's default partitioner has it."""
+    return int(murmur2(subject.encode()) & 0x7FFFFFFF) % partitions
+
+
+def topic_of(subject: str) -> str:
+    """The topic on which a subject's events stand."""
+    return GOVERNANCE_EVENTS if subject == GOVERNANCE else CASE_EVENTS
+
+
+@lru_cache(maxsize=None)
+def _may_hold_text(model: type[Any]) -> bool:
+    """Whether any field of a type, however deep, is `Sealed`."""
+    for info in model.model_fields.values():
+        if "sealed" in info.metadata or "sealed" in str(info.annotation):
+            return True
+        if any(_may_hold_text(inner) for inner in _models(info.annotation)):
+            return True
+    return False
+
+
+def _models(annotation: Any) -> Iterable[type[Any]]:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def check(event: Event, service: Service) -> None:
+    """Refuse what `service` may not publish. Raises ForeignWriter or Unsealed."""
+    if writer_of(event) != service:
+        raise ForeignWriter(f"{service} may not publish {event.type}")
+    data: AnyData = event.data
+    if _may_hold_text(TYPES[event.type]) and (fields := unsealed_fields(data)):
+        raise Unsealed(f"{event.type} {', '.join(fields)}")
+
+
+class Producer:
+    """Appends to the log for one service: acks of all replicas, idempotent, in order per key."""
+
+    def __init__(self, settings: Settings, service: Service) -> None:
+        self.settings = settings
+        self.service = service
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Raises Unavailable where no broker answers."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka,
+            client_id=f"qingqian-{self.service}",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            max_batch_size=131_072,
+            max_request_size=8_388_608,
+            request_timeout_ms=15_000,
+        )
+        try:
+            await self._producer.start()
+        except (KafkaError, OSError) as error:
+            with suppress(Exception):
+                await self._producer.stop()
+            raise Unavailable(str(error)) from None
+
+    async def stop(self) -> None:
+        """Flush what is under way and disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def send(
+        self, topic: str, key: str, value: bytes, partition: int | None = None
+    ) -> asyncio.Future[Place]:
+        """Hand one record to the sender; the future is its acknowledgement.
+
+        `partition`: as `partition_of` gives it, for a caller that knows it already.
+        """
+        if self._producer is None:
+            raise RuntimeError("the producer is not started")
+        sent = await self._producer.send(
+            self.settings.topic(topic), value, key=key.encode(), partition=partition
+        )
+        return asyncio.ensure_future(_place(topic, sent))
+
+    async def publish(self, events: Sequence[Event]) -> list[Place]:
+        """Append events in order and wait for every acknowledgement.
+
+        Raises ForeignWriter or Unsealed before anything is sent. Has no deadline of its own: in
+        an outage the records wait, and the outcome is unknown to a caller who gives up.
+        """
+        for event in events:
+            check(event, self.service)
+        waiting = [
+            await self.send(topic_of(event.subject), event.subject, encode(event))
+            for event in events
+        ]
+        places = list(await asyncio.gather(*waiting))
+        for event in events:
+            count(event.type, getattr(event.data, "level", None))
+        return places
+
+
+async def _place(topic: str, sent: asyncio.Future[Any]) -> Place:
+    metadata = await sent
+    return Place(topic, metadata.partition, metadata.offset)
+
+
+def count(type_name: str, level: str | None) -> None:
+    """Count an event that is on the log now; `level` counts where an alert is raised."""
+    EVENTS.labels(type_name).inc()
+    if type_name == "AlertRaised" and level:
+        ALERTS.labels(level).inc()
+
+
+class Reader:
+    """Reads partitions by assignment; the positions are the caller's.
+
+    Offsets are asked for on a connection of their own: on one that holds an open fetch the
+    answer would wait until that fetch ends.
+    """
+
+    def __init__(self, settings: Settings, client: str) -> None:
+        self.settings = settings
+        self.client = client
+        self._offsets: AIOKafkaConsumer | None = None
+        self._fetching: AIOKafkaConsumer | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Raises Unavailable where no broker answers."""
+        self._offsets = await self._consumer("offsets")
+
+    async def stop(self) -> None:
+        for consumer in (self._offsets, self._fetching):
+            if consumer is not None:
+                await consumer.stop()
+        self._offsets = self._fetching = None
+
+    async def _consumer(self, what: str, wait_ms: int = 500) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka,
+            client_id=f"qingqian-{self.client}-{what}",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=wait_ms,
+            fetch_max_bytes=16_777_216,
+            max_partition_fetch_bytes=4_194_304,
+            request_timeout_ms=15_000,
+        )
+        try:
+            await consumer.start()
+        except (KafkaError, OSError) as error:
+            with suppress(Exception):
+                await consumer.stop()
+            raise Unavailable(str(error)) from None
+        return consumer
+
+    async def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The offset after the last record of each partition. Raises Unavailable."""
+        if self._offsets is None:
+            raise RuntimeError("the reader is not started")
+        asked = [TopicPartition(self.settings.topic(topic), number) for number in partitions]
+        if not asked:
+            return {}
+        try:
+            found = await self._offsets.end_offsets(asked)
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from None
+        return {key.partition: offset for key, offset in found.items()}
+
+    async def range(
+        self, topic: str, partition: int, first: int, end: int, most: int = 2000
+    ) -> AsyncGenerator[list[Record]]:
+        """The records from offset `first` up to but without `end`, in batches of at most `most`.
+
+        One range at a time for each reader. Raises Unavailable when the broker goes silent.
+        """
+        if first >= end:
+            return
+        async with self._turn:
+            if self._fetching is None:
+                self._fetching = await self._consumer("range", wait_ms=100)
+            key = TopicPartition(self.settings.topic(topic), partition)
+            self._fetching.assign([key])
+            self._fetching.seek(key, first)
+            try:
+                async for records in self._until(self._fetching, key, topic, end, most):
+                    yield records
+            finally:
+                self._fetching.unsubscribe()
+
+    async def _until(
+        self, consumer: AIOKafkaConsumer, key: TopicPartition, topic: str, end: int, most: int
+    ) -> AsyncIterator[list[Record]]:
+        silent = 0
+        while await consumer.position(key) < end:
+            try:
+                got = await consumer.getmany(key, timeout_ms=1000, max_records=most)
+            except (KafkaError, OSError) as error:
+                raise Unavailable(f"{type(error).__name__}: {error}") from None
+            records = [_record(topic, raw) for raw in got.get(key, ()) if raw.offset < end]
+            silent = 0 if got else silent + 1
+            if records:
+                yield records
+            if silent >= 15:
+                raise Unavailable(f"{topic}/{partition_name(key)}: nothing read for 15 s")
+
+    async def follow(
+        self, positions: Mapping[tuple[str, int], int], *, most: int = 2000, wait: float = 0.5
+    ) -> AsyncGenerator[list[Record]]:
+        """Read on for ever from `positions` ((topic, partition) -> next offset).
+
+        Yields what arrived, and an empty list when nothing did for `wait` seconds. Uses a
+        connection of its own, closed with the generator. Raises Unavailable only at the start;
+        later an outage shows as empty lists.
+        """
+        consumer = await self._consumer("follow")
+        names = {self.settings.topic(topic): topic for topic, _ in positions}
+        keys = {
+            TopicPartition(self.settings.topic(topic), number): offset
+            for (topic, number), offset in positions.items()
+        }
+        try:
+            consumer.assign(list(keys))
+            for key, offset in keys.items():
+                consumer.seek(key, offset)
+            while True:
+                try:
+                    got = await consumer.getmany(timeout_ms=int(wait * 1000), max_records=most)
+                except KafkaConnectionError:
+                    got = {}
+                yield [_record(names[key.topic], raw) for key, raws in got.items() for raw in raws]
+        finally:
+            await consumer.stop()
+
+
+def partition_name(key: TopicPartition) -> str:
+    return str(key.partition)
+
+
+def _record(topic: str, raw: Any) -> Record:
+    return Record(topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value or b"")

@@ -1,0 +1,441 @@
+"""The policy book: every effective-dated rule as typed data, with an id and a hash.
+
+A book is a folder of YAML files under `shared/policies/`; intake puts its whole content on
+`governance-events` as PolicyAdopted, and from there every service, the audit and a what-if
+read it. A book in force is superseded, never edited. Values marked [PC] in the domain
+reference are the owner's choice and live there, never in code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.calendar import Calendar, end_of, start_of
+from shared.events import Event, PolicyAdopted
+
+
+class PolicyError(ValueError):
+    """A book that cannot be read; names the file and the field or line."""
+
+
+class Rules(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- organisation (方案 三) ----------------------------------------------------------------------
+
+
+class TaskForceEntry(Rules):
+    """工作专班: code, name, units, and the leader's post (names live in configuration)."""
+
+    code: str
+    name: str
+    lead_units: tuple[str, ...]
+    members: tuple[str, ...] = ()
+    leader_post: str
+    deputy_post: str
+
+
+class TownshipEntry(Rules):
+    code: str
+    name: str
+    kind: Literal["street", "town", "township"]
+
+
+class Organisation(Rules):
+    office: str
+    task_forces: tuple[TaskForceEntry, ...]
+    townships: tuple[TownshipEntry, ...]
+    departments: tuple[str, ...]
+    posts: dict[str, str]
+    sources: dict[str, str]
+
+
+# --- calendar, phases, campaign dates (domain 0, 4.2) --------------------------------------------
+
+
+class CalendarEntry(Rules):
+    first: date
+    last: date
+    rest: tuple[date, ...]
+    makeup: tuple[date, ...]
+
+
+class Phase(Rules):
+    """阶段 (方案 四): civil dates inclusive; `handle_wd`: length of T09 for assignments in it."""
+
+    id: str
+    name: str
+    first: date
+    last: date
+    handle_wd: int
+    ranking_every_days: int | None
+
+
+class CampaignDate(Rules):
+    """An absolute date that never rolls: missed from 24:00 of `last_day`."""
+
+    id: str
+    last_day: date
+    content: str
+    unit_fact: str | None = None
+    units: tuple[Literal["task_force", "township"], ...] = ()
+
+
+class Cap(Rules):
+    """min(T09, cap) (domain 4.2): lines of these tiers received before `received_before`.
+
+    Lines received from then until 24:00 of the date are in its grace window.
+    """
+
+    id: str
+    tiers: tuple[str, ...] = ("NAT", "PROV", "ZZ", "CITY")
+    received_before: date
+    target_last_day: date
+
+
+class DutyWindow(Rules):
+    """值班值守 (方案 四): a roll-call each day, inclusive."""
+
+    name: str
+    first: date
+    last: date
+
+
+class Campaign(Rules):
+    phases: tuple[Phase, ...]
+    default_handle_wd: int
+    dates: tuple[CampaignDate, ...]
+    caps: tuple[Cap, ...]
+    duty: tuple[DutyWindow, ...]
+    stock_received_before: date
+    before_campaign: date
+
+
+# --- timers and ladder (domain 4.1, 4.3) ---------------------------------------------------------
+
+
+class Length(Rules):
+    """A period: `wd` working days, `cd` calendar days, `h` clock hours, `min` minutes."""
+
+    unit: Literal["wd", "cd", "h", "min", "months"]
+    n: int
+
+
+class TimerRule(Rules):
+    """One timer. `clock`: internal (starts at recording when filed late) or statutory (at `time`).
+
+    `roll`: for calendar days, `back` = last working day on or before the end (own side),
+    `forward` = roll past rest days (other side).
+    """
+
+    id: str
+    name: str
+    clock: Literal["internal", "statutory"] = "internal"
+    length: Length
+    urgent: Length | None = None
+    outer: Length | None = None
+    next: Length | None = None
+    roll: Literal["none", "back", "forward"] = "none"
+    ladder: str
+    source: str
+
+
+class Rung(Rules):
+    """One level: when it fires relative to the due.
+
+    `morning_wd_before` n: 09:00 of the n-th working day before the due day (0 = the due day).
+    `half`: half of the interval. `after_wd` k: 00:00 after the k-th working day after the due
+    day ends (0 = at due).
+    """
+
+    level: Literal["L1", "L2", "L3", "L4", "L5", "L6", "L7"]
+    morning_wd_before: int | None = None
+    half: bool = False
+    after_wd: int | None = None
+
+
+class Ladder(Rules):
+    rungs: tuple[Rung, ...]
+    recipients: Literal["handling", "police", "procuratorate", "unit", "group"] = "handling"
+
+
+class LadderRules(Rules):
+    ladders: dict[str, Ladder]
+    notice_reply_wd: int
+    notice_number: str
+    supervised_national_jump: str
+
+
+class HandlingRules(Rules):
+    """Numbers of T02, T06, T09-T18 that are not plain lengths."""
+
+    urgent_handle_wd: int
+    group_handle_wd: int
+    late_filing_wd: int
+    petition_window_cd: int
+    petition_sources: tuple[str, ...]
+    inspection_sources: tuple[str, ...]
+    tries_wd: int
+    reply_default_wd: dict[str, int]
+    extension_wd: int
+    extensions_max: int
+    reassignment_grace_wd: int
+    suspension_max_wd: int
+    instalment_defaults_void: int
+    reopen_cd: int
+    order_limit_max_cd: int
+    unreached_tries: int
+    explain_wd: int
+    rectification_wd: int
+    incident_update_hours: int
+
+
+# --- referral (法释〔2013〕3号) ------------------------------------------------------------------
+
+
+class Threshold(Rules):
+    """Amounts from which non-payment after an order is referred (domain 1.6)."""
+
+    id: str
+    effective: date
+    single_months: int
+    single_fen: int
+    many_workers: int
+    many_fen: int
+
+
+class ListingRule(Rules):
+    """列入名单: the rule in force at the date of the decision or default (domain 1.8)."""
+
+    id: str
+    effective: date
+    grounds: tuple[Literal["decision", "default"], ...]
+    within_wd: int
+    years: int
+
+
+class ReferralRules(Rules):
+    thresholds: tuple[Threshold, ...]
+    listing: tuple[ListingRule, ...]
+
+
+# --- groups --------------------------------------------------------------------------------------
+
+
+class GroupRules(Rules):
+    """群体 (domain 2.14): workers from which each level begins."""
+
+    levels: dict[Literal["G1", "G2", "G3"], int]
+
+
+# --- routing (domain 5) --------------------------------------------------------------------------
+
+
+class DepartmentRule(Rules):
+    """§5.5: industry codes to the department that handles what no task force covers."""
+
+    codes: tuple[str, ...]
+    department: str | None
+    co: tuple[str, ...] = ()
+    registered_to: str | None = None
+    triage: Literal["UNCOVERED_SECTOR", "PLATFORM_WORK"] = "UNCOVERED_SECTOR"
+    name: str
+
+
+class RoutingRules(Rules):
+    confidence_ppm: int
+    margin_ppm: int
+    project_codes: tuple[str, ...]
+    coal_codes: tuple[str, ...]
+    coal_construction_codes: tuple[str, ...]
+    education_codes: tuple[str, ...]
+    private_education_codes: tuple[str, ...]
+    public_service_codes: tuple[str, ...]
+    platform_codes: tuple[str, ...]
+    public_codes: tuple[str, ...]
+    private_codes: tuple[str, ...]
+    sector_departments: dict[str, str]
+    project_departments: dict[str, str]
+    departments: tuple[DepartmentRule, ...]
+
+
+class ScoreRules(Rules):
+    """Ranking (domain 6.2): weights in points, deductions with their maxima."""
+
+    weights: dict[str, int]
+    deductions: dict[str, Deduction]
+    small_sample_below: int
+    first_contact_hours: int
+    city_settled_percent: int
+
+
+class Deduction(Rules):
+    each: int
+    max: int | None = None
+
+
+class Content(Rules):
+    """A whole book."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,60}$")]
+    title: str
+    document: str
+    organisation: Organisation
+    calendar: CalendarEntry
+    campaign: Campaign
+    timers: tuple[TimerRule, ...]
+    ladder: LadderRules
+    handling: HandlingRules
+    referral: ReferralRules
+    groups: GroupRules
+    routing: RoutingRules
+    lexicon: dict[str, Any]
+    gazetteer: dict[str, Any]
+    score: ScoreRules
+
+
+ScoreRules.model_rebuild()
+Content.model_rebuild()
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A book as adopted, by the PolicyAdopted `adoption_id` recorded at `adopted_at`."""
+
+    content: Content
+    raw: dict[str, Any]
+    hash: str
+    adopted_at: datetime
+    adoption_id: str
+
+    @property
+    def id(self) -> str:
+        return self.content.id
+
+    @property
+    def ref(self) -> str:
+        """As named on every decision: `id@sha256:…`."""
+        return f"{self.content.id}@{self.hash}"
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        entry = self.content.calendar
+        return Calendar(entry.first, entry.last, entry.rest, entry.makeup)
+
+    @cached_property
+    def timers(self) -> dict[str, TimerRule]:
+        return {timer.id: timer for timer in self.content.timers}
+
+    @cached_property
+    def dates(self) -> dict[str, CampaignDate]:
+        return {entry.id: entry for entry in self.content.campaign.dates}
+
+    @cached_property
+    def task_forces(self) -> dict[str, TaskForceEntry]:
+        return {entry.code: entry for entry in self.content.organisation.task_forces}
+
+    @cached_property
+    def townships(self) -> dict[str, TownshipEntry]:
+        return {entry.code: entry for entry in self.content.organisation.townships}
+
+    @cached_property
+    def units(self) -> tuple[str, ...]:
+        """The 22 units of the campaign: 7 task forces, then 15 townships."""
+        return (*self.task_forces, *self.townships)
+
+    def phase_of(self, day: date) -> Phase | None:
+        """阶段 of a civil date; None outside the campaign."""
+        for phase in self.content.campaign.phases:
+            if phase.first <= day <= phase.last:
+                return phase
+        return None
+
+    def cap_of(self, tier: str, received_at: datetime) -> Cap | None:
+        """The campaign date that caps a line (domain 4.2)."""
+        for cap in self.content.campaign.caps:
+            if tier in cap.tiers and received_at < start_of(cap.received_before):
+                return cap
+        return None
+
+    def grace_of(self, tier: str, received_at: datetime) -> str | None:
+        """The campaign date in whose last working days the line was received, if any."""
+        for cap in self.content.campaign.caps:
+            begins = start_of(cap.received_before)
+            if tier in cap.tiers and begins <= received_at < self.date_end(cap.id):
+                return cap.id
+        return None
+
+    def date_end(self, date_id: str) -> datetime:
+        """The instant from which a campaign date is missed."""
+        return end_of(self.dates[date_id].last_day)
+
+
+def content_hash(raw: dict[str, Any]) -> str:
+    """`sha256:` and the hex digest of the canonical content."""
+    return "sha256:" + hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def read_book(book_id: str) -> dict[str, Any]:
+    """The content of a book shipped with the product, as plain JSON values.
+
+    Raises PolicyError naming the file for an unknown id or a YAML mistake.
+    """
+    folder = resources.files("shared") / "policies" / book_id
+    if not folder.is_dir():
+        raise PolicyError(f"no policy book `{book_id}` under shared/policies")
+    raw: dict[str, Any] = {}
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+        if not entry.name.endswith(".yaml"):
+            continue
+        part = parse_yaml(entry.read_text(encoding="utf-8"), f"{book_id}/{entry.name}")
+        key = entry.name.removesuffix(".yaml")
+        raw |= part if key == "book" else {key: part.get(key, part)}
+    return raw
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """YAML as plain JSON values (dates as ISO text). Raises PolicyError with file and line."""
+    try:
+        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise PolicyError(f"{name} line {line}: {error.problem}") from None
+    if not isinstance(value, dict):
+        raise PolicyError(f"{name}: a mapping is expected")
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    return plain
+
+
+def check_book(raw: dict[str, Any]) -> Content:
+    """The typed content of a book. Raises PolicyError naming file and field."""
+    try:
+        return Content.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = "/".join(str(part) for part in first["loc"])
+        raise PolicyError(f"{where}: {first['msg']}") from None
+
+
+def adopted(event: Event) -> Policy:
+    """The policy of a PolicyAdopted event. Raises PolicyError if content and hash differ."""
+    data = event.data
+    if not isinstance(data, PolicyAdopted):
+        raise TypeError(f"{event.type} adopts no policy")
+    if content_hash(data.content) != data.hash:
+        raise PolicyError(f"{data.book}: the content does not have the hash {data.hash}")
+    return Policy(check_book(data.content), data.content, data.hash, event.recordedtime, event.id)
+
+
+def adopt(raw: dict[str, Any], at: datetime, adoption_id: str) -> Policy:
+    """A book as if adopted at `at`: for dry runs, what-ifs and tests."""
+    return Policy(check_book(raw), raw, content_hash(raw), at.astimezone(UTC), adoption_id)

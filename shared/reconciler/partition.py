@@ -1,0 +1,87 @@
+"""One partition in the hands of one worker: its position, its lock, its streams in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from enum import Enum
+
+from shared.reconciler.rows import Cache
+from shared.reconciler.store import Held
+
+
+class Standing(Enum):
+    """ASSIGNED: to be claimed. HELD: ours. LOST: somebody else owns it. GONE: revoked."""
+
+    ASSIGNED = "assigned"
+    HELD = "held"
+    LOST = "lost"
+    GONE = "gone"
+
+
+class Partition:
+    """What a worker knows of one assigned partition.
+
+    `lock` covers fold, decide, write, publish and clear; nothing of the partition is touched
+    without it. `next_wake` is not later than the earliest wake-up stored. `moved` (monotonic
+    seconds): when the position last changed or nothing was left to read.
+    """
+
+    def __init__(self, number: int, most_streams: int) -> None:
+        self.number = number
+        self.lock = asyncio.Lock()
+        self.cache = Cache(most_streams)
+        self.standing = Standing.ASSIGNED
+        self.held: Held | None = None
+        self.next = 0
+        self.end = 0
+        self.next_wake: datetime | None = None
+        self.caught_up_at_claim = 0
+        self.last_timestamp: int | None = None
+        self.moved = time.monotonic()
+        self.lost_at = 0.0
+        self.progress = asyncio.Event()
+
+    @property
+    def behind(self) -> int:
+        """Records between the position and the end last seen."""
+        return max(0, self.end - self.next)
+
+    def hold(self, held: Held) -> None:
+        """The position as committed."""
+        if held.next != self.next:
+            self.moved = time.monotonic()
+        self.held = held
+        self.next = held.next
+        self.end = max(self.end, held.next)
+        self.standing = Standing.HELD
+        self.progress.set()
+
+    def forget(self) -> None:
+        """Drop what memory says: the row decides how to go on."""
+        self.cache.clear()
+        self.held = None
+        if self.standing is Standing.HELD:
+            self.standing = Standing.ASSIGNED
+
+    def lose(self) -> None:
+        """Another worker owns it; memory is worthless."""
+        self.forget()
+        self.lost_at = time.monotonic()
+        if self.standing is not Standing.GONE:
+            self.standing = Standing.LOST
+        self.progress.set()
+
+    def revoke(self) -> None:
+        """The group gave it to another worker."""
+        self.standing = Standing.GONE
+        self.progress.set()
+
+    def wakes_by(self, cut: datetime) -> bool:
+        return self.next_wake is not None and self.next_wake <= cut
+
+    def heed(self, wake: datetime | None) -> None:
+        """Lower `next_wake` to a wake-up just stored."""
+        if wake is not None and (self.next_wake is None or wake < self.next_wake):
+            self.next_wake = wake

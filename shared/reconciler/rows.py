@@ -1,0 +1,137 @@
+"""Streams in memory and as stored, and decisions on their way to the log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from shared.envelope import encode
+from shared.events import Event, Kind
+from shared.log import partition_of
+from shared.policy import Policy
+from shared.reconciler.store import StoredRow
+from shared.settle import Decider, Stream, begin
+from shared.streams import kind_of
+
+Deciders = Mapping[Kind, Decider[Any]]
+"""What a service says about each kind of stream; kinds that are missing it does not follow."""
+
+
+class Outgoing(NamedTuple):
+    """A decision on its way to the log: its stored bytes, and where they go."""
+
+    subject: str
+    document: bytes
+    type: str
+    level: str | None
+
+
+@dataclass(slots=True)
+class Row:
+    """One stream in memory. `partition`: of its subject. `pending`: not acknowledged yet."""
+
+    decider: Decider[Any]
+    stream: Stream[Any]
+    partition: int
+    pending: list[Outgoing] = field(default_factory=list)
+
+
+def begin_row(deciders: Deciders, subject: str) -> Row:
+    """A stream nobody has heard of. Raises KeyError where the service has no decider for it."""
+    decider = deciders[kind_of(subject)]
+    return Row(decider, begin(decider, subject), partition_of(subject))
+
+
+def outgoing(decision: Event, now: datetime) -> Outgoing:
+    """Stamp and encode a decision. `now`: of the round; what is owed later is recorded then."""
+    decision.recordedtime = max(now, decision.recordedtime)
+    level = getattr(decision.data, "level", None)
+    return Outgoing(decision.subject, encode(decision), decision.type, level)
+
+
+def parse_outgoing(line: str) -> Outgoing:
+    document = orjson.loads(line)
+    level = document["data"].get("level")
+    return Outgoing(document["subject"], line.encode(), document["type"], level)
+
+
+def wake_at(row: Row, latest: Policy) -> datetime | None:
+    """The earliest instant at which the stream owes something, under the book it is at."""
+    return row.decider.wake_at(row.stream.state, row.stream.book or latest)
+
+
+def store_row(row: Row, latest: Policy) -> StoredRow:
+    """The stored form. The texts are JSON, ids with spaces between, documents a line each."""
+    stream = row.stream
+    return StoredRow(
+        stream.subject,
+        row.partition,
+        msgspec.json.encode(stream.state).decode(),
+        stream.instant,
+        stream.basis,
+        " ".join(stream.seen),
+        b"\n".join(item.document for item in row.pending).decode(),
+        wake_at(row, latest),
+        (stream.book or latest).hash,
+    )
+
+
+def load_row(deciders: Deciders, stored: StoredRow) -> Row:
+    """The stream as it was stored."""
+    decider = deciders[kind_of(stored.subject)]
+    stream = Stream(
+        subject=stored.subject,
+        state=msgspec.json.decode(stored.state, type=decider.state_type),
+        instant=stored.instant,
+        basis=stored.basis,
+        seen=set(stored.seen.split(" ")) if stored.seen else set(),
+    )
+    pending = [parse_outgoing(line) for line in stored.pending.split("\n") if line]
+    return Row(decider, stream, stored.partition, pending)
+
+
+def shape_of(deciders: Deciders) -> str:
+    """A digest of the state types: tables written with another one cannot be read."""
+    schemas = {
+        kind: msgspec.json.schema(decider.state_type) for kind, decider in deciders.items()
+    }
+    raw = orjson.dumps(schemas, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(raw).hexdigest()
+
+
+class Cache:
+    """Streams of one partition, the least recently used forgotten first."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._rows: OrderedDict[str, Row] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, subject: str) -> Row | None:
+        row = self._rows.get(subject)
+        if row is not None:
+            self._rows.move_to_end(subject)
+        return row
+
+    def put(self, row: Row) -> None:
+        self._rows[row.stream.subject] = row
+
+    def missing(self, subjects: Iterable[str]) -> list[str]:
+        return [subject for subject in subjects if subject not in self._rows]
+
+    def shrink(self) -> None:
+        """Forget down to the bound; only between batches, when nothing is unwritten."""
+        while len(self._rows) > self.most:
+            self._rows.popitem(last=False)
+
+    def clear(self) -> None:
+        self._rows.clear()

@@ -1,0 +1,353 @@
+"""Who may author what (domain 3.2 and 3.4: I-05, I-08, I-19): one table, for intake and stories.
+
+A role says what kind of act a person may do, the unit for whom. Where a case is led by a
+department (方案 三, last paragraph) the department acts as its handler and the office does what
+a task force would. Where the papers are silent the table is lenient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, get_args
+
+from shared.events import AnyData, ClosureReturned, ClosureReviewPassed, ExtensionApproved
+from shared.streams import kind_of, unit_code
+
+Role = Literal[
+    "clerk",
+    "office",
+    "township",
+    "task_force",
+    "inspector",
+    "police",
+    "leader",
+    "vice_convener",
+    "convener",
+    "auditor",
+    "platform",
+    "operator",
+]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+LABOUR: Final = "市人社局"
+"""The labour bureau: alone may inspect, order, punish and refer (I-08)."""
+POLICE: Final = "市公安局"
+CYBERSPACE: Final = "市委网信办"
+OFFICE: Final = "联席办"
+"""The joint meeting's office; not 市人社局, which can itself be a department that leads a case."""
+JOINT_MEETING: Final = "联席会议"
+NO_TOWNSHIP: Final = "NO_TOWNSHIP"
+
+
+@dataclass(frozen=True)
+class By:
+    """Who acts: the unit's code, the role, and the person's account (hashed before the log)."""
+
+    unit: str
+    role: Role
+    person: str = "-"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an act is not recorded: HTTP status, short code, sentence, JSON Pointer of the cause."""
+
+    status: Literal[403, 404, 409, 422]
+    code: str
+    reason: str
+    pointer: str | None = None
+
+
+class Responsible(Protocol):
+    """What must be known of a stream to judge who may act on it."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def township(self) -> str | None: ...
+    @property
+    def task_force(self) -> str | None: ...
+    @property
+    def department(self) -> str | None: ...
+    @property
+    def co_handlers(self) -> tuple[str, ...]: ...
+
+
+# Who stands in a place of the table. `handler`: the case's township or department; `task_force`:
+# the case's task force (the office where a department leads); `labour`: inspector or leader of
+# the labour bureau; `head`: its leader; `unit`: the unit whose stream it is; `any`: every unit.
+Place = Literal[
+    "platform",
+    "clerk",
+    "office",
+    "handler",
+    "task_force",
+    "co_handler",
+    "labour",
+    "head",
+    "police",
+    "cyberspace",
+    "approver",
+    "conveners",
+    "unit",
+    "any",
+    "operator",
+]
+
+_TABLE: Final[dict[tuple[Place, ...], tuple[str, ...]]] = {
+    ("platform", "clerk", "office", "operator", "any"): ("ComplaintReceived",),
+    ("clerk", "office"): (
+        "SupplementRequested",
+        "ContactTried",
+        "ComplaintAccepted",
+        "ComplaintNotAccepted",
+        "ComplaintTransferredOut",
+        "SourceReplied",
+    ),
+    ("clerk", "office", "platform"): ("SupplementReceived",),
+    ("clerk", "office", "handler", "task_force", "labour"): ("ComplainantTold",),
+    ("office",): (
+        "MergeApproved",
+        "MergeRevoked",
+        "TriageDecided",
+        "ReturnApproved",
+        "ReturnNotApproved",
+        "HandlerDesignated",
+        "FollowUpAttempted",
+        "FollowUpCompleted",
+        "FollowUpWaived",
+        "CaseWrittenOff",
+        "FalseClosureFound",
+    ),
+    ("handler", "task_force"): (
+        "AssignmentSigned",
+        "ReturnRequested",
+        "FirstContactMade",
+        "FactsVerified",
+        "ProgressReported",
+        "ExtensionRequested",
+        "MediationAgreed",
+        "InstalmentPlanAgreed",
+        "PaymentRecorded",
+        "ClosureRequested",
+    ),
+    ("handler", "co_handler", "task_force", "office"): ("CoHandlerReported",),
+    ("office", "handler"): ("CaseSuspended", "CaseResumed"),
+    ("approver",): ("ExtensionApproved",),
+    ("office", "conveners"): ("ExtensionNotApproved", "SupervisionVisitRecorded"),
+    ("task_force",): ("PaymentVerified", "ClosureReviewPassed", "ClosureReturned"),
+    ("handler", "task_force", "office"): (
+        "PaymentReversed",
+        "LegalPathEntered",
+        "LegalPathEnded",
+        "SupervisionNoticeReplied",
+    ),
+    ("labour",): (
+        "InspectionFiled",
+        "InspectionClosed",
+        "PaymentOrderIssued",
+        "PaymentOrderServed",
+        "PaymentOrderComplied",
+        "ExtraCompensationOrdered",
+        "PenaltyDecided",
+        "AssetQueryApprovalRequested",
+        "AssetQueryApprovalGranted",
+        "ReferralProposed",
+        "ReferralDelivered",
+        "SupplementSent",
+        "ReconsiderationRequested",
+        "SupervisionSuggested",
+        "MaterialsHandedOver",
+        "CreditListingDecided",
+        "PublicationMade",
+        "EnforcementApplied",
+    ),
+    ("head",): ("ReferralApproved", "ReferralDeclined"),
+    ("police",): ("PoliceFiled", "PoliceDeclined", "ReconsiderationDecided"),
+    ("police", "labour"): ("ReferralReceipted", "PoliceSupplementAsked", "FilingOrdered"),
+    ("labour", "police"): ("PoliceReasonsAsked",),
+    ("labour", "handler", "task_force", "office"): ("PoliceAssistanceAsked", "GovFundsRequested"),
+    ("task_force", "office", "head", "conveners"): ("InterviewHeld",),
+    ("handler", "any"): (
+        "ExtremeIncidentReported",
+        "IncidentReportFiled",
+    ),
+    ("office", "police", "any"): ("ExtremeIncidentVerified", "ExtremeIncidentCleared"),
+    ("police", "office", "labour"): ("IllegalDemandRecorded",),
+    ("cyberspace", "any"): ("OpinionAlertRaised", "OpinionStepDone", "OpinionAlertCleared"),
+    ("office", "task_force", "clerk"): ("GroupNoticeGiven",),
+    ("unit", "office"): (
+        "ScreeningReported",
+        "ZeroReportFiled",
+        "SummaryFiled",
+        "RectificationReported",
+        "MeasurePlanFiled",
+        "MeasureCompleted",
+        "MeetingHeld",
+        "PublicityRecorded",
+        "RuleRevised",
+    ),
+    ("operator",): ("PolicyAdopted", "ClockAdopted", "ClockAdvanced"),
+    ("office", "operator", "any"): ("PiiAccessed", "PiiErased", "AccessDenied"),
+}
+
+
+def _by_type() -> dict[str, tuple[Place, ...]]:
+    table: dict[str, tuple[Place, ...]] = {}
+    for places, names in _TABLE.items():
+        table |= dict.fromkeys(names, places)
+    return table
+
+
+AUTHORS: Final = _by_type()
+"""For each type of fact the places from which it may come; the first is the default."""
+
+_UNIT_ROLES: Final[frozenset[Role]] = frozenset(
+    ("township", "task_force", "leader", "inspector", "clerk", "office")
+)
+
+
+def default_by(fact: str, state: Responsible, data: AnyData | None = None) -> By:
+    """A unit and role that may author `fact` on this stream; the person is left to the caller.
+
+    `data`: needed for ExtensionApproved, whose role follows its `approver`, and for
+    ComplaintReceived, whose unit is its source. Raises KeyError for a type that is no fact.
+    """
+    place = _places(fact, data)[0]
+    if place == "approver" and isinstance(data, ExtensionApproved):
+        if data.approver == "office":
+            return By(OFFICE, "office")
+        return By(JOINT_MEETING, data.approver)
+    if place == "platform":
+        return By(getattr(data, "source", "platform"), "platform")
+    if place == "handler":
+        return _handler(state)
+    if place == "task_force":
+        if state.task_force is None and state.department is not None:
+            return By(OFFICE, "office")
+        return By(state.task_force or "TF1", "task_force")
+    if place == "unit":
+        return _unit(state.subject)
+    return _FIXED[place]
+
+
+_FIXED: Final[dict[Place, By]] = {
+    "clerk": By(LABOUR, "clerk"),
+    "office": By(OFFICE, "office"),
+    "approver": By(OFFICE, "office"),
+    "labour": By(LABOUR, "inspector"),
+    "head": By(LABOUR, "leader"),
+    "police": By(POLICE, "police"),
+    "cyberspace": By(CYBERSPACE, "leader"),
+    "conveners": By(JOINT_MEETING, "vice_convener"),
+    "any": By(OFFICE, "office"),
+    "operator": By("operator", "operator"),
+}
+
+
+def _places(fact: str, data: AnyData | None) -> tuple[Place, ...]:
+    """A review's second stage is the office's (T12)."""
+    if isinstance(data, (ClosureReviewPassed, ClosureReturned)) and data.stage == "office":
+        return ("office",)
+    return AUTHORS[fact]
+
+
+def _handler(state: Responsible) -> By:
+    """The township; where there is none, the department or the task force."""
+    if state.township not in (None, NO_TOWNSHIP):
+        return By(str(state.township), "township")
+    if state.department is not None:
+        return By(state.department, "leader")
+    if state.task_force is not None:
+        return By(state.task_force, "task_force")
+    return By(NO_TOWNSHIP, "township")
+
+
+def _unit(subject: str) -> By:
+    if kind_of(subject) == "city":
+        return By(OFFICE, "office")
+    code = unit_code(subject)
+    if code.startswith("TF"):
+        return By(code, "task_force")
+    return By(code, "township" if code.isdigit() else "leader")
+
+
+def may(by: By, fact: str, state: Responsible, data: AnyData | None = None) -> Refusal | None:
+    """None if `by` may author `fact` on this stream, else the refusal (403).
+
+    Before a case is assigned nobody is its handler yet: then only the role is judged, and what
+    is not possible in that state is the decider's to say.
+    """
+    if by.role == "auditor":
+        return Refusal(403, "ROLE", "an auditor reads and records nothing", "/by/role")
+    if isinstance(data, ExtensionApproved):
+        if data.approver == by.role:
+            return None
+        reason = f"an approval of {data.approver} is recorded by that role, not by {by.role}"
+        return Refusal(403, "ROLE", reason, "/data/approver")
+    if fact not in AUTHORS:
+        return Refusal(403, "ROLE", f"{fact} is decided by a rule; nobody reports it", "/type")
+    places = _places(fact, data)
+    if any(_stands(by, place, state) for place in places):
+        return None
+    if any(_right_role(by, place) for place in places):
+        reason = f"{by.unit} is not the unit that may record {fact} here"
+        return Refusal(403, "UNIT", reason, "/by/unit")
+    return Refusal(403, "ROLE", f"role {by.role} may not record {fact}", "/by/role")
+
+
+def _stands(by: By, place: Place, state: Responsible) -> bool:
+    """Whether `by` stands in that place of this very stream."""
+    unassigned = state.township is None
+    match place:
+        case "handler":
+            if by.role == "township":
+                return unassigned or by.unit in (state.township, state.department)
+            return state.department is not None and _of(by, state.department)
+        case "task_force":
+            if state.department is not None:
+                return by.role == "office"
+            return by.role == "task_force" and (unassigned or by.unit == state.task_force)
+        case "co_handler":
+            return any(_of(by, unit) for unit in state.co_handlers)
+        case "labour":
+            return by.unit == LABOUR and by.role in ("inspector", "leader")
+        case "head":
+            return by.unit == LABOUR and by.role == "leader"
+        case "police":
+            return by.role == "police"
+        case "cyberspace":
+            return by.unit == CYBERSPACE
+        case "unit":
+            return by.role in _UNIT_ROLES and _own_stream(by, state)
+        case "any":
+            return by.role not in ("platform", "auditor", "operator")
+        case _:
+            return _right_role(by, place)
+
+
+def _own_stream(by: By, state: Responsible) -> bool:
+    return kind_of(state.subject) == "unit" and by.unit == unit_code(state.subject)
+
+
+def _of(by: By, unit: str) -> bool:
+    return by.unit == unit and by.role in _UNIT_ROLES
+
+
+def _right_role(by: By, place: Place) -> bool:
+    """Whether the role alone fits the place."""
+    match place:
+        case "approver" | "conveners":
+            return by.role in ("vice_convener", "convener")
+        case "handler":
+            return by.role == "township"
+        case "co_handler" | "unit":
+            return by.role in _UNIT_ROLES
+        case "labour":
+            return by.role in ("inspector", "leader")
+        case "head":
+            return by.role == "leader"
+        case "cyberspace" | "any":
+            return False
+        case _:
+            return by.role == place

@@ -1,0 +1,196 @@
+"""Settings: what differs between two installations, from the environment, checked at the door.
+
+Every name has the prefix ``QINGQIAN_``. A value that makes no sense, and a name that nobody reads,
+stop the process with one clear line; nothing is guessed and nothing is read twice.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "QINGQIAN_"
+SERVICES: Final = ("intake", "routing", "supervision", "reporting")
+SCHEMAS: Final = ("intake", "vault", "routing", "supervision", "reporting")
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_NAMESPACE = re.compile(r"([a-z][a-z0-9_]{0,39})?")
+_POLICY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class SettingsError(ValueError):
+    """The environment does not make sense; the message is one line for the operator."""
+
+
+def _bootstrap(value: str) -> str:
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not _HOST.fullmatch(host) or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError(f"'{server.strip()}' is not host:port (as in 127.0.0.1:19092)")
+    return ",".join(server.strip() for server in value.split(","))
+
+
+def _database(value: str) -> str:
+    example = "postgresql://user:password@127.0.0.1:15432/qingqian"
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError as error:
+        raise ValueError(f"{error}; wanted a URL such as {example}") from None
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ValueError(f"wanted a PostgreSQL URL such as {example}")
+    if not url.path.strip("/"):
+        raise ValueError(f"names no database; wanted a URL such as {example}")
+    if port == 0:
+        raise ValueError("port 0 is no port that a server can be reached at")
+    return value
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value) and value not in ("::", "::1"):
+        raise ValueError(f"'{value}' is neither an address nor a host name (as in 127.0.0.1)")
+    return value
+
+
+def _namespace(value: str) -> str:
+    if not _NAMESPACE.fullmatch(value):
+        raise ValueError("at most 40 of a-z, 0-9 and _, beginning with a letter; or empty")
+    return value
+
+
+def _policy(value: str) -> str:
+    if not _POLICY.fullmatch(value):
+        raise ValueError("wanted the name of a policy book (as in dengfeng-2021-35)")
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Everything that an installation may choose; frozen, so that a run has one answer.
+
+    Read it with :func:`load`, which turns what is wrong into one line.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    kafka: Annotated[str, AfterValidator(_bootstrap)] = "127.0.0.1:19092"
+    """Kafka's bootstrap servers, ``host:port[,host:port]``."""
+    database: Annotated[str, AfterValidator(_database)] = (
+        "postgresql://qingqian:qingqian@127.0.0.1:15432/qingqian"
+    )
+    """URL of the PostgreSQL database; each service has a schema of its own in it."""
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Address that the services listen on."""
+    intake_port: Port = 8101
+    routing_port: Port = 8102
+    supervision_port: Port = 8103
+    reporting_port: Port = 8104
+    data_dir: Path = Path(".qingqian")
+    """Folder of the local stack: data, logs, keys, exports."""
+    clock: Literal["wall", "log"] = "wall"
+    """Adopted at the first start, kept for life: the real clock, or one that moves on the log."""
+    policy: Annotated[str, AfterValidator(_policy)] = "dengfeng-2021-35"
+    """Policy book that intake adopts at the first start."""
+    namespace: Annotated[str, AfterValidator(_namespace)] = ""
+    """Prefix of every topic, consumer group and schema: several systems on one broker."""
+    keys_file: Path | None = None
+    """API keys as written by ``qingqian up``; default ``keys.json`` in the data folder."""
+    master_key_file: Path | None = None
+    """Key that wraps the vault's keys; default ``master.key`` in the data folder."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        taken: dict[int, str] = {}
+        for service in SERVICES:
+            port = self.port(service)
+            if port in taken:
+                raise ValueError(
+                    f"{PREFIX}{service.upper()}_PORT is {port}, which {taken[port]} has already"
+                )
+            taken[port] = service
+        return self
+
+    @property
+    def keys_path(self) -> Path:
+        """File of the API keys."""
+        return self.keys_file or self.data_dir / "keys.json"
+
+    @property
+    def master_key_path(self) -> Path:
+        """File of the key that wraps the vault's keys."""
+        return self.master_key_file or self.data_dir / "master.key"
+
+    def topic(self, name: str) -> str:
+        """Name of a topic on the broker, as in ``topic("case-events")``."""
+        return f"{self.namespace}{name}"
+
+    def group(self, service: str) -> str:
+        """Name of a service's consumer group on the broker."""
+        return f"{self.namespace}qingqian-{service}"
+
+    def schema(self, service: str) -> str:  # type: ignore[override]
+        """Name of a service's schema in the database (``vault`` is intake's second one)."""
+        if service not in SCHEMAS:
+            raise ValueError(f"no schema '{service}': one of {', '.join(SCHEMAS)}")
+        return f"{self.namespace}{service}"
+
+    def port(self, service: str) -> int:
+        """Port on which a service listens."""
+        match service:
+            case "intake":
+                return self.intake_port
+            case "routing":
+                return self.routing_port
+            case "supervision":
+                return self.supervision_port
+            case "reporting":
+                return self.reporting_port
+            case _:
+                raise ValueError(f"no service '{service}': one of {', '.join(SERVICES)}")
+
+    def url(self, service: str) -> str:
+        """Where a service is reached from this machine, without a slash at the end."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(self.host, self.host)
+        return f"http://{host}:{self.port(service)}"
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, to hand on to a child process."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+
+
+def names() -> tuple[str, ...]:
+    """Every environment variable that is read, in the order of the fields."""
+    return tuple(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+
+
+def load() -> Settings:
+    """Read the settings from the environment.
+
+    Raises :class:`SettingsError` with one line naming the variable and what is wrong with it.
+    """
+    known = names()
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name} is no setting of Qingqian{hint}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{where}{reason}") from None

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from infra import lockstep
+from infra.lockstep import Answer, Lockstep, Services
+from infra.problem import Refused, Unready
+from infra.story import Act, Agenda, story_of
+from shared.envelope import case_id_of
+from shared.roles import By
+from tests.infra.fake_city import FakeCity, serving
+
+START = datetime(2021, 11, 10, 1, tzinfo=UTC)
+
+
+class FakeKeys:
+    def headers(self, by: By) -> dict[str, str]:
+        return {"x-actor": quote(f"{by.unit}/{by.role}")}
+
+
+def line(hours: float, case: str, type: str, **data: Any) -> dict[str, Any]:
+    at = (START + timedelta(hours=hours)).isoformat()
+    return {"at": at, "case": case, "type": type, "data": data}
+
+
+def received(hours: float, case: str, worker: str = "", project: str = "") -> dict[str, Any]:
+    claims = [{"worker": {"id_no": worker}}] if worker else []
+    project_document = {"name": project} if project else None
+    data = {"source": "window", "source_ref": case, "claims": claims, "project": project_document}
+    return line(hours, case, "ComplaintReceived", **data)
+
+
+async def play(
+    city: FakeCity, lines: list[dict[str, Any]], until: datetime | None = None
+) -> Lockstep:
+    story = story_of(lines)
+    async with serving(city) as urls, Services(urls, FakeKeys()) as services:
+        player = Lockstep(services, story)
+        await player.run(Agenda(story.acts), until or story.acts[-1].at)
+        return player
+
+
+async def test_the_clock_stops_at_each_act_and_at_each_due_step() -> None:
+    dues = [START + timedelta(hours=h) for h in (1, 5, 50)]
+    city = FakeCity(dues=dues)
+    player = await play(
+        city, [received(0, "A"), line(3, "A", "ComplaintAccepted")], START + timedelta(hours=6)
+    )
+    moves = [body["data"]["to"] for body in city.bodies if body["type"] == "ClockAdvanced"]
+    hours = [(datetime.fromisoformat(to) - START) / timedelta(hours=1) for to in moves]
+    assert hours == [0, 1, 3, 5, 6]
+    assert player.clock == START + timedelta(hours=6)
+    assert city.early == [], "the clock never moved before everybody was at rest"
+
+
+async def test_one_case_at_a_time_but_others_side_by_side() -> None:
+    lines = [received(0, name) for name in "ABCDEFGH"]
+    lines += [
+        line(1, name, type)
+        for name in "ABCDEFGH"
+        for type in ("ComplaintAccepted", "AssignmentSigned")
+    ]
+    city = FakeCity()
+    await play(city, lines)
+    kinds = [what for what, _ in city.log if what != "ClockAdvanced"]
+    assert kinds == ["ComplaintReceived"] * 8 + ["ComplaintAccepted"] * 8 + ["AssignmentSigned"] * 8
+    assert city.most_at_once > 1
+
+
+async def test_complaints_with_a_worker_or_project_in_common_keep_the_order_of_lines() -> None:
+    lines = [
+        received(0, "A", worker="1"), received(0, "B", worker="2"), received(0, "C", worker="1"),
+        received(0, "D", project="p"), received(0, "E", project="p"), received(0, "F", project="p"),
+    ]  # fmt: skip
+    story = story_of(lines)
+    rounds = [[act.label for act in acts] for acts in Agenda(story.acts).take(START)]
+    assert rounds == [["A", "B", "D"], ["C", "E"], ["F"]]
+
+
+async def test_who_acts_is_the_unit_that_handles_the_case() -> None:
+    city = FakeCity()
+    await play(
+        city, [received(0, "A"), line(1, "A", "AssignmentSigned"), line(2, "A", "PaymentVerified")]
+    )
+    assert city.actors == [
+        "operator/operator", "window/platform", "operator/operator", "410185001/township",
+        "operator/operator", "TF1/task_force",
+    ]  # fmt: skip
+    assert city.reads == [case_id_of("window", "A")], "asked once, then remembered"
+
+
+async def test_a_forbidden_act_asks_again_who_handles_the_case() -> None:
+    city = FakeCity(refuse={"FirstContactMade": (403, "UNIT")})
+    await play(
+        city, [received(0, "A"), line(1, "A", "AssignmentSigned"), line(2, "A", "FirstContactMade")]
+    )
+    assert len(city.reads) == 2
+
+
+async def test_it_waits_when_intake_asks_it_to() -> None:
+    city = FakeCity(unavailable=3)
+    await play(city, [received(0, "A")])
+    assert ("ComplaintReceived", case_id_of("window", "A")) in city.log
+
+
+async def test_an_answer_may_put_more_on_the_agenda() -> None:
+    city = FakeCity(refuse={"AssignmentSigned": (409, "STATE")})
+    story = story_of(
+        [received(0, "A"), line(1, "A", "AssignmentSigned"), line(4, "A", "ProgressReported")]
+    )
+    answers: list[tuple[str, int]] = []
+
+    async def on_answer(act: Act, answer: Answer) -> Sequence[Act]:
+        answers.append((act.type, answer.status))
+        if answer.status != 409:
+            return ()
+        return (replace(act, number=0, type="TriageDecided", at=act.at + timedelta(hours=1)),)
+
+    async with serving(city) as urls, Services(urls, FakeKeys()) as services:
+        player = Lockstep(services, story, on_answer=on_answer)
+        await player.run(Agenda(story.acts), story.acts[-1].at)
+    assert [what for what, _ in answers] == [
+        "ComplaintReceived", "AssignmentSigned", "TriageDecided", "ProgressReported",
+    ]  # fmt: skip
+
+
+async def test_an_incident_named_by_its_line_is_posted_by_its_event_id() -> None:
+    city = FakeCity()
+    player = await play(
+        city,
+        [
+            received(0, "A"),
+            line(1, "A", "ExtremeIncidentReported", kind="x"),
+            line(2, "A", "IncidentReportFiled", incident="2", step="phone"),
+        ],
+    )
+    filed = next(body for body in city.bodies if body["type"] == "IncidentReportFiled")
+    assert filed["data"]["incident"] == player.event_ids[2]
+
+
+async def test_workers_that_never_come_to_rest_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockstep, "QUIET_SECONDS", 0.3)
+    with pytest.raises(Unready, match=r"do not come to rest.*routing"):
+        await play(FakeCity(busy_polls=10_000), [received(0, "A")])
+
+
+async def test_a_service_that_is_not_up_is_named() -> None:
+    urls = dict.fromkeys(("intake", "routing", "supervision", "reporting"), "http://127.0.0.1:9")
+    story = story_of([received(0, "A")])
+    async with Services(urls, FakeKeys()) as services:
+        with pytest.raises(Unready, match=r"intake does not answer.*qingqian up"):
+            await Lockstep(services, story).run(Agenda(story.acts), START)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (line(1, "B", "ComplaintAccepted"), "line 2: /case: B has not been received"),
+        (line(-1, "A", "ComplaintAccepted"), "line 2: /at: earlier than the line before"),
+        (line(1, "A", "ComplaintAcepted"), "line 2: /type: no type of event"),
+        (line(1, "A", "ComplaintAccepted") | {"when": 1}, "line 2: /when: no field"),
+        (line(1, "A", "ComplaintAccepted") | {"at": "2021-11-11 09:00"}, "has no offset"),
+        (line(1, "A", "ComplaintAccepted") | {"by": {"unit": "x", "role": "mayor"}}, "/by/role"),
+    ],
+)
+def test_a_story_that_makes_no_sense_is_refused_by_line_and_field(
+    bad: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(Refused, match=says):
+        story_of([received(0, "A"), bad])
