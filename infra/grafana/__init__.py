@@ -1,0 +1,1 @@
+"""Grafana: the boards as code, and how they are provisioned."""

@@ -1,0 +1,249 @@
+"""What spans cases: duplicates of one worker's claim, and groups (domain 2.3, I-03, 8 and 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.world import World
+from shared import events as ev
+from shared.envelope import derived_id
+from shared.events import AnyData, Event
+from shared.settle import Books
+from tests.routing.spec import complaint, fact, policy
+
+
+def case(name: str) -> str:
+    return derived_id("case", name)
+
+
+def line(
+    worker: str, *, number: str = "1", months: tuple[str, str] = ("2021-09", "2021-11")
+) -> dict[str, Any]:
+    return {
+        "line": number,
+        "worker": worker,
+        "amount_fen": 700_000,
+        "months_from": months[0],
+        "months_to": months[1],
+        "match_keys": [f"match:{worker}"],
+    }
+
+
+def received(name: str, at: str, *workers: str | dict[str, Any], **fields: Any) -> Event:
+    claims = [
+        line(item, number=str(number)) if isinstance(item, str) else item
+        for number, item in enumerate(workers, 1)
+    ]
+    data = complaint(source_ref=name, claims=claims, **{"workers": max(1, len(claims))} | fields)
+    return fact(data, at, subject=case(name))
+
+
+def of_case(name: str, data: AnyData, at: str) -> Event:
+    return fact(data, at, subject=case(name))
+
+
+def world(*events: Event) -> World:
+    city = World(Books([policy()]))
+    for event in events:
+        city.run_until(event.recordedtime)
+        city.append(event)
+    return city
+
+
+def found(city: World, kind: type[AnyData]) -> list[Event]:
+    return [event for event in city.log if isinstance(event.data, kind)]
+
+
+def merged(city: World) -> list[tuple[str, str]]:
+    return [(event.subject, event.data.master) for event in found(city, ev.ComplaintMerged)]  # type: ignore[union-attr]
+
+
+def test_the_same_worker_employer_and_months_is_one_case() -> None:
+    city = world(received("A", "2021-11-15 09:00", "w1"), received("B", "2021-11-18 09:00", "w1"))
+
+    assert merged(city) == [(case("B"), case("A"))]
+
+
+def test_the_merged_source_goes_on_under_the_master() -> None:
+    city = world(received("A", "2021-11-15 09:00", "w1"), received("B", "2021-11-18 09:00", "w1"))
+
+    (added,) = found(city, ev.ClaimLinesAdded)
+    assert added.subject == case("A")
+    assert isinstance(added.data, ev.ClaimLinesAdded)
+    assert (added.data.source_ref, added.data.same) == ("B", {"1": "1"})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [line("w2"), line("w1", months=("2021-06", "2021-08"))],
+    ids=["another worker", "other months"],
+)
+def test_another_worker_or_other_months_is_another_case(other: dict[str, Any]) -> None:
+    city = world(received("A", "2021-11-15 09:00", "w1"), received("B", "2021-11-18 09:00", other))
+
+    assert merged(city) == []
+
+
+def test_a_matched_line_moves_alone_when_the_others_are_new() -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        received("B", "2021-11-18 09:00", "w1", "w2"),
+        of_case("B", ev.ComplaintAccepted(), "2021-11-18 10:00"),
+    )
+
+    assert merged(city) == []
+    (added,) = found(city, ev.ClaimLinesAdded)
+    assert isinstance(added.data, ev.ClaimLinesAdded)
+    assert [item.line for item in added.data.lines] == ["1"]
+    assert not added.data.whole
+
+
+def test_a_third_complaint_merges_into_the_first() -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        received("B", "2021-11-16 09:00", "w1"),
+        received("C", "2021-11-17 09:00", "w1"),
+    )
+
+    assert merged(city) == [(case("B"), case("A")), (case("C"), case("A"))]
+
+
+@pytest.mark.parametrize(
+    ("days", "reopens"), [("2021-12-19 23:00", True), ("2021-12-20 00:00", False)]
+)
+def test_a_repeat_within_thirty_days_of_closing_reopens(days: str, reopens: bool) -> None:
+    closing = ev.CaseClosed(cause="x", kind="PAID_IN_FULL")
+    closed = of_case("A", closing, "2021-11-19 12:00").replace(decidedby="story")
+    city = world(received("A", "2021-11-15 09:00", "w1"), closed, received("B", days, "w1"))
+
+    assert bool(merged(city)) == reopens
+    assert bool(found(city, ev.CaseReopened)) == reopens
+
+
+def test_what_was_refused_is_no_master() -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        of_case("A", ev.ComplaintNotAccepted(reason="NOT_WAGES"), "2021-11-15 10:00"),
+        received("B", "2021-11-18 09:00", "w1"),
+    )
+
+    assert merged(city) == []
+
+
+def test_a_revoked_merge_gives_the_case_back() -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        received("B", "2021-11-18 09:00", "w1"),
+        of_case("B", ev.MergeRevoked(), "2021-11-18 10:00"),
+        of_case("B", ev.ComplaintAccepted(), "2021-11-18 11:00"),
+    )
+
+    assert [event.subject for event in found(city, ev.ComplaintUnmerged)] == [case("B")]
+    assert case("B") in [event.subject for event in found(city, ev.CaseAssigned)]
+
+
+# --- groups --------------------------------------------------------------------------------------
+
+
+def site(name: str, at: str, *workers: str, **fields: Any) -> Event:
+    return received(name, at, *workers, group_keys=["group:site"], **fields)
+
+
+def test_the_tenth_worker_forms_a_group_under_the_earliest_case() -> None:
+    lines = [site(f"C{n}", f"2021-11-22 {9 + n:02d}:00", f"w{n}") for n in range(12)]
+
+    nine, twelve = world(*lines[:9]), world(*lines)
+
+    assert found(nine, ev.GroupFormed) == []
+    (formed,) = found(twelve, ev.GroupFormed)
+    assert isinstance(formed.data, ev.GroupFormed)
+    assert (formed.subject, formed.data.level, formed.data.workers) == (case("C0"), "G1", 10)
+    joined = [event.subject for event in found(twelve, ev.GroupJoined)]
+    assert sorted(joined) == sorted(case(f"C{n}") for n in range(1, 12))
+    assert formed.time == lines[9].recordedtime
+
+
+def test_one_line_of_ten_workers_is_a_group_of_one() -> None:
+    city = world(site("A", "2021-11-22 09:00", "w1", workers=10))
+
+    (formed,) = found(city, ev.GroupFormed)
+    assert isinstance(formed.data, ev.GroupFormed)
+    assert formed.data.members == (case("A"),)
+
+
+@pytest.mark.parametrize(("workers", "level"), [(9, None), (10, "G1"), (30, "G2"), (50, "G3")])
+def test_levels_by_head_count(workers: int, level: str | None) -> None:
+    city = world(site("A", "2021-11-22 09:00", "w1", workers=workers))
+
+    assert [event.data.level for event in found(city, ev.GroupFormed)] == ([level] if level else [])  # type: ignore[union-attr]
+
+
+def test_a_group_grows_by_a_higher_level_once() -> None:
+    city = world(
+        site("A", "2021-11-22 09:00", "w1", workers=12),
+        site("B", "2021-11-22 10:00", "w2", workers=20),
+        site("C", "2021-11-22 11:00", "w3", workers=3),
+    )
+
+    (changed,) = found(city, ev.GroupLevelChanged)
+    assert isinstance(changed.data, ev.GroupLevelChanged)
+    assert (changed.subject, changed.data.level, changed.data.workers) == (case("A"), "G2", 32)
+
+
+def test_the_same_worker_twice_counts_once() -> None:
+    city = world(
+        *(site(f"C{n}", f"2021-11-22 {9 + n:02d}:00", "w1", f"x{n}") for n in range(8)),
+    )
+
+    assert found(city, ev.GroupFormed) == []
+
+
+# --- any order -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from(["receive", "accept", "refuse", "revoke"])),
+        max_size=25,
+    )
+)
+def test_merging_loses_no_worker_and_no_source(acts: list[tuple[int, str]]) -> None:
+    """Every received case is either its own or, through its masters, under one that is (I-02)."""
+    city = World(Books([policy()]))
+    known: set[int] = set()
+    for minute, (number, act) in enumerate(acts):
+        at = f"2021-11-15 {9 + minute // 60:02d}:{minute % 60:02d}"
+        name = f"P{number}"
+        if act == "receive" and number not in known:
+            known.add(number)
+            city.append(received(name, at, f"w{number % 3}"))
+        elif number in known:
+            data: dict[str, AnyData] = {
+                "accept": ev.ComplaintAccepted(),
+                "refuse": ev.ComplaintNotAccepted(reason="NOT_WAGES"),
+                "revoke": ev.MergeRevoked(),
+                "receive": ev.ProgressReported(),
+            }
+            city.append(of_case(name, data[act], at))
+
+    masters: dict[str, str] = {}
+    for event in city.log:
+        if isinstance(event.data, ev.ComplaintMerged):
+            masters[event.subject] = event.data.master
+        elif isinstance(event.data, ev.ComplaintUnmerged):
+            masters.pop(event.subject)
+    for subject in masters:
+        walked = {subject}
+        while subject in masters:
+            subject = masters[subject]
+            assert subject not in walked, "a case is never its own master"
+            walked.add(subject)
+    passed_on = {
+        (e.subject, e.data.from_case) for e in city.log if isinstance(e.data, ev.ClaimLinesAdded)
+    }
+    assert {(master, subject) for subject, master in masters.items()} <= passed_on
