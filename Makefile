@@ -25,12 +25,16 @@ setup:
 	  echo "setup: Python 3.11 or newer is needed ($(PYTHON) is: $$($(PYTHON) --version 2>&1)). Fix: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(PYTHON) infra/environment.py
 
-# Rewrites requirements.lock from pyproject.toml; what stands in it stays unless a bound moved.
+# Rewrites requirements.lock from pyproject.toml (what stands in it stays unless a bound moved), and
+# infra/runtime.lock, the part of it that the image of the services needs.
 lock:
 	@[ -x $(UV)/uv ] || { $(PYTHON) -m venv .qingqian/uv && $(UV)/python -m pip install -q --disable-pip-version-check uv; }
 	@$(UV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  --extra stack --group dev pyproject.toml -o requirements.lock
+	@$(UV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --constraints requirements.lock pyproject.toml -o infra/runtime.lock
 
 test: setup
 	@$(BIN)/python -m pytest

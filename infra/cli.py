@@ -71,11 +71,16 @@ def topics() -> int:
 
 
 @app.command()
-def feed(file: InFile) -> int:
+def feed(
+    file: InFile,
+    messages: Annotated[
+        bool, typer.Option("--messages", help='Lines are messages {"id","title","text"}.')
+    ] = False,
+) -> int:
     """Stream complaints through intake; print receipts and a summary."""
     from infra import feed as module
 
-    return module.run(file=file)
+    return module.run(file=file, messages=messages)
 
 
 @app.command()

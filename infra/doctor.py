@@ -15,10 +15,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from infra.problem import Problem, Unready
+from infra.ready import readiness
 from infra.stack import jars
 from infra.stack.kafka import answers
 from infra.stack.process import require_free, running
-from infra.stack.services import readiness
 from shared.settings import PREFIX, SERVICES, Settings, SettingsError, load
 
 _DISK_NEEDED: Final = 2 * 1024**3

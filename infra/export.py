@@ -51,8 +51,10 @@ def line_of(record: Record) -> bytes:
 
 
 def _is_canonical(value: bytes) -> bool:
+    """Whether a record's value is one JSON object in its canonical form."""
     try:
-        return orjson.dumps(orjson.loads(value), option=orjson.OPT_SORT_KEYS) == value
+        found = orjson.loads(value)
+        return isinstance(found, dict) and orjson.dumps(found, option=orjson.OPT_SORT_KEYS) == value
     except orjson.JSONDecodeError:
         return False
 

@@ -18,17 +18,21 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from infra.agenda import Act, Agenda, Cast
 from infra.problem import Unready
-from infra.story import Act, Agenda, Story
+from infra.story import Line
 from shared.envelope import derived_id
 from shared.events import instant_text
-from shared.roles import By, default_by
+from shared.roles import AUTHORS, JOINT_MEETING, OFFICE, By, default_by
 from shared.streams import CITY, kind_of, unit_code
 
 WORKERS: Final = ("intake", "routing", "supervision")
 QUIET_SECONDS: Final = 120.0
 """How long the workers may take to come to rest after one round of acts."""
 _SIDE_BY_SIDE: Final = 24
+OPERATOR: Final = By("operator", "operator")
+READER: Final = By(OFFICE, "office")
+"""Who reads for the player."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Answer:
     @property
     def accepted(self) -> bool:
         return self.status in (200, 202)
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [str(self.status), self.code, self.detail]))
 
 
 class Keys(Protocol):
@@ -176,22 +183,24 @@ class Lockstep:
     """The clock in the player's hand, and the acts posted under it.
 
     `on_answer` hears of every act and what was said to it; what it returns is put down on the
-    agenda (not before the present instant).
+    agenda (not before the present instant). `wanted` is asked before an act is posted.
     """
 
     def __init__(
         self,
         services: Services,
-        story: Story,
+        cast: Cast,
         *,
         name: str = "play",
         on_answer: Callable[[Act, Answer], Awaitable[Sequence[Act]]] | None = None,
+        wanted: Callable[[Act], bool] = lambda act: True,
         on_instant: Callable[[datetime], None] | None = None,
     ) -> None:
         self.services = services
-        self.story = story
+        self.cast = cast
         self.name = name
         self.on_answer = on_answer
+        self.wanted = wanted
         self.on_instant = on_instant
         self.clock: datetime | None = None
         self.event_ids: dict[int, str] = {}
@@ -207,7 +216,8 @@ class Lockstep:
             to = min([*due, until])
             await self.advance(to)
             for acts in agenda.take(to):
-                await self._round(acts, agenda)
+                if posted := [act for act in acts if self.wanted(act)]:
+                    await self._round(posted, agenda)
             if (
                 to >= until
                 and not _still(agenda.next_at, until)
@@ -228,34 +238,41 @@ class Lockstep:
     async def _move(self, to: datetime) -> None:
         body = {"type": "ClockAdvanced", "data": {"to": instant_text(to)}}
         key = f"{self.name}-clock-{instant_text(to)}"
-        answer = await self.services.post("/v1/city/events", body, By("operator", "operator"), key)
+        answer = await self.services.post("/v1/city/events", body, OPERATOR, key)
         if not answer.accepted:
             raise Unready(f"the clock does not move to {instant_text(to)}: {answer.detail}")
 
     async def quiet(self) -> None:
         """Two rounds over all workers with equal positions, that clock, and nothing owed."""
+        found = await self._rest_of(WORKERS)
+        dues = [item.next_due for item in found if item.next_due is not None]
+        self._next_due = min(dues, default=None)
+        if self._next_due is not None and self.clock is not None and self._next_due <= self.clock:
+            raise Unready(f"a step due at {self._next_due} stands undecided at {self.clock}")
+
+    async def _rest_of(self, names: Sequence[str]) -> list[Standing]:
         deadline = time.monotonic() + QUIET_SECONDS
         before: tuple[Mapping[str, int], ...] | None = None
         wait = 0.001
         while True:
-            found = await asyncio.gather(*map(self.services.standing, WORKERS))
-            rest = [self._unrest(name, item) for name, item in zip(WORKERS, found, strict=True)]
+            found = await asyncio.gather(*map(self.services.standing, names))
+            rest = [self._unrest(name, item) for name, item in zip(names, found, strict=True)]
             positions = tuple(item.positions for item in found)
-            if not any(rest):
-                if before == positions and _agree(positions):
-                    break
-                before = positions
-            else:
+            if any(rest):
                 before = None
+            elif before == positions and _agree(positions):
+                return found
+            else:
+                before = positions
             if time.monotonic() > deadline:
                 why = next(filter(None, rest), "their positions differ")
                 raise Unready(f"the workers do not come to rest in {QUIET_SECONDS:.0f} s: {why}")
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, 0.02)
-        dues = [item.next_due for item in found if item.next_due is not None]
-        self._next_due = min(dues, default=None)
-        if self._next_due is not None and self.clock is not None and self._next_due <= self.clock:
-            raise Unready(f"a step due at {self._next_due} stands undecided at {self.clock}")
+
+    async def folded(self) -> None:
+        """Return when reporting has folded everything that the workers have."""
+        await self._rest_of((*WORKERS, "reporting"))
 
     def _unrest(self, name: str, item: Standing) -> str | None:
         if not item.ready:
@@ -276,17 +293,17 @@ class Lockstep:
 
         for act, answer in await asyncio.gather(*map(one, acts)):
             if answer.event_id is not None:
-                self.event_ids[act.number] = answer.event_id
+                self.event_ids[act.line.number] = answer.event_id
             for more in await self.on_answer(act, answer) if self.on_answer else ():
                 agenda.put(more)
         await self.quiet()
 
     async def _post(self, act: Act) -> Answer:
-        if act.type == "ComplaintReceived":
-            by = act.by or By(str(act.data["source"]), "platform")
-            return await self.services.post("/v1/complaints", act.data, by)
+        if act.line.type == "ComplaintReceived":
+            by = _given(act.line, By(str(act.line.data.get("source")), "platform"))
+            return await self.services.post("/v1/complaints", act.line.data, by)
         answer = await self._report(act)
-        if answer.status == 403 and act.by is None and act.subject in self._known:
+        if answer.status == 403 and act.line.by is None and act.subject in self._known:
             # It has been reassigned since: ask again who handles it.
             del self._known[act.subject]
             answer = await self._report(act)
@@ -294,30 +311,37 @@ class Lockstep:
 
     async def _report(self, act: Act) -> Answer:
         self._sent += 1
-        number = act.number or f"a{self._sent}"
-        by = act.by or await self._default_by(act)
+        line = act.line
+        by = _given(line, await self._default_by(act))
         body = {
-            "type": act.type,
-            "occurred_at": instant_text(act.occurred_at or act.at),
-            "data": self._named(act.data),
+            "type": line.type,
+            "occurred_at": instant_text(line.occurred_at),
+            "data": self._named(line.data),
+            "by": {"unit": by.unit, "role": by.role, "person": by.person},
         }
-        key = derived_id(self.name, str(number), by.unit)
+        number = str(line.number) if line.number else f"added {self._sent}"
+        key = derived_id(self.name, number, by.unit)
         return await self.services.post(_path(act), body, by, key)
 
     def _named(self, data: dict[str, Any]) -> dict[str, Any]:
         """Labels as case ids; an incident, named by the number of its line, as its event's id."""
-        named: dict[str, Any] = self.story.named(data)
-        incident = str(named.get("incident", ""))
-        if incident.isdigit() and int(incident) in self.event_ids:
-            named["incident"] = self.event_ids[int(incident)]
+        named: dict[str, Any] = self.cast.named(data)
+        for name in ("incident", "visit"):
+            number = str(named.get(name, ""))
+            if number.isdigit() and int(number) in self.event_ids:
+                named[name] = self.event_ids[int(number)]
         return named
 
     async def _default_by(self, act: Act) -> By:
         """A unit and role that may author it (`shared.roles`)."""
-        approver = act.data.get("approver")
-        if act.type == "ExtensionApproved" and approver in ("vice_convener", "convener"):
-            return By("联席会议", approver)
-        return default_by(act.type, await self.responsible(act.subject))
+        approver = act.line.data.get("approver")
+        if act.line.type == "ExtensionApproved" and approver in ("vice_convener", "convener"):
+            return By(JOINT_MEETING, approver)
+        if act.line.type not in AUTHORS:
+            return OPERATOR
+        if AUTHORS[act.line.type][0] not in ("handler", "task_force"):
+            return default_by(act.line.type, Responsible(act.subject))
+        return default_by(act.line.type, await self.responsible(act.subject))
 
     async def responsible(self, subject: str) -> Responsible:
         """Who handles a case now; remembered once it is assigned."""
@@ -325,13 +349,10 @@ class Lockstep:
             return Responsible(subject)
         known = self._known.get(subject)
         if known is None:
-            known = _responsible(subject, await self.services.read(f"/v1/cases/{subject}", OFFICE))
+            known = _responsible(subject, await self.services.read(f"/v1/cases/{subject}", READER))
             if known.township is not None:
                 self._known[subject] = known
         return known
-
-
-OFFICE: Final = By("联席办", "office")
 
 
 def _responsible(subject: str, document: dict[str, Any] | None) -> Responsible:
@@ -345,6 +366,13 @@ def _responsible(subject: str, document: dict[str, Any] | None) -> Responsible:
         co_handlers=tuple(case.get("co_handlers") or ()),
         state=case.get("state"),
     )
+
+
+def _given(line: Line, default: By) -> By:
+    """The default, where the line does not say otherwise; a new person each time."""
+    given = line.by or {}
+    role: Any = given.get("role", default.role)
+    return By(given.get("unit", default.unit), role, given.get("person", f"p{line.number}"))
 
 
 def _path(act: Act) -> str:

@@ -176,7 +176,7 @@ class Place(Model):
 
     field: str
     text: str
-    township: str | None
+    township: str | None = None
     rule: str
 
 
@@ -226,7 +226,7 @@ class Unit(Model):
 class TownshipFrom(Model):
     """Where the township was read: the text as matched and the rule."""
 
-    text: str | None
+    text: str | None = None
     rule: str
 
 
@@ -1036,8 +1036,8 @@ class TriageRequested(RoutingDecision):
 class Assigned(RoutingDecision):
     """An assignment: exactly one of task force and department, and one township (I-04)."""
 
-    task_force: TaskForce | None
-    department: str | None
+    task_force: TaskForce | None = None
+    department: str | None = None
     township: str
     co_handlers: tuple[str, ...] = ()
     rule: str

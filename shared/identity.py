@@ -27,6 +27,8 @@ from aiokafka.protocol.types import (
 from shared.log import Unavailable
 from shared.settings import Settings
 
+# The library carries no types, hence the ignores below.
+
 
 class Identity(NamedTuple):
     """Cluster and topic. `partitions`: how many the topic has."""
@@ -52,7 +54,7 @@ class _Uuid:
         return uuid.UUID(bytes=data.read(16))
 
 
-class _Id(Schema):
+class _Id(Schema):  # type: ignore[misc]
     """A schema of one field, as the library's arrays of structures want it."""
 
     def __init__(self) -> None:
@@ -65,7 +67,7 @@ class _Id(Schema):
         return _Uuid.decode(data)
 
 
-class _MetadataResponse(Response):
+class _MetadataResponse(Response):  # type: ignore[misc]
     API_KEY = 3
     API_VERSION = 10
     SCHEMA = Schema(
@@ -111,7 +113,7 @@ class _MetadataResponse(Response):
     )
 
 
-class _MetadataRequestStruct(RequestStruct):
+class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 3
     API_VERSION = 10
@@ -130,7 +132,7 @@ class _MetadataRequestStruct(RequestStruct):
     )
 
 
-class _MetadataRequest(Request[_MetadataRequestStruct]):
+class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
     API_KEY = 3
 
     def __init__(self, topic: str) -> None:

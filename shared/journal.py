@@ -28,7 +28,7 @@ Entry = MutableMapping[str, Any]
 
 def configure(service: str, level: str = "info") -> None:
     """Write the journal of this process to stdout; libraries only from warnings on."""
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _exception,

@@ -8,11 +8,11 @@ position beside what was folded. A subject's partition is Kafka's own: murmur2 o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, get_args
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -88,10 +88,11 @@ def topic_of(subject: str) -> str:
     return GOVERNANCE_EVENTS if subject == GOVERNANCE else CASE_EVENTS
 
 
-@lru_cache(maxsize=None)
-def _may_hold_text(model: type[Any]) -> bool:
-    """Whether any field of a type, however deep, is `Sealed`."""
-    for info in model.model_fields.values():
+@cache
+def _may_hold_text(model: Hashable) -> bool:
+    """Whether any field of a type of event, however deep, is `Sealed`."""
+    fields: dict[str, Any] = getattr(model, "model_fields", {})
+    for info in fields.values():
         if "sealed" in info.metadata or "sealed" in str(info.annotation):
             return True
         if any(_may_hold_text(inner) for inner in _models(info.annotation)):
@@ -99,7 +100,7 @@ def _may_hold_text(model: type[Any]) -> bool:
     return False
 
 
-def _models(annotation: Any) -> Iterable[type[Any]]:
+def _models(annotation: Any) -> Iterable[Hashable]:
     if isinstance(annotation, type) and issubclass(annotation, Model):
         yield annotation
     for inner in get_args(annotation):

@@ -138,6 +138,20 @@ PARTITIONS_OWNED: Final = Gauge(
     registry=REGISTRY,
 )
 
+# --- intake --------------------------------------------------------------------------------------
+
+COMPLAINTS: Final = Counter(
+    "qingqian_complaints",
+    "Complaints answered, by status (received, duplicate, rejected): what the platforms send us.",
+    ["status"],
+    registry=REGISTRY,
+)
+OUTBOX: Final = Gauge(
+    "qingqian_outbox_complaints",
+    "Complaints stored and not yet acknowledged by the log: above 0 for long, the log is silent.",
+    registry=REGISTRY,
+)
+
 # --- HTTP: rate, errors, duration -----------------------------------------------------------------
 
 HTTP_SECONDS: Final = Histogram(

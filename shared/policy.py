@@ -267,6 +267,18 @@ class RoutingRules(Rules):
     sector_departments: dict[str, str]
     project_departments: dict[str, str]
     departments: tuple[DepartmentRule, ...]
+    owner_names: OwnerNames
+
+
+class OwnerNames(Rules):
+    """What the name of a project's owner says it is, where its funding is not told."""
+
+    government_endings: tuple[str, ...]
+    not_government: tuple[str, ...]
+    soe_words: tuple[str, ...]
+
+
+RoutingRules.model_rebuild()
 
 
 class ScoreRules(Rules):

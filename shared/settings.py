@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "QINGQIAN_"
@@ -22,6 +22,7 @@ SCHEMAS: Final = ("intake", "vault", "routing", "supervision", "reporting")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _NAMESPACE = re.compile(r"([a-z][a-z0-9_]{0,39})?")
+_WORKER = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _POLICY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -71,6 +72,12 @@ def _policy(value: str) -> str:
     return value
 
 
+def _worker(value: str) -> str:
+    if not _WORKER.fullmatch(value):
+        raise ValueError("at most 40 of A-Z, a-z, 0-9, _ and -")
+    return value
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -100,6 +107,8 @@ class Settings(BaseSettings):
     """Folder of the local stack: data, logs, keys, exports."""
     clock: Literal["wall", "log"] = "wall"
     """Adopted at the first start, kept for life: the real clock, or one that moves on the log."""
+    clock_start: AwareDatetime | None = None
+    """Where the log clock begins at the first start; default the campaign's first day, 00:00."""
     policy: Annotated[str, AfterValidator(_policy)] = "dengfeng-2021-35"
     """Policy book that intake adopts at the first start."""
     namespace: Annotated[str, AfterValidator(_namespace)] = ""
@@ -108,6 +117,8 @@ class Settings(BaseSettings):
     """API keys as written by ``qingqian up``; default ``keys.json`` in the data folder."""
     master_key_file: Path | None = None
     """Key that wraps the vault's keys; default ``master.key`` in the data folder."""
+    worker_id: Annotated[str, AfterValidator(_worker)] = "0"
+    """Name of this worker among those of its service; a restarted one keeps its partitions."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")

@@ -118,7 +118,7 @@ def settle_to(
     owed: list[Event] = []
     book = books.at(stream.instant) if stream.instant else books.first
     while True:
-        wake = _wake_at(decider, stream, book)
+        wake = wake_at(decider, stream, book)
         newer = books.next_after(book)
         if newer is not None and newer.adopted_at <= until:
             if wake is None or wake >= newer.adopted_at:
@@ -130,8 +130,12 @@ def settle_to(
         owed += _decide_at(decider, stream, max(wake, _floor(books, book)), book, found)
 
 
-def _wake_at(decider: Decider[S], stream: Stream[S], book: Policy) -> datetime | None:
-    """Deciders are pure, and the settling before an event asks what the one after it asked."""
+def wake_at(decider: Decider[S], stream: Stream[S], book: Policy) -> datetime | None:
+    """The earliest instant at which the stream owes something under `book`.
+
+    Remembered: deciders are pure, and the settling before an event asks what the one after the
+    event before it asked.
+    """
     if stream.woken is None or stream.woken[0] is not stream.state or stream.woken[1] is not book:
         stream.woken = (stream.state, book, decider.wake_at(stream.state, book))
     return stream.woken[2]

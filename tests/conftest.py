@@ -33,6 +33,7 @@ def stack() -> Iterator[LocalStack]:
     try:
         with LocalStack(folder) as running:
             yield running
+        running.wipe()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

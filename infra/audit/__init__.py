@@ -18,7 +18,7 @@ from time import perf_counter
 from infra import export
 from infra.audit.findings import KINDS, Finding
 from infra.audit.log import LogFile
-from infra.audit.pool import Deciders, audit_log, real_deciders
+from infra.audit.pool import Rules, audit_log, real_rules
 from shared import settings as settings_of
 
 __all__ = ["Audit", "audit_file", "audit_kafka", "run"]
@@ -51,11 +51,11 @@ class Audit:
         return "\n".join([head, *lines, f"verdict: {len(self.findings)} findings"])
 
 
-def audit_file(path: Path, deciders: Deciders | None = None) -> Audit:
+def audit_file(path: Path, rules: Rules | None = None) -> Audit:
     """Audit an export. Raises Unready where it cannot be read."""
     begun = perf_counter()
     log = LogFile(path)
-    streams, findings = audit_log(log, deciders or real_deciders())
+    streams, findings = audit_log(log, rules or real_rules())
     return Audit(log.survey.lines, streams, perf_counter() - begun, findings)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import orjson
 
@@ -25,10 +25,14 @@ from shared.log import CASE_EVENTS, EPOCH, GOVERNANCE_EVENTS
 TOPICS: Final = (CASE_EVENTS, GOVERNANCE_EVENTS)
 TOLERANCE: Final = timedelta(seconds=60)
 """What two clocks, or a record on its way, may differ by before the audit says so."""
-_HEAD = re.compile(rb'\{"topic":"([a-z-]+)","partition":(\d+),"offset":\d+,"appended_at":"([^"]+)"')
+_HEAD = re.compile(
+    rb'\{"topic":"([a-z-]+)","partition":(\d+),"offset":(\d+),"appended_at":"([^"]+)"'
+)
 _TAIL = re.compile(rb'"recordedtime":"([^"]+)","source":"/qingqian/([a-z]+)"')
 
 Partition = tuple[str, int]
+Activity: TypeAlias = "dict[tuple[str, int, str], array[int]]"
+"""(topic, partition, writer) -> the instants at which it recorded there, in microseconds."""
 
 
 @dataclass(slots=True)
@@ -99,22 +103,33 @@ class Survey:
     """What the first pass finds. `governance` and `crossing`: lines kept whole.
 
     `crossing`: decisions that another stream decided than the one they stand on.
-    `recorded`: (topic, partition, writer) -> every `recordedtime`, in microseconds, sorted.
+    `recorded`: (topic, partition, writer, prompt) -> every `recordedtime`, in
+    microseconds; prompt: appended within a minute of it.
     `runs`: where the lines of a partition lie in the file. `newest`: the latest `recordedtime`;
     one that lies after its own appending is a slip or a forgery and does not count.
     """
 
     governance: list[Line] = field(default_factory=list)
     crossing: list[Line] = field(default_factory=list)
-    recorded: dict[tuple[str, int, str], array[int]] = field(
+    recorded: dict[tuple[str, int, str, bool], array[int]] = field(
         default_factory=lambda: defaultdict(lambda: array("q"))
     )
     runs: dict[Partition, list[tuple[int, int, int]]] = field(default_factory=dict)
+    disordered: set[Partition] = field(default_factory=set)
+    """Partitions whose offsets do not rise from line to line."""
     newest: datetime | None = None
     lines: int = 0
 
-    def activity(self, topic: str, partition: int, writer: str) -> array[int]:
-        return self.recorded.get((topic, partition, writer), array("q"))
+    def activity(self, wall: bool) -> Activity:
+        """When each writer was at work on each partition, sorted.
+
+        On the wall clock a record counts only if it was appended when it says it was written.
+        """
+        at_work: Activity = {}
+        for (topic, partition, writer, prompt), instants in self.recorded.items():
+            if prompt or not wall:
+                at_work.setdefault((topic, partition, writer), array("q")).extend(instants)
+        return {place: array("q", sorted(instants)) for place, instants in at_work.items()}
 
 
 class LogFile:
@@ -123,6 +138,7 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.survey = Survey()
+        self._offsets: dict[Partition, int] = {}
         self._scan()
 
     def _open(self) -> BinaryIO:
@@ -146,8 +162,6 @@ class LogFile:
                 position += len(text)
         if run is not None:
             survey.runs.setdefault(run, []).append((start, position, first))
-        for key, instants in survey.recorded.items():
-            survey.recorded[key] = array("q", sorted(instants))
 
     def _note(self, text: bytes, number: int) -> Partition:
         """Take from a line what the whole log must be known for; parse only where needed."""
@@ -158,21 +172,25 @@ class LogFile:
             tails = _TAIL.findall(text)
             tail = tails[-1] if tails else None
         if head is not None and tail is not None:
-            partition = (CASE_EVENTS, int(head[2]))
+            partition, offset = (CASE_EVENTS, int(head[2])), int(head[3])
             recorded, writer = tail[0].decode(), tail[1].decode()
-            appended_at = _instant(head[3].decode())
+            appended_at = _instant(head[4].decode())
         else:
             line = parse(text, f"{self.path.name} line {number}")
-            partition = (line.topic, line.partition)
+            partition, offset = (line.topic, line.partition), line.offset
             appended_at, doc = line.appended_at, line.doc or {}
             recorded, writer = doc.get("recordedtime"), str(doc.get("source", "")).split("/")[-1]
             if line.topic == GOVERNANCE_EVENTS:
                 survey.governance.append(line)
             elif "decidedby" in doc:
                 survey.crossing.append(line)
+        if offset <= self._offsets.get(partition, -1):
+            survey.disordered.add(partition)
+        self._offsets[partition] = offset
         at = _instant(recorded)
         if at is not None and appended_at is not None:
-            survey.recorded[*partition, writer].append(micros(at))
+            prompt = at >= appended_at - TOLERANCE
+            survey.recorded[*partition, writer, prompt].append(micros(at))
             newer = survey.newest is None or at > survey.newest
             if newer and at <= appended_at + TOLERANCE:
                 survey.newest = at

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from infra.audit.findings import Finding
 from infra.audit.log import LogFile, Partition
 from infra.audit.records import Entry, Governance, Records, governance
-from infra.audit.streams import Case, Context, examine, judge, omitted, unowed
+from infra.audit.streams import Case, Context, examine, judge, no_policy, omitted, unowed
 from shared.envelope import Unreadable, from_document, writer_of
-from shared.events import Event, Kind, Service
+from shared.events import Decision, Event, Kind, Service
 from shared.log import CASE_EVENTS
 from shared.settle import Books, Decider
 from shared.streams import CITY, kind_of, unit_subject
@@ -20,19 +20,28 @@ from shared.streams import CITY, kind_of, unit_subject
 Deciders = Mapping[Service, Mapping[Kind, Decider[Any]]]
 
 
-def real_deciders() -> Deciders:
-    """The deciders of the services that decide by rule."""
+@dataclass(frozen=True)
+class Rules:
+    """What a log is audited by: who decides on which kind of stream, and which acts can be."""
+
+    deciders: Deciders
+    acts: Callable[[str, Sequence[Entry]], list[Finding]] = lambda subject, entries: []
+
+
+def real_rules() -> Rules:
+    """The deciders of the services themselves."""
+    from infra.audit.acts import impossible_acts
     from services.routing.decider import STREAMS as ROUTING
     from services.supervision.decider import STREAMS as SUPERVISION
 
-    return {"routing": ROUTING, "supervision": SUPERVISION}
+    return Rules({"routing": ROUTING, "supervision": SUPERVISION}, impossible_acts)
 
 
 @dataclass
 class Pool:
     """Every stream replayed so far, and what found no partner in its own stream."""
 
-    deciders: Deciders
+    rules: Rules
     context: Context
     crossing: dict[tuple[Service, str], dict[str, Entry]]
     findings: list[Finding] = field(default_factory=list)
@@ -45,7 +54,8 @@ class Pool:
         """Replay a subject for every service that has a decider for its kind of stream."""
         stream = list(entries)
         self.replayed.add(subject)
-        for service, kinds in self.deciders.items():
+        self.findings += self.rules.acts(subject, stream)
+        for service, kinds in self.rules.deciders.items():
             decider = kinds.get(kind_of(subject))
             if decider is None:
                 continue
@@ -80,7 +90,7 @@ class Pool:
         for case, entry in self.unowed:
             computed = self.missing.pop(entry.event.id, None)
             if computed is not None:
-                self.findings += judge(entry, computed, self.context)
+                self.findings += judge(entry, computed, self.context, case.basis(entry))
             else:
                 self.findings.append(unowed(case, entry, self.context))
         self.findings += [omitted(event) for event in self.missing.values()]
@@ -101,10 +111,10 @@ def _crossing(log: LogFile) -> dict[tuple[Service, str], dict[str, Entry]]:
     return dict(found)
 
 
-def audit_log(log: LogFile, deciders: Deciders) -> tuple[int, list[Finding]]:
+def audit_log(log: LogFile, rules: Rules) -> tuple[int, list[Finding]]:
     """Number of streams replayed, and every finding in the order of the log."""
     state, findings = governance(log.survey)
-    pool = _pool(log, deciders, state)
+    pool = _pool(log, rules, state)
     for partition in log.partitions():
         findings += _partition(log, partition, state, pool)
     if pool is not None:
@@ -113,22 +123,28 @@ def audit_log(log: LogFile, deciders: Deciders) -> tuple[int, list[Finding]]:
     return (pool.streams if pool else 0), sorted(findings, key=_place)
 
 
-def _pool(log: LogFile, deciders: Deciders, state: Governance) -> Pool | None:
+def _pool(log: LogFile, rules: Rules, state: Governance) -> Pool | None:
     """None where no book is adopted or nothing is recorded: nothing can be owed then."""
     horizon = state.time.horizon
     if not state.books or horizon is None:
         return None
     wall = state.time.kind == "wall"
-    context = Context(Books(state.books), horizon, wall, log.survey.activity)
-    return Pool(deciders, context, _crossing(log))
+    context = Context(Books(state.books), horizon, wall, log.survey.activity(wall))
+    return Pool(rules, context, _crossing(log))
 
 
 def _partition(
     log: LogFile, partition: Partition, state: Governance, pool: Pool | None
 ) -> list[Finding]:
     records = Records(state.time)
-    records.check(log.read(partition))
-    if pool is not None and partition[0] == CASE_EVENTS:
+    records.check(log.read(partition), in_order=partition not in log.survey.disordered)
+    if pool is None:
+        return records.findings + [
+            no_policy(entry)
+            for entry in records.entries.values()
+            if isinstance(entry.event.data, Decision)
+        ]
+    if partition[0] == CASE_EVENTS:
         streams: dict[str, list[Entry]] = defaultdict(list)
         for entry in records.entries.values():
             streams[entry.event.subject].append(entry)

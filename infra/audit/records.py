@@ -13,7 +13,7 @@ from infra.audit.log import TOLERANCE, Line, Survey
 from shared.envelope import Unreadable, canonical, from_document
 from shared.events import WRITERS, ClockAdopted, ClockAdvanced, Event, PolicyAdopted, instant_text
 from shared.log import topic_of
-from shared.policy import Policy, PolicyError, adopted
+from shared.policy import Policy, PolicyError, check_book, content_hash
 
 _SOURCE: Final = {name: f"/qingqian/{writer}" for name, writer in WRITERS.items()}
 
@@ -83,12 +83,15 @@ def governance(survey: Survey) -> tuple[Governance, list[Finding]]:
     findings: list[Finding] = []
     books: list[Policy] = []
     entries: list[Entry] = []
-    kind, steps = "wall", []
+    kind, steps, seen = "wall", [], set()
     for line in survey.governance:
         try:
             event = from_document(line.doc or {})
         except Unreadable:
             continue
+        if event.id in seen:
+            continue
+        seen.add(event.id)
         entry = Entry(event, line.topic, line.partition, line.offset, line.appended_at)
         entries.append(entry)
         data = event.data
@@ -98,15 +101,24 @@ def governance(survey: Survey) -> tuple[Governance, list[Finding]]:
         elif isinstance(data, ClockAdvanced):
             steps.append((data.to, line.appended_at))
         elif isinstance(data, PolicyAdopted):
-            try:
-                books.append(adopted(event))
-            except PolicyError as error:
-                sentence = f"The book {data.book} was changed after its adoption: {error}."
-                findings.append(entry.finding("changed", data.hash, None, sentence))
+            found = content_hash(data.content)
+            if found != data.hash:
+                sentence = f"The book {data.book} was changed after its adoption."
+                findings.append(entry.finding("changed", data.hash, found, sentence))
+            books += _book(event, data)
     horizon = survey.newest and survey.newest - TOLERANCE
     if kind == "log":
         horizon = max((step for step, _ in steps), default=survey.newest)
     return Governance(books, Time(kind, tuple(steps), horizon), entries), findings
+
+
+def _book(event: Event, data: PolicyAdopted) -> list[Policy]:
+    """The book under the hash it was adopted with, so that an edited one is one finding."""
+    try:
+        content = check_book(data.content)
+    except PolicyError:
+        return []
+    return [Policy(content, data.content, data.hash, event.recordedtime, event.id)]
 
 
 @dataclass
@@ -123,12 +135,22 @@ class Records:
     _next: int = 0
     _recorded: datetime | None = None
 
-    def check(self, lines: Iterator[Line]) -> None:
-        """Check every line of a partition."""
+    def check(self, lines: Iterator[Line], *, in_order: bool = True) -> None:
+        """Check every line of a partition.
+
+        Where the file has them out of order the offsets say so, and everything else is checked
+        in the order of the offsets, so that one hand's work is not reported over and over.
+        """
+        if not in_order:
+            out_of_order = list(lines)
+            for line in out_of_order:
+                self._offset(line)
+            lines = iter(sorted(out_of_order, key=lambda line: line.offset))
         last: Line | None = None
         for line in lines:
             last = line
-            self._offset(line)
+            if in_order:
+                self._offset(line)
             entry = self._read(line)
             if entry is not None:
                 self._instant(entry)
@@ -143,12 +165,12 @@ class Records:
             return
         if line.offset in self._missing:
             self._missing.remove(line.offset)
-            kind, why = "reordered", "stands after one with a higher offset"
+            kind: Kind = "reordered"
+            why = "stands after one with a higher offset"
         else:
             kind, why = "inserted", "stands at an offset that another record has"
         sentence = f"Record {line.offset} of {line.topic}/{line.partition} {why}."
-        of: Kind = "reordered" if kind == "reordered" else "inserted"
-        self.findings.append(_of_line(line, of, self._next, line.offset, sentence))
+        self.findings.append(_of_line(line, kind, self._next, line.offset, sentence))
 
     def _gaps(self, line: Line) -> None:
         """One finding for each run of offsets that no record has."""

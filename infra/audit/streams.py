@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from infra.audit.findings import Finding, differences, name_of, same_content
-from infra.audit.log import TOLERANCE, micros
+from infra.audit.log import TOLERANCE, Activity, micros
 from infra.audit.records import Entry
 from shared.calendar import CalendarEnds
 from shared.envelope import writer_of
@@ -28,21 +28,20 @@ from shared.log import CASE_EVENTS, partition_of
 from shared.replay import Copies, Replayed, replay
 from shared.settle import Books, Decider, LawBroken, settle_to
 
+ON_TIME: Final = timedelta(seconds=10)
+"""A step fires 5 s after its instant, so a writer at work within these has not passed it over."""
 LOOK_AHEAD: Final = timedelta(days=400)
 """How far beyond the log a decision that is not owed is looked for: it may be premature."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the whole log says. `wall`: its clock is that of the broker, which stamps appendings.
-
-    `activity`: (topic, partition, writer) -> the sorted instants of its records there.
-    """
+    """What the whole log says. `wall`: its clock is that of the broker, which stamps appendings."""
 
     books: Books
     horizon: datetime
     wall: bool
-    activity: Callable[[str, int, str], array[int]]
+    activity: Activity
 
     @cached_property
     def refs(self) -> frozenset[str]:
@@ -64,6 +63,11 @@ class Case:
     def __post_init__(self) -> None:
         self.order = {entry.event.id: index for index, entry in enumerate(self.foreign)}
         self.instants = list(accumulate((e.event.recordedtime for e in self.foreign), max))
+
+    def basis(self, entry: Entry) -> Entry | None:
+        """The fact that a decision rests on; None where the stream never took it in."""
+        index = self.order.get(entry.event.basis or "")
+        return None if index is None else self.foreign[index]
 
 
 @dataclass
@@ -180,7 +184,7 @@ def _compare(
         basis = _basis(case, entry, computed, stale.get(key))
         verdict.findings += basis
         if computed is not None:
-            verdict.findings += judge(entry, computed, context)
+            verdict.findings += judge(entry, computed, context, case.basis(entry))
         elif not basis and entry.ours:
             verdict.unowed.append(entry)
     verdict.missing = [
@@ -194,8 +198,7 @@ def _compare(
 def _policy(entry: Entry, computed: Event | None, context: Context) -> list[Finding]:
     event = entry.event
     if event.policy not in context.refs:
-        sentence = f"{name_of(event)} names the policy {event.policy}, which nobody adopted."
-        return [entry.finding("unknown_policy", sorted(context.refs), event.policy, sentence)]
+        return [no_policy(entry, sorted(context.refs))]
     if computed is None or computed.policy == event.policy:
         return []
     sentence = (
@@ -205,12 +208,19 @@ def _policy(entry: Entry, computed: Event | None, context: Context) -> list[Find
     return [entry.finding("wrong_policy", computed.policy, event.policy, sentence)]
 
 
+def no_policy(entry: Entry, adopted: Sequence[str] = ()) -> Finding:
+    """A decision under a book that nobody adopted."""
+    event = entry.event
+    sentence = f"{name_of(event)} names the policy {event.policy}, which nobody adopted."
+    return entry.finding("unknown_policy", list(adopted), event.policy, sentence)
+
+
 def _basis(
     case: Case, entry: Entry, computed: Event | None, ignored_fact: Entry | None
 ) -> list[Finding]:
     """What a decision says it knew must lie before it, be no older than a minute, and suffice."""
     event = entry.event
-    basis = case.foreign[case.order[event.basis]] if event.basis in case.order else None
+    basis = case.basis(entry)
     agrees = computed is not None and computed.basis == event.basis
     if basis is None and not agrees and event.basis is not None:
         sentence = (
@@ -242,7 +252,7 @@ def _after(basis: Entry, entry: Entry) -> bool:
     return basis.appended_at > entry.appended_at + TOLERANCE
 
 
-def judge(entry: Entry, computed: Event, context: Context) -> list[Finding]:
+def judge(entry: Entry, computed: Event, context: Context, basis: Entry | None) -> list[Finding]:
     """A decision on the log against what the rule gives: content, and when it was recorded."""
     event = entry.event
     findings: list[Finding] = []
@@ -258,7 +268,10 @@ def judge(entry: Entry, computed: Event, context: Context) -> list[Finding]:
         findings.append(_premature(entry, computed, event.recordedtime))
     elif context.wall and entry.appended_at + TOLERANCE < computed.time:
         findings.append(_premature(entry, computed, entry.appended_at))
-    return findings + _late(entry, computed, context)
+    owed_at = computed.recordedtime
+    if context.wall and basis is not None:
+        owed_at = max(owed_at, basis.appended_at)
+    return findings + _late(entry, owed_at, context)
 
 
 def _premature(entry: Entry, computed: Event, at: datetime) -> Finding:
@@ -267,13 +280,14 @@ def _premature(entry: Entry, computed: Event, at: datetime) -> Finding:
     return entry.finding("premature", expected, found, sentence)
 
 
-def _late(entry: Entry, computed: Event, context: Context) -> list[Finding]:
+def _late(entry: Entry, owed_at: datetime, context: Context) -> list[Finding]:
     """Recorded over a minute after its instant though its writer was at work in between."""
-    event, owed_at = entry.event, computed.recordedtime
+    event = entry.event
     if event.recordedtime <= owed_at + TOLERANCE:
         return []
-    at_work = context.activity(entry.topic, entry.partition, writer_of(event))
-    index = bisect_right(at_work, micros(owed_at))
+    place = (entry.topic, entry.partition, writer_of(event))
+    at_work = context.activity.get(place, array("q"))
+    index = bisect_right(at_work, micros(owed_at + ON_TIME))
     if index == len(at_work) or at_work[index] >= micros(event.recordedtime - TOLERANCE):
         return []
     sentence = (

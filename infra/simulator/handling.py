@@ -50,6 +50,8 @@ def _begin(s: Script, cause: str = "CASH_FLOW", share: float = 1.0) -> None:
         s.days(1)
     s.act("FirstContactMade", ago=40, reached=s.rng.random() < 0.93)
     s.work(1, 2).verify(cause, share)
+    if s.pace < 1.5 or s.rng.random() < 0.4:
+        s.act("ProgressReported", text="人数和金额已核实，正在约谈用人单位。")
 
 
 def _progress(s: Script) -> None:
@@ -64,16 +66,15 @@ def _done(s: Script) -> None:
 def _prompt(s: Script) -> None:
     _begin(s, s.rng.choice(("CASH_FLOW", "WITHHELD", "OTHER")), s.rng.choice((1.0, 1.0, 0.95, 1.1)))
     _funds(s)
-    s.work(1, 3)
-    _progress(s)
-    s.work(1, 3).pay()
+    s.work(2, 6).pay()
     _done(s)
 
 
 def _funds(s: Script) -> None:
     """Budget money that did not come: asked for at the county government (条例 59)."""
     if s.complaint.sector.funding == "government" and s.rng.random() < 0.5:
-        s.lines[-1]["data"]["root_cause"] = "GOV_FUNDS"
+        facts = next(line for line in reversed(s.lines) if line["type"] == "FactsVerified")
+        facts["data"]["root_cause"] = "GOV_FUNDS"
         s.work(1, 2).act("GovFundsRequested")
 
 
@@ -104,6 +105,8 @@ def _instalments(s: Script) -> None:
         day = s.calendar.before(s.calendar.on_or_before(due), 1)
         s.now = max(s.now, at_hour(day, s.rng.choice(season.RECEPTION)))
         s.days(4 if n == missed else 0).pay(instalment=(n, parts))
+        if n < parts:
+            s.act("ProgressReported", text="分期款已到账，按协议继续履行。")
     _done(s)
 
 
@@ -131,16 +134,20 @@ def _defaulted(s: Script) -> None:
     _begin(s, "WITHHELD")
     _order(s)
     s.days(7)
-    heads, fen = s.complaint.heads, sum(s.owed.values())
-    months = s.complaint.lines[0].months
-    single = months >= 3 and max(s.owed.values()) >= 800_000
-    listed = len(s.complaint.lines)
-    if single or (max(heads if listed == 1 else listed, 1) >= 10 and fen >= 4_000_000):
+    if _meets_threshold(s):
         _police(s)
     s.days(s.rng.randint(3, 9)).pay(source="COURT")
     if s.rng.random() < 0.5:
         s.act("CreditListingDecided", rule="令45" if s.now.year == 2022 else "人社部规〔2017〕16号")
     _done(s)
+
+
+def _meets_threshold(s: Script) -> bool:
+    """Henan: one worker 3 months and 8,000 yuan, or ten workers and 40,000 (domain 1.6)."""
+    lines = s.complaint.lines
+    heads = s.complaint.heads if len(lines) == 1 else len(lines)
+    single = lines[0].months >= 3 and max(s.owed.values()) >= 800_000
+    return single or (heads >= 10 and sum(s.owed.values()) >= 4_000_000)
 
 
 def _police(s: Script) -> None:
@@ -167,7 +174,10 @@ def _fled(s: Script) -> None:
     s.act("PoliceAssistanceAsked", reason="用人单位负责人失联。")
     _order(s)
     s.lines[-1]["data"]["service_mode"] = "posted"
-    s.days(s.rng.randint(7, 10)).pay(source="EMERGENCY_FUND")
+    s.days(7)
+    if _meets_threshold(s):
+        _police(s)
+    s.days(s.rng.randint(1, 4)).pay(source="EMERGENCY_FUND")
     _done(s)
 
 
@@ -323,9 +333,24 @@ def _accepted(s: Script) -> None:
     if s.rng.random() < 0.2:
         s.now = season.next_slot(s.now, s.calendar, season.RECEPTION)
     s.act("ComplaintAccepted")
+    _interim_reply(s)
     if s.complaint.sector.lead == "TRIAGE" or s.complaint.oddity == "lost_place":
         s.days(s.rng.choice((0, 0, 1))).act("TriageDecided", **decision(s.complaint))
     _WRITERS[s.rng.choices(list(FATES), list(FATES.values()))[0]](s)
+
+
+def _interim_reply(s: Script) -> None:
+    """A platform that set a day gets an answer by then, closed or not (T10)."""
+    data = s.complaint.data
+    if s.rng.random() > (
+        0.85 if data["source"] in ("12345", "zz12345") or "external_due_at" in data else 0
+    ):
+        return
+    begun = s.now
+    s.days(s.rng.choice((2, 3, 3))).act(
+        "SourceReplied", source=data["source"], source_ref=data["source_ref"], conclusion="in_hand"
+    )
+    s.now = begun
 
 
 def _lacking(s: Script) -> None:

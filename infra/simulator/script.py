@@ -65,8 +65,9 @@ class Script:
         return self
 
     def work(self, low: int, high: int) -> Script:
-        """Working days of handling, at the pace of the township."""
-        return self.days(round(self.rng.randint(low, high) * self.pace))
+        """Working days of handling, at the pace of the township, quicker before a deadline."""
+        pace = self.pace * (0.6 if season.is_rush(civil(self.now)) else 1.0)
+        return self.days(round(self.rng.randint(low, high) * pace))
 
     # --- acts --------------------
 
@@ -118,7 +119,7 @@ class Script:
         """Ask for closing and pass both reviews."""
         self.days(self.rng.choice((0, 0, 1))).act("ClosureRequested", kind=kind)
         self.days(self.rng.randint(0, self.review_days)).act("ClosureReviewPassed", stage="tf")
-        return self.days(self.rng.choice((0, 1))).act("ClosureReviewPassed", stage="office")
+        return self.days(self.rng.choice((0, 0, 1))).act("ClosureReviewPassed", stage="office")
 
     def follow_up(self, got_paid: str = "Y", satisfaction: str | None = None) -> Script:
         mood = satisfaction or self.rng.choices(("satisfied", "mostly"), (8, 2))[0]

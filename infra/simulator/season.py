@@ -14,6 +14,8 @@ from shared.calendar import DAY, Calendar, at_hour, civil
 FIRST = date(2021, 11, 10)
 LAST = date(2022, 4, 30)
 FESTIVAL = date(2022, 2, 1)
+CLEARINGS = (date(2021, 12, 31), date(2022, 1, 31), date(2022, 3, 31))
+"""Days by whose end the campaign wants cases cleared (方案 二, 四)."""
 HOURS = (9, 10, 15, 16)
 REST_HOURS = (9, 15)
 RECEPTION = (9, 15)
@@ -52,6 +54,11 @@ def arrivals(rng: Random, count: int, calendar: Calendar) -> list[datetime]:
         hour = rng.choices(range(7, 22), (1, 3, 6, 6, 4, 2, 2, 4, 5, 5, 4, 2, 2, 1, 1))[0]
         found.append(at_hour(day, hour) + timedelta(minutes=minute))
     return sorted(found)
+
+
+def is_rush(day: date) -> bool:
+    """Whether a clearing day is near: everybody works quicker then."""
+    return any(0 <= (clearing - day).days <= 18 for clearing in CLEARINGS)
 
 
 def slots(day: date, calendar: Calendar) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ def unit_lines(rng: Random, book: Content, habits: Habits, calendar: Calendar) -
                     yield _filed(
                         unit,
                         day,
-                        rng.choice(season.RECEPTION),
+                        9 if rng.random() < 0.85 else 15,
                         "ZeroReportFiled",
                         period=day.isoformat(),
                     )

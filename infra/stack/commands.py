@@ -106,8 +106,8 @@ def down(*, wipe: bool) -> int:
 def _wipe(settings: Settings) -> None:
     """Remove what a stack has made in the data folder, and nothing else that may stand there."""
     stack = stack_of(settings, keep=True)
-    stack.postgres.wipe()
-    made = ["kafka", "postgres", "log", "run", "keys.json", "master.key"]
+    stack.wipe()
+    made = ["log", "run", "keys.json", "master.key"]
     for path in (stack.data_dir / name for name in made):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -101,6 +102,11 @@ class LocalStack:
             self._guard.stdin.close()
             self._guard.wait(30)
             self._guard = None
+
+    def wipe(self) -> None:
+        """Remove the data of both servers; they must have been stopped."""
+        shutil.rmtree(self.kafka.home, ignore_errors=True)
+        self.postgres.wipe()
 
     def __enter__(self) -> Self:
         self.start()

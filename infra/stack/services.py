@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from infra.problem import Unready
+from infra.ready import readiness
 from infra.stack.process import Child, adopt, require_free, spawn
 from shared.settings import PREFIX, SERVICES, Settings
 
@@ -134,19 +132,3 @@ class Services:
         others = {name: v for name, v in os.environ.items() if not name.startswith(PREFIX)}
         settings = self.settings.model_copy(update={"data_dir": self.settings.data_dir.resolve()})
         return others | settings.environment() | {"PYTHONUNBUFFERED": "1"}
-
-
-def readiness(url: str) -> tuple[bool, str]:
-    """(whether `url`/readyz answers 200, the reason it gives when not)."""
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=6) as answer:
-            return answer.status == 200, ""
-    except urllib.error.HTTPError as error:
-        with error:
-            try:
-                document: dict[str, Any] = json.load(error)
-            except ValueError:
-                return False, f"it answers {error.code}"
-        return False, str(document.get("reason") or f"it answers {error.code}")
-    except OSError:
-        return False, "it does not answer"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import (
@@ -25,7 +25,7 @@ from pydantic import (
 from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError as NotANumber
 
-from services.intake.reading import read_signals
+from services.intake.reading import kind_of_owner, read_text
 from shared import events
 from shared.calendar import civil
 from shared.events import (
@@ -73,6 +73,7 @@ def _line_text(value: str) -> str:
     return value
 
 
+Funding = Literal["government", "soe", "private", "unknown"]
 Line = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
@@ -113,9 +114,7 @@ class Employer(Part):
 
 class Project(Part):
     name: Line | None = None
-    funding: Annotated[str, StringConstraints(pattern="^(government|soe|private|unknown)$")] = (
-        "unknown"
-    )
+    funding: Funding = "unknown"
     owner: Line | None = None
     kind: ProjectKind | None = None
 
@@ -277,8 +276,9 @@ def admit(complaint: Complaint, case_id: str, sealer: Sealer, policy: Policy) ->
     `sealer` is the case's own; `complaint` has passed `check` under `policy`.
     """
     assert sealer.subject == case_id, "a case is sealed under its own key"
-    employer = _employer(complaint, sealer)
-    project = _project(complaint, sealer)
+    employer = employer_of(complaint.employer, sealer, _PLACE)
+    project = project_of(complaint.project, sealer, policy, _PLACE)
+    address = complaint.site.address if complaint.site else None
     return ComplaintReceived(
         source=complaint.source,
         source_ref=complaint.source_ref,
@@ -288,37 +288,40 @@ def admit(complaint: Complaint, case_id: str, sealer: Sealer, policy: Policy) ->
         external_due_at=complaint.external_due_at,
         employer=employer,
         project=project,
-        site=_site(complaint.site, sealer),
+        site=site_of(complaint.site, sealer, _PLACE),
         workers=complaint.workers,
         amount_fen=complaint.amount_fen,
         months_from=complaint.months_from,
         months_to=complaint.months_to,
         claims=_lines(complaint, sealer),
         via=complaint.via,
-        text=_sealed(sealer, complaint.text, "text"),
-        contact=_sealed_json(sealer, complaint.contact, "contact"),
+        text=_sealed(sealer, complaint.text, f"{_PLACE}/text"),
+        contact=_sealed_json(sealer, complaint.contact, f"{_PLACE}/contact"),
         group_keys=_group_keys(complaint, employer, project, sealer),
-        signals=read_signals(complaint, policy),
+        signals=read_text(complaint.text, address, policy),
     )
 
 
-def _sealed(sealer: Sealer, text: str | None, field: str) -> str | None:
-    return sealer.seal(text, f"ComplaintReceived/{field}") if text else None
+_PLACE: Final = "ComplaintReceived"
 
 
-def _sealed_json(sealer: Sealer, part: Person | None, field: str) -> str | None:
+def _sealed(sealer: Sealer, text: str | None, place: str) -> str | None:
+    return sealer.seal(text, place) if text else None
+
+
+def _sealed_json(sealer: Sealer, part: Person | None, place: str) -> str | None:
     if part is None:
         return None
-    return _sealed(sealer, part.model_dump_json(exclude_none=True), field)
+    return _sealed(sealer, part.model_dump_json(exclude_none=True), place)
 
 
-def _employer(complaint: Complaint, sealer: Sealer) -> events.Employer | None:
-    given = complaint.employer
+def employer_of(given: Employer | None, sealer: Sealer, place: str) -> events.Employer | None:
+    """用人单位 for the log; `place`: the event and field, for the sealing."""
     if given is None:
         return None
     code = normalised_id(given.uscc) if given.uscc else None
     return events.Employer(
-        name=given.name if code else _sealed(sealer, given.name, "employer/name"),
+        name=given.name if code else _sealed(sealer, given.name, f"{place}/employer/name"),
         uscc=code,
         ownership=given.ownership,
         industry=given.industry,
@@ -327,27 +330,28 @@ def _employer(complaint: Complaint, sealer: Sealer) -> events.Employer | None:
     )
 
 
-def _project(complaint: Complaint, sealer: Sealer) -> events.Project | None:
-    given = complaint.project
+def project_of(
+    given: Project | None, sealer: Sealer, policy: Policy, place: str
+) -> events.Project | None:
+    """工程项目 for the log. What the owner's name says it is stands beside the sealed name."""
     if given is None:
         return None
-    return events.Project.model_validate(
-        {
-            "name": _sealed(sealer, given.name, "project/name"),
-            "funding": given.funding,
-            "owner": _sealed(sealer, given.owner, "project/owner"),
-            "kind": given.kind,
-            "key": sealer.matcher.name("project", given.name),
-        }
+    return events.Project(
+        name=_sealed(sealer, given.name, f"{place}/project/name"),
+        funding=given.funding,
+        owner=_sealed(sealer, given.owner, f"{place}/project/owner"),
+        owner_kind=kind_of_owner(given.owner, policy),
+        kind=given.kind,
+        key=sealer.matcher.name("project", given.name),
     )
 
 
-def _site(given: Site | None, sealer: Sealer) -> events.Site | None:
+def site_of(given: Site | None, sealer: Sealer, place: str) -> events.Site | None:
+    """用工所在地 for the log."""
     if given is None:
         return None
-    return events.Site(
-        address=_sealed(sealer, given.address, "site/address"), township=given.township
-    )
+    address = _sealed(sealer, given.address, f"{place}/site/address")
+    return events.Site(address=address, township=given.township)
 
 
 def _lines(complaint: Complaint, sealer: Sealer) -> tuple[ClaimLine, ...]:
@@ -367,7 +371,7 @@ def _lines(complaint: Complaint, sealer: Sealer) -> tuple[ClaimLine, ...]:
             amount_fen=claim.amount_fen,
             months_from=claim.months_from or complaint.months_from,
             months_to=claim.months_to or complaint.months_to,
-            sealed=_sealed_json(sealer, claim.worker, f"claims/{number}"),
+            sealed=_sealed_json(sealer, claim.worker, f"{_PLACE}/claims/{number}"),
             match_keys=_match_keys(claim, complaint.employer, sealer),
         )
         for number, claim in enumerate(complaint.claims, 1)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from shared.identity import Identity
 from shared.log import PARTITIONS
 from shared.settings import Settings
 
@@ -48,11 +49,13 @@ class Tables:
             source text NOT NULL, source_ref text NOT NULL, case_id text NOT NULL,
             body_hash text NOT NULL, PRIMARY KEY (source, source_ref));
         CREATE TABLE IF NOT EXISTS {self.outbox} (
-            case_id text PRIMARY KEY, event bytea NOT NULL);
+            case_id text PRIMARY KEY, event bytea NOT NULL,
+            stored_at timestamptz NOT NULL DEFAULT clock_timestamp());
         CREATE TABLE IF NOT EXISTS {self.files} (
             subject text PRIMARY KEY, file bytea NOT NULL, origin bigint);
         CREATE TABLE IF NOT EXISTS {self.positions} (
-            partition int PRIMARY KEY, next bigint NOT NULL);
+            partition int PRIMARY KEY, next bigint NOT NULL,
+            cluster_id text NOT NULL, topic_id text NOT NULL);
         CREATE TABLE IF NOT EXISTS {self.numbers} (
             year int PRIMARY KEY, last int NOT NULL);
         CREATE TABLE IF NOT EXISTS {self.exports} (
@@ -66,8 +69,15 @@ class Tables:
         """
 
 
-async def prepare(connection: Connection, tables: Tables) -> None:
-    """Create what is missing; a view of another shape is emptied, so that it is folded anew."""
+class WrongLog(Exception):
+    """The tables were folded from another log. The message is for the operator."""
+
+
+async def prepare(connection: Connection, tables: Tables, identity: Identity) -> None:
+    """Create what is missing; a view of another shape is emptied, so that it is folded anew.
+
+    `identity`: of `case-events`. Raises WrongLog if the positions were counted on another topic.
+    """
     async with connection.transaction():
         await lock(connection, f"{tables.schema} tables", in_transaction=True)
         await connection.execute("SET LOCAL client_min_messages = warning")
@@ -77,9 +87,17 @@ async def prepare(connection: Connection, tables: Tables) -> None:
             await connection.execute(f"TRUNCATE {tables.files}, {tables.positions}, {tables.shape}")
             await connection.execute(f"INSERT INTO {tables.shape} VALUES ($1)", SHAPE)
         await connection.executemany(
-            f"INSERT INTO {tables.positions} VALUES ($1, 0) ON CONFLICT DO NOTHING",
-            [(number,) for number in range(PARTITIONS)],
+            f"INSERT INTO {tables.positions} VALUES ($1, 0, $2, $3) ON CONFLICT DO NOTHING",
+            [(n, identity.cluster_id, identity.topic_id) for n in range(PARTITIONS)],
         )
+        found = await connection.fetchrow(
+            f"SELECT DISTINCT cluster_id, topic_id FROM {tables.positions}"
+        )
+        if tuple(found) != (identity.cluster_id, identity.topic_id):
+            raise WrongLog(
+                "intake's tables were folded from another cluster or topic. "
+                "Fix: qingqian rebuild intake"
+            )
 
 
 def lock_number(name: str) -> int:

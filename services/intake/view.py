@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import msgspec
@@ -247,7 +247,9 @@ class View:
                 while self.positions[partition] < end:
                     await self._moved.wait()
         except TimeoutError:
-            raise Behind(f"partition {partition} is folded up to {self.positions[partition]}") from None
+            raise Behind(
+                f"partition {partition} is folded up to {self.positions[partition]}"
+            ) from None
 
     async def read(self, connection: Connection, subject: str) -> Folder:
         """A stream's file as stored."""

@@ -115,6 +115,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     months_from: str | None = None
     months_to: str | None = None
     workers: int | None = None
+    lines: int = 0
     claimed_fen: int | None = None
     urgent: bool = False
     accepted_at: datetime | None = None
@@ -201,8 +202,11 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def workers_paid(self) -> int:
-        """惠及人数 by claim line: lines with any verified payment."""
-        return len({line for lines in self.paid.values() for line, fen in lines.items() if fen > 0})
+        """惠及人数: claim lines with any verified payment; a claim without lines counts heads."""
+        lines = {line for lines in self.paid.values() for line, fen in lines.items() if fen > 0}
+        if lines and not self.lines:
+            return max(self.workers or 1, len(lines))
+        return len(lines)
 
     @property
     def clocks(self) -> tuple[Clock, ...]:

@@ -148,9 +148,7 @@ def evolve(case: Case, event: Event) -> Case:
         case ev.CaseClosed():
             return _closed(case, data, at)
         case ev.CaseWrittenOff():
-            return replace(
-                case, state="WRITTEN_OFF", written_off_at=at, written_off_by=event.unit
-            )
+            return replace(case, state="WRITTEN_OFF", written_off_at=at, written_off_by=event.unit)
         case ev.CaseReopened():
             return _reopened(case, at)
         case ev.FalseClosureFound():
@@ -288,6 +286,7 @@ def _received(case: Case, data: ev.ComplaintReceived) -> Case:
         months_from=data.months_from,
         months_to=data.months_to,
         workers=data.workers or len(data.claims) or (signals.workers if signals else None),
+        lines=len(data.claims),
         claimed_fen=_claimed(data),
         urgent=signals.urgent if signals else False,
     )
@@ -340,6 +339,7 @@ def _lines_added(case: Case, data: ev.ClaimLinesAdded) -> Case:
         case,
         sources=case.sources if known else (*case.sources, source),
         workers=(case.workers or 0) + more if more else case.workers,
+        lines=case.lines + more,
     )
 
 
@@ -428,9 +428,7 @@ def _replied(notices: tuple[Notice, ...], number: str | None, at: datetime) -> t
     )
 
 
-def _incident(
-    case: Case, incident: str, *, verified: bool = False, cleared: bool = False
-) -> Case:
+def _incident(case: Case, incident: str, *, verified: bool = False, cleared: bool = False) -> Case:
     incidents = tuple(
         replace(item, verified=item.verified or verified, cleared=item.cleared or cleared)
         if item.id == incident

@@ -24,7 +24,8 @@ class Partition:
     """What a worker knows of one assigned partition.
 
     `lock` covers fold, decide, write, publish and clear; nothing of the partition is touched
-    without it. `next_wake` is not later than the earliest wake-up stored. `moved` (monotonic
+    without it. `next_wake` is not later than the earliest wake-up stored.
+    `book_hash`: the book under which every wake-up stored was computed. `moved` (monotonic
     seconds): when the position last changed or nothing was left to read.
     """
 
@@ -37,7 +38,7 @@ class Partition:
         self.next = 0
         self.end = 0
         self.next_wake: datetime | None = None
-        self.caught_up_at_claim = 0
+        self.book_hash = ""
         self.last_timestamp: int | None = None
         self.moved = time.monotonic()
         self.lost_at = 0.0
@@ -62,6 +63,7 @@ class Partition:
         """Drop what memory says: the row decides how to go on."""
         self.cache.clear()
         self.held = None
+        self.book_hash = ""
         if self.standing is Standing.HELD:
             self.standing = Standing.ASSIGNED
 

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 import orjson
+from pydantic import BaseModel
 
+from shared import settle
 from shared.envelope import encode
 from shared.events import Event, Kind
 from shared.log import partition_of
@@ -64,7 +66,7 @@ def parse_outgoing(line: str) -> Outgoing:
 
 def wake_at(row: Row, latest: Policy) -> datetime | None:
     """The earliest instant at which the stream owes something, under the book it is at."""
-    return row.decider.wake_at(row.stream.state, row.stream.book or latest)
+    return settle.wake_at(row.decider, row.stream, row.stream.book or latest)
 
 
 def store_row(row: Row, latest: Policy) -> StoredRow:
@@ -73,7 +75,7 @@ def store_row(row: Row, latest: Policy) -> StoredRow:
     return StoredRow(
         stream.subject,
         row.partition,
-        msgspec.json.encode(stream.state).decode(),
+        msgspec.json.encode(stream.state, enc_hook=_plain).decode(),
         stream.instant,
         stream.basis,
         " ".join(stream.seen),
@@ -88,7 +90,7 @@ def load_row(deciders: Deciders, stored: StoredRow) -> Row:
     decider = deciders[kind_of(stored.subject)]
     stream = Stream(
         subject=stored.subject,
-        state=msgspec.json.decode(stored.state, type=decider.state_type),
+        state=msgspec.json.decode(stored.state, type=decider.state_type, dec_hook=_model),
         instant=stored.instant,
         basis=stored.basis,
         seen=set(stored.seen.split(" ")) if stored.seen else set(),
@@ -100,10 +102,30 @@ def load_row(deciders: Deciders, stored: StoredRow) -> Row:
 def shape_of(deciders: Deciders) -> str:
     """A digest of the state types: tables written with another one cannot be read."""
     schemas = {
-        kind: msgspec.json.schema(decider.state_type) for kind, decider in deciders.items()
+        kind: msgspec.json.schema(decider.state_type, schema_hook=_schema)
+        for kind, decider in deciders.items()
     }
     raw = orjson.dumps(schemas, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(raw).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A state may keep an event's data, which is a pydantic model, as it stood on the log."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    raise NotImplementedError(f"{type(value).__name__} cannot stand in a stored state")
+
+
+def _model(expected: type[Any], value: Any) -> Any:
+    if issubclass(expected, BaseModel):
+        return expected.model_validate(value)
+    raise NotImplementedError(f"{expected.__name__} cannot stand in a stored state")
+
+
+def _schema(kind: type[Any]) -> dict[str, Any]:
+    if issubclass(kind, BaseModel):
+        return kind.model_json_schema()
+    raise NotImplementedError(f"{kind.__name__} cannot stand in a stored state")
 
 
 class Cache:

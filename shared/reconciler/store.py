@@ -160,6 +160,13 @@ class Store:
             self._url, min_size=1, max_size=5, timeout=10, command_timeout=60
         )
 
+    async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection of its own, for work that needs temporary tables; the caller closes it."""
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            self._url, timeout=10
+        )
+        return connection
+
     async def close(self) -> None:
         if self._pool is not None:
             try:
@@ -271,8 +278,7 @@ class Store:
     async def outdated(self, partition: int, policy_hash: str) -> list[str]:
         """Subjects whose wake-up was computed under another book."""
         found = await self.pool.fetch(
-            f"SELECT subject FROM {self.schema}.streams "
-            "WHERE partition = $1 AND policy_hash <> $2",
+            f"SELECT subject FROM {self.schema}.streams WHERE partition = $1 AND policy_hash <> $2",
             partition,
             policy_hash,
         )
@@ -310,9 +316,7 @@ class Store:
 
     async def clear(self, held: Held, remaining: dict[str, str]) -> None:
         """Write what is still pending of each subject. Raises LostOwnership."""
-        fenced = await self._fenced(
-            _CLEAR, *held, list(remaining.keys()), list(remaining.values())
-        )
+        fenced = await self._fenced(_CLEAR, *held, list(remaining.keys()), list(remaining.values()))
         if not fenced:
             raise LostOwnership(f"partition {held.partition}")
 

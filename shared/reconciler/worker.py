@@ -7,24 +7,21 @@ fault that passes leads to the same place: forget what memory says, read the row
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 from aiokafka.errors import KafkaError
 
-from shared.envelope import Unreadable, canonical, derived_id, from_document
-from shared.events import WRITERS, Event, Service
+from shared.envelope import Unreadable, from_document
+from shared.events import Event, Service
 from shared.governance import Governance
 from shared.identity import Identity
 from shared.journal import journal
 from shared.log import (
     CASE_EVENTS,
-    CASE_EVENTS_PARKED,
     Producer,
     Reader,
     Record,
@@ -40,19 +37,19 @@ from shared.metrics import (
     GAPS,
     LATE,
     LOST_OWNERSHIP,
-    PARKED,
     PARTITIONS_OWNED,
     REBALANCES,
     REPUBLISHED,
     RETRIES,
     STREAMS_CACHED,
 )
+from shared.reconciler.parking import Parking, sort
 from shared.reconciler.partition import Partition, Standing
 from shared.reconciler.rebuild import Rebuild
 from shared.reconciler.rows import Deciders, Outgoing, Row, begin_row, load_row, outgoing, store_row
 from shared.reconciler.store import GONE, PASSING, LostOwnership, Store, WrongLog
 from shared.settle import Books, settle_to, take
-from shared.streams import CITY, kind_of, unit_subject
+from shared.streams import CITY, unit_subject
 
 log = journal("reconciler")
 
@@ -89,7 +86,8 @@ class Worker:
         self.reader = reader
         self.governance = governance
         self.identity = identity
-        self.rebuild = Rebuild(service, deciders, store, reader)
+        self.parking = Parking(service, producer)
+        self.rebuild = Rebuild(service, deciders, store, reader, self.parking)
         self.partitions: dict[int, Partition] = {}
         self.stopping = False
         self.fault_at = 0.0
@@ -113,6 +111,10 @@ class Worker:
             if partition is not None:
                 partition.revoke()
         PARTITIONS_OWNED.set(len(self.partitions))
+
+    async def close(self) -> None:
+        """Let go of what a rebuild holds."""
+        await self.rebuild.crossed.close()
 
     # --- batches ----------------------------------------------------------------------------------
 
@@ -193,43 +195,18 @@ class Worker:
         own = 0
         for record in records:
             try:
-                document = orjson.loads(record.value)
-                subject = document["subject"]
-                if WRITERS.get(document["type"]) == self.service:
-                    # Decided by this very stream and folded then: nothing to check twice.
-                    if document.get("decidedby", subject) == subject:
-                        own += 1
-                        continue
-                if record.key != subject.encode():
-                    raise Unreadable("wrong_key", "the record's key is not its subject")
-                if kind_of(subject) in self.deciders:
-                    events.append(from_document(document))
+                found = sort(record, self.service, self.deciders)
+                if found is None:
+                    continue
+                if found.own:
+                    own += 1
+                else:
+                    events.append(from_document(found.document))
             except Unreadable as error:
-                await self._park(record, error.reason)
-            except orjson.JSONDecodeError:
-                await self._park(record, "not_json")
-            except (KeyError, TypeError, AttributeError):
-                await self._park(record, "malformed_attribute")
+                await self.parking.park(record, error.reason)
         FOLDED.labels("own").inc(own)
         FOLDED.labels("foreign").inc(len(events))
         return events
-
-    async def _park(self, record: Record, reason: str) -> None:
-        """Put on record where an unreadable record stands; its bytes stay on the log."""
-        place = f"{record.topic}/{record.partition}/{record.offset}"
-        document = {
-            "id": derived_id("parked", self.service, place),
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "reason": reason,
-            "sha256": hashlib.sha256(record.value).hexdigest(),
-            "service": self.service,
-        }
-        await (await self.producer.send(CASE_EVENTS_PARKED, place, canonical(document)))
-        PARKED.labels(reason).inc()
-        FOLDED.labels("parked").inc()
-        log.warning("parked", place=place, reason=reason)
 
     # --- streams ----------------------------------------------------------------------------------
 
@@ -281,6 +258,8 @@ class Worker:
         partition.hold(await self.store.put(partition.held, stored, next))
         for each in stored:
             partition.heed(each.wake_at)
+            if each.policy_hash != partition.book_hash:
+                partition.book_hash = ""
         written = time.perf_counter()
         BATCH_SECONDS.labels("write").observe(written - begun)
         await self._send(partition, [row for row in rows if row.pending])
@@ -351,9 +330,9 @@ class Worker:
             return True
         if partition.standing is Standing.GONE or not self.governance.governed:
             return False
-        if partition.standing is Standing.LOST:
-            if time.monotonic() - partition.lost_at < RECLAIM_AFTER:
-                return False
+        since = time.monotonic() - partition.lost_at
+        if partition.standing is Standing.LOST and since < RECLAIM_AFTER:
+            return False
         held = await self.store.claim(partition.number, self.identity)
         end = (await self.reader.ends(CASE_EVENTS, (partition.number,)))[partition.number]
         if held.next > end:
@@ -362,13 +341,16 @@ class Worker:
                 f"the log has {end}: run `qingqian rebuild {self.service}`"
             )
         if held.next == 0 and end > 0:
-            held = await self.rebuild.partition(held, end, self.governance.books)
+            held = await self.rebuild.partition(
+                held, end, self.governance.books, self.governance.clock.now()
+            )
         partition.next = held.next
         partition.hold(held)
         partition.end = end
         await self._resend(partition)
         partition.next_wake = await self.store.next_wake(partition.number)
         await self.begin_units(partition)
+        await self.read_up(partition, end)
         log.info("claimed", partition=partition.number, next=held.next, end=end)
         return True
 

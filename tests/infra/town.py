@@ -85,14 +85,14 @@ class Town:
 
     # --- what people do -------------------------------------------------------------------------
 
-    def fact(self, subject: str, data: AnyData, *, ago: timedelta = timedelta(0)) -> Event:
-        """Something reported now that happened `ago`."""
+    def fact(self, subject: str, data: AnyData, *, under_way: timedelta = 0 * SECOND) -> Event:
+        """Something reported; it was `under_way` to the log since it was stamped."""
         self.facts += 1
         event = Event(
             id=derived_id("fact", str(self.facts)),
             subject=subject,
-            time=self.now - ago,
-            recordedtime=self.now,
+            time=self.now - under_way,
+            recordedtime=self.now - under_way,
             data=data,
             actor="TF1/task_force/p",
         )
@@ -259,7 +259,7 @@ def live(town: Town, cases: int, steps: int) -> Town:
                     ExtensionApproved(to=town.now + timedelta(hours=9), approver="office"),
                 )
             )
-            town.fact(random.choice(subjects), act)
+            town.fact(random.choice(subjects), act, under_way=random.choice((0, 3, 40)) * SECOND)
         for desk in town.desks.values():
             _work(town, desk, random.random())
     town.now += timedelta(hours=30)

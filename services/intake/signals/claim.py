@@ -20,23 +20,35 @@ _OTHER_MATTER = re.compile(
     r"社保|养老|保险|退休|离休|债务|生育|调整|待遇|威胁|额外|个月工资作|绩效工资分配|平均|有工资|开工"
 )
 _NOT_PAID = (
-    "未发放?|没发放?|不发放?|没有发放?|未给|没给|不给|没有给|未付|没付|不付|没有付|未支付|没有支付|不支付|未结算?|没结算?|不结算?|"
-    "没有拿到|没拿到|拿不到|未能拿到|没能拿到|未拿到|没有领到|未领到|没领到|领不到|不按时发|没有按时发"
+    "未(?:按时|足额|按月|能)?发放?|没发放?|不(?:予|按时|按月|足额)?发放?|没有(?:按时|足额)?发放?|未给|没给|不给|没有给|"
+    "未付|没付|不付|没有付|未支付|没有支付|不(?:予)?支付|未结[清算]?|没结[清算]?|没有结[清算]?|不结[清算]?|"
+    "没有拿到|没拿到|拿不到|未能拿到|没能拿到|未拿到|没有领到|未领到|没领到|领不到|没有?见到|没见着|发不出"
 )
 _BEFORE = re.compile(
-    rf"(?:拖欠|欠付|欠发|欠|克扣|扣发|扣押|扣减|扣留|扣除|拒付|拒发|拒绝支付|拒不支付|停发|少发|拖延|讨要?|追讨|追回|要回|讨回|没有?(?=工资)|"
-    rf"{_NOT_PAID}|还我|还给?我们){_NEAR}{{0,14}}?(?:{PAY})(?![条卡表单流])"
+    rf"(?:拖欠|欠付|欠发|欠|克扣|无故扣|扣发|扣押|扣减|扣留|扣除|拒付|拒发|拒绝支付|拒不支付|停发|少发|拖发|缓发|拖延|拖着|"
+    rf"延迟发放?|推迟发放?|[押压]着?(?:了|我们?的?)?|讨要?|追讨|追回|要回|讨回|没有?(?=工资)|没钱发|打白条|只发了?|"
+    rf"什么时候能拿到|何时能拿到|{_NOT_PAID}|还我|还给?我们){_NEAR}{{0,14}}?(?:{PAY})(?![条卡表单流])"
 )
 _AFTER = re.compile(
-    rf"(?:{PAY}){_NEAR}{{0,10}}?(?:拖欠|被欠|{_NOT_PAID}|发不出|发放不了|要不回|讨不回|没着落|无着落|没有着落|何时发|什么时候发|"
-    rf"什么时候给|何时能发|未清|未结清|被扣|扣押|能不能按时|未到位|没有到位|没有兑现|没兑现|结不到|一拖再拖)"
+    rf"(?:{PAY})(?![条卡表单流]){_NEAR}{{0,10}}?(?:拖欠|拖着|一直拖|被欠|少发|{_NOT_PAID}|发放不了|要不回|讨不回|没着落|无着落|"
+    rf"没有着落|没影|没人管|何时发|什么时候发|什么时候给|何时能发|何时到账|什么时候到账|未清|没有结|被扣|扣押|能不能按时|未到位|"
+    rf"没有到位|不到位|没有兑现|没兑现|结不到|一拖再拖|一分没|分文|被挪用|打了?水漂|打白条)"
+)
+_WORK_WITHOUT_MONEY = re.compile(
+    rf"(?:老板|公司|厂里|厂家|包工头|工头|单位|老总){_NEAR}{{0,6}}(?:拖欠|欠|差着?){_NEAR}{{0,8}}钱|"
+    rf"(?:干活|干了|做了|做事|打工|包工头|工头|工地|农民工|民工)[^。！？；\n]{{0,24}}?"
+    rf"(?:不给|没给|没有给|没拿到|没有拿到|拿不到|没见到|不结账|没结账){_NEAR}{{0,6}}(?:钱|账)|白干了"
 )
 _LOOSE = re.compile(
     rf"(?:{PAY})[^。！？；!?;\n]{{0,20}}?(?:一直拖|拖欠|至今未|至今没|一分钱?都?没|一分没|都没有给|都没给|都没有发|都没发|也没有发|也没发|"
     rf"一直没有?[发给拿])|(?:拖欠|不发|没发|未发)[^。！？；!?;\n]{{0,24}}?(?:{PAY})"
 )
-_DEMAND = re.compile(rf"讨薪|欠薪|追薪|讨要?工资|要(?:求发|求补发|求支付|回)?(?:我们)?(?:{PAY})|发放[^，。]{{0,8}}工资")
-_WITHHELD = re.compile(rf"(?:拖欠|欠){_NEAR}{{0,14}}?(?:{PAY})|(?:{PAY}){_NEAR}{{0,10}}?(?:拖欠|未发|没发|不发|没有发|未付|没付)")
+_DEMAND = re.compile(
+    rf"讨薪|欠薪|追薪|讨要?工资|要(?:求发|求补发|求支付|回)?(?:我们)?(?:{PAY})|发放[^，。]{{0,8}}工资"
+)
+_WITHHELD = re.compile(
+    rf"(?:拖欠|欠){_NEAR}{{0,14}}?(?:{PAY})|(?:{PAY}){_NEAR}{{0,10}}?(?:拖欠|未发|没发|不发|没有发|未付|没付)"
+)
 _SELF = re.compile(r"我|本人|咱|大家")
 _LABOUR = re.compile(
     r"农民工|农名工|民工|打工|务工|工友|工地|包工头|做事|干活|上班|入职|员工|职工|离职|应聘|代课|编外|合同制|老板"
@@ -130,7 +142,7 @@ def features(text: str, head: str, *, quantified: bool) -> tuple[int, ...]:
 def _direct(text: str) -> tuple[int, int]:
     """How often arrears and pay stand in one clause, and how often the writer speaks of himself."""
     count = own = 0
-    for pattern in (_BEFORE, _AFTER):
+    for pattern in (_BEFORE, _AFTER, _WORK_WITHOUT_MONEY):
         for match in pattern.finditer(text):
             if _OTHER_MATTER.search(text, max(0, match.start() - 2), match.end()):
                 continue
@@ -140,7 +152,7 @@ def _direct(text: str) -> tuple[int, int]:
 
 
 def probability_ppm(values: tuple[int, ...], weights: Mapping[str, int]) -> int:
-    """Calibrated probability in parts per million. `weights`: thousandths of log-odds by feature."""
+    """Calibrated parts per million. `weights`: thousandths of log-odds by feature."""
     logit = weights["bias"]
     for name, value in zip(FEATURES, values, strict=True):
         if value:

@@ -13,7 +13,7 @@ _WORKER = (
     "农民工|农名工|民工|打工人|打工者|务工人员|工人|员工|职工|劳动者|工友|同事|老乡|同乡|"
     "兄弟|姐妹|伙伴|老师|教师|教练|教职工|司机|师傅|技师|护士|医生|保安|保洁员|环卫工|"
     "协管员|辅警|骑手|快递员|业务员|销售员|服务员|营业员|收银员|厨师|矿工|临时工|临聘人员|"
-    "编外人员|工作人员|受害人|受害者|直销员|木工|泥工|瓦工|钢筋工|油漆工|电工|焊工|普工|小工|人"
+    "编外人员|村医|保洁|工作人员|受害人|受害者|直销员|木工|泥工|瓦工|钢筋工|油漆工|电工|焊工|普工|小工|人"
 )
 _HEADS = re.compile(
     rf"(?<![几数好第每年月日\-~至到.0-9A-Za-z{HAN}])(?P<n>{FIGURES}|[{HAN}]+)(?P<about>[多余几来])?"
@@ -31,7 +31,9 @@ _NO_WORKER_GAP = re.compile(
     r"领导|老板|负责|管理|包工|股东|业主|学生|家长|村|欠|给|把|让|的钱|技术|核心|以前|以上|公里|平"
 )
 _AFTER_NO = re.compile(r"民|才|事|力|社|均|次|员|生|间|们家|大代|格|口|心|为|数")
-_WE = re.compile(r"(?:我们|咱们|我等|本人等)(?:这|一共|总共|共|有|大概|大约|将近|近|约)*$")
+_WE = re.compile(
+    r"(?:我们|咱们|我等|本人等|一行|在内的?)(?:这|一共|总共|共|有|大概|大约|将近|近|约)*$"
+)
 _LED = re.compile(
     r"我(?:本人|自己)?(?:带着|带领|率领|领着|和|与|跟|及|以及|同)(?:其它|其他|其余|另外|另|手下)?的?$"
 )
@@ -45,8 +47,19 @@ _OWED_AFTER = re.compile(
     r"欠|未发|没发|未付|没付|不发|不给|不付|没给|没拿|拿不到|没有拿|一直拿|拿到|未拿|未结|没结|"
     r"讨|工资|血汗|工钱|薪|恳请|求"
 )
-_PAID_AFTER = re.compile(r"^[^，。；]{0,4}(?:付清|结清|已发|已付|发了|拿到了|领到)")
-_STRONG_WHO = frozenset(_WORKER.split("|")) - {"人", "兄弟", "老乡", "同乡", "同事", "姐妹", "工作人员"}
+_WORKED_AFTER = re.compile(r"^[^，。；]{0,10}(?:干活|干了|做了|做事|打工|务工|上班|施工)")
+_PAID_AFTER = re.compile(
+    r"^[^，。；]{0,4}(?:付清|结清|已发|已付|(?<![没未不])发了|(?<![没未不有能])拿到了|(?<![没未不有能])领到)"
+)
+_STRONG_WHO = frozenset(_WORKER.split("|")) - {
+    "人",
+    "兄弟",
+    "老乡",
+    "同乡",
+    "同事",
+    "姐妹",
+    "工作人员",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ def _judged(text: str, match: re.Match[str]) -> Head | None:
         score += 1
     if _OWED_BEFORE.search(left):
         score += 2
-    if _OWED_AFTER.search(right) or _OWED_AFTER.search(gap):
+    if _OWED_AFTER.search(right) or _OWED_AFTER.search(gap) or _WORKED_AFTER.match(right):
         score += 1
     if _PAID_AFTER.search(right):
         score -= 4

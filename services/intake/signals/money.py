@@ -21,7 +21,8 @@ _MONEY = re.compile(
     rf"(?P<small>[千百])?(?P<about3>[多余来把几])?(?P<yuan>元|块|人民币|RMB|rmb|￥)?"
 )
 _CUE_BEFORE_FIGURE = re.compile(
-    rf"(?:总计|共计|合计|总共|一共|共|总额|金额|欠款|欠|{PAY})(?:是|为|约|有|达|:|：)?$"
+    rf"(?:总计|共计|合计|总共|一共|共|总额|金额|欠款|[欠差](?:[我他她你]们?|本人)?(?:的|了)?|{PAY})"
+    r"(?:是|为|约|有|达|:|：)?$"
 )
 _NO_SUM_AFTER = re.compile(
     r"[年月日号天时人名个位户栋层期次吨米亩平方%％克公里件台辆字小张份颗条座套间届]"
@@ -29,13 +30,14 @@ _NO_SUM_AFTER = re.compile(
 _TO_HAN = str.maketrans("0123456789", "零一二三四五六七八九")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}(?:\.[0-9]{1,2})?$")
 _STILL = re.compile(r"(?:[还仍尚]|至今|目前|下)(?:拖)?欠")
+_REST = re.compile(r"还差|还欠|尚欠|仍欠|下欠|现欠|剩|余下|余款|尚有|还有")
 _LEFT_OVER = re.compile(r"(?:还有|只有|就是|也就)[^，。；]{0,3}$")
 _STRONG = re.compile(r"[。；！？!?;\n]")
 _WEAK = re.compile(r"[，、,：:（(]")
 
 _OWED = re.compile(
-    r"欠|未付|没付|未发|没发|未结|没结|未给|没给|未支付|没支付|没有支付|没有付|没有发|没有给|"
-    r"不发|不付|不给|不结|克扣|扣了|扣发|扣留|扣押|扣除|拒付|拒不|剩|还差|差我|差着|"
+    r"欠|被扣|扣我|扣工资|未付|没付|未发|没发|未结|没结|未给|没给|未支付|没支付|没有支付|没有付|没有发|没有给|"
+    r"不发|不付|不给|不结|克扣|扣了|扣发|扣留|扣押|扣除|拒付|拒不|剩|余下|余款|还差|差我|差着|"
     r"拿不到|没拿到|未拿到|没有拿到|未能拿到|没能拿到|领不到|没领到|没有领到|未领到|"
     r"讨要|讨回|追回|追讨|要回|补发|应发|应付"
 )
@@ -53,7 +55,9 @@ _RATE_AFTER = re.compile(
     r"^(?:钱|左右|多)?(?:的)?(?:/|每|一)?(?:个)?(?:人?月(?!份)|天|日|小时|平|方|米|个工)|^(?:钱|左右)?/|^(?:钱)?的?(?:月薪|年薪|日薪)|"
     r"^(?:钱)?(?:工资)?(?:一|每)(?:个)?(?:月|天|日)|^(?:钱)?[至到~—-][0-9]"
 )
-_EACH = re.compile(r"(?:每人|每个人|每位|人均|一人|各)(?:都|均|还|被|约|大概|大约|近|平均)*[^，。；每月天日]{0,6}$")
+_EACH = re.compile(
+    r"(?:每人|每个人|每位|人均|一人|各)(?:都|均|还|被|约|大概|大约|近|平均)*[^，。；每月天日]{0,6}$"
+)
 _EACH_AFTER = re.compile(r"^(?:钱|左右)?(?:/人|每人|一人|一个人)")
 _OTHER = (
     "工程款|工程尾款|材料款|材料费|货款|结算款|押金|保证金|质保金|罚款|罚金|赔偿|补偿|借款|借了|贷款|"
@@ -62,15 +66,20 @@ _OTHER = (
     "服务费|培训费|报销|车费|路费|生活费|了事|总价|造价|合同价|补助|补贴|津贴|奖励|中标价"
 )
 _OTHER_LEFT = re.compile(_OTHER)
-_NOUN_RIGHT = re.compile(rf"^(?:钱)?(?:左右)?(?:的|之)?[^，。；、0-9]{{0,3}}?(?:(?P<pay>{PAY})|(?P<other>{_OTHER}))")
+_NOUN_RIGHT = re.compile(
+    rf"^(?:钱)?(?:左右)?(?:的|之)?[^，。；、0-9]{{0,3}}?(?:(?P<pay>{PAY})|(?P<other>{_OTHER}))"
+)
 _PAY_LEFT = re.compile(PAY)
 _TOTAL = re.compile(r"总计|共计|合计|一共|总共|累计|总额|总金额|金额|加起来|一起|共|总欠")
+_TOTAL_ABOVE = re.compile(r"(?:总计|共计|合计|总共)(?:人民币)?[：:]?$")
 _OWED_RIGHT = re.compile(
     r"^[^。；！？]{0,8}?(?:未付|没付|未发|没发|未给|没给|未结|没结|尚未|未支付|没有支付|没有付|没有给|"
     r"没有发|拿不到|没拿到|要不回|不给|不付|不发|至今|没着落|分文)"
 )
 _PAID_RIGHT = re.compile(r"^(?:钱|左右)?[，]?(?:已付|已发|付清|已给|已经付|了事|打发)")
-_JOINT = re.compile(rf"^(?:钱|整|左右)?[、，,和及与加跟](?:以及|还有|另|还|外加)?(?:[0-9]{{1,2}}月份?)?[^。；！？0-9]{{0,9}}$")
+_JOINT = re.compile(
+    r"^(?:钱|整|左右)?[、，,和及与加跟](?:以及|还有|另|还|外加)?(?:[0-9]{1,2}月份?)?[^。；！？0-9]{0,9}$"
+)
 _ITEM = re.compile(rf"{PAY}|月|某|他|她|[0-9]日")
 _SUBSET = re.compile(r"其中|包括|含|每|已|付|给了|借")
 
@@ -86,6 +95,8 @@ class Sum:
     total: bool
     each: bool
     pay: bool
+    paid: bool
+    rest: bool
 
 
 def mentions(text: str) -> list[Sum]:
@@ -101,13 +112,23 @@ def mentions(text: str) -> list[Sum]:
 def unpaid(found: list[Sum], text: str, heads: int | None) -> int | None:
     """Total of unpaid wages in fen: stated, else added up, else per head times heads; or None."""
     good = [s for s in found if s.score >= 4 and not s.each]
+    rest = [s for s in good if s.rest and any(p.paid and p.start < s.start for p in found)]
+    if rest:
+        return max(rest, key=lambda s: (s.score, s.start)).fen
     if good:
         best = max(good, key=lambda s: (s.score, -s.start))
-        chain = [] if any(s.total for s in good) else _chain([s for s in found if s.score >= 2], best, text)
+        chain = (
+            []
+            if any(s.total for s in good)
+            else _chain([s for s in found if s.score >= 2], best, text)
+        )
         total = sum(s.fen for s in chain) if len(chain) > 1 else best.fen
         return total if total <= MAX_FEN else None
     if len(found) == 1 and found[0].score >= 2 and found[0].pay and not found[0].each:
         return found[0].fen
+    totals = {s.fen for s in found if s.total and s.score >= 2}
+    if len(totals) == 1:
+        return totals.pop()
     each = [s for s in found if s.score >= 4 and s.each]
     if each and heads is not None:
         total = max(each, key=lambda s: (s.score, -s.start)).fen * heads
@@ -120,7 +141,12 @@ def _value(text: str, match: re.Match[str]) -> int | None:
     if match["wan"]:
         return 1_000_000
     yuan, after = match["yuan"], text[match.end() : match.end() + 1]
-    if not yuan and after and _NO_SUM_AFTER.match(after) and not text[: match.end()].endswith("万多"):
+    if (
+        not yuan
+        and after
+        and _NO_SUM_AFTER.match(after)
+        and not text[: match.end()].endswith("万多")
+    ):
         return None
     small = {"千": 1000, "百": 100}.get(match["small"] or "", 1)
     if match["large"]:
@@ -130,7 +156,11 @@ def _value(text: str, match: re.Match[str]) -> int | None:
             return None
         rest = match["rest"]
         if rest:
-            more = han_number(rest.translate(_TO_HAN)) if "千" in rest and rest[0].isascii() else number(rest)
+            more = (
+                han_number(rest.translate(_TO_HAN))
+                if "千" in rest and rest[0].isascii()
+                else number(rest)
+            )
             if more is None:
                 return None
             if small == 1 and more < 10 and len(rest) == 1:
@@ -149,7 +179,10 @@ def _bare_sum(text: str, match: re.Match[str]) -> bool:
     if _YEAR.match(plain):
         return False
     if not plain[0].isascii() or len(plain) < 3:
-        return "千" in plain and bool(match["about3"]) and text[match.end() : match.end() + 1] != "个"
+        if "千" not in plain and match["small"] != "千":
+            return False
+        if match["about3"]:
+            return text[match.end() : match.end() + 1] != "个"
     return bool(_CUE_BEFORE_FIGURE.search(text[max(0, match.start() - 6) : match.start()]))
 
 
@@ -162,13 +195,14 @@ def _judged(text: str, fen: int, match: re.Match[str]) -> Sum:
     near = left[weak[-1] :] if weak else left
     far = left[: weak[-1]] if weak else ""
     right = text[end : end + 14]
-    total = bool(_TOTAL.search(near))
+    total = bool(_TOTAL.search(near) or _TOTAL_ABOVE.search(left))
     each = bool(_EACH.search(near) or _EACH_AFTER.search(right))
     score = _left_score(near, far) + (2 if total else 0) + _right_score(right)
     if not each and (_RATE_BEFORE.search(near) or _RATE_AFTER.search(right)):
         score -= 6
     pay = _last(_PAY_LEFT, near) > _last(_OTHER_LEFT, near)
-    return Sum(fen, start, end, score, total, each, pay)
+    paid = _last(_PAID, near) > _last(_OWED, near)
+    return Sum(fen, start, end, score, total, each, pay, paid, bool(_REST.search(near)))
 
 
 def _left_score(near: str, far: str) -> int:
@@ -194,9 +228,10 @@ def _right_score(right: str) -> int:
     score = 0
     noun = _NOUN_RIGHT.match(right)
     if noun is not None:
-        score += 3 if noun["pay"] else -6
-    if _OWED_RIGHT.match(right):
-        score += 3
+        score += (4 if noun["pay"] == "血汗钱" else 3) if noun["pay"] else -6
+    owed = _OWED_RIGHT.match(right)
+    if owed is not None:
+        score += 3 if "，" in owed.group() else 4
     if _PAID_RIGHT.match(right):
         score -= 5
     return score

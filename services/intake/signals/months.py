@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 
-from services.intake.signals.numerals import FIGURES, HAN, number
+from services.intake.signals.numerals import FIGURES, HAN, han_number, number
 
 MAX_MONTHS = 600
 
 _STOP = r"[^。；！？!?;\n]"
 _OWED = (
     "拖欠|欠薪|欠|未发|没发|没有发|不发|未付|没付|没给|不给|克扣|停发|未结|没结|没拿到|没有拿到|未拿到|"
-    "拿不到|一直拿|未领|没领|没有工资|无工资|讨|要不回|没有给|未支付|没有支付"
+    "拿不到|一直拿|未领|没领|没开|不开|未开|没有工资|无工资|讨|要不回|没有给|未支付|没有支付"
 )
 _PAY = "工资|薪|工钱|报酬|血汗钱|劳务费|代办费|课时费|钱"
-_COUNT = rf"(?P<n>{FIGURES}|[{HAN}]+)"
 _SPAN = re.compile(
-    rf"(?<![0-9第每.{HAN}])(?:{_COUNT}(?:[多余来几]|或[0-9]+)?(?P<unit>个(?:多|半|余)?月|年(?![0-9底终末初前后级代]))"
+    rf"(?<![第每.{HAN}])(?:(?P<n>(?<![0-9])(?:{FIGURES})|[{HAN}]+)(?:[多余来几]|或[0-9]+)?(?P<unit>个(?:多|半|余)?月|年(?![0-9底终末初前后级代]))"
     rf"|(?P<half>半年))(?P<plus>半)?"
 )
 _OWED_LEFT = re.compile(rf"(?:{_OWED})[^。；！？!?;\n]{{0,16}}$")
@@ -41,7 +40,13 @@ _RANGE = re.compile(
     r"(?:起|开始)?(?:至|到|—+|-+|~+)(?:(?P<y2>(?:19|20)[0-9]{2})[年.\-/]|(?P<next>次年|今年|第二年))?"
     r"(?P<m2>[0-9]{1,2})(?:月|(?=工资|的工资))"
 )
-_LIST = re.compile(r"(?<![0-9年.])(?P<list>[0-9]{1,2}月?份?(?:[、，,和及][0-9]{1,2}月?份?){1,11})(?<=月|份)")
+_LIST = re.compile(
+    r"(?<![0-9年.])(?P<list>[0-9]{1,2}月?份?(?:[、，,和及][0-9]{1,2}月?份?){1,11})(?<=月|份)"
+)
+_HAN_MONTH = re.compile(r"(?P<n>十[一二]|[一二三四五六七八九十])月")
+_SINGLE = re.compile(
+    rf"(?:(?<![0-9自从至到\-—~.])[0-9]{{1,2}}月份?|(?<![自从])[0-9]{{4}}年[0-9]{{1,2}}月份?|上个?月)(?:份|的|未发的)*(?:{_PAY})"
+)
 _MONTH = re.compile(r"[0-9]{1,2}")
 
 
@@ -50,7 +55,8 @@ def months(text: str) -> int | None:
     counted = _counted(text)
     if counted is not None:
         return counted
-    for value in (_ranged(text), _listed(text)):
+    text = _HAN_MONTH.sub(lambda match: f"{han_number(match['n'])}月", text)
+    for value in (_ranged(text), _listed(text), _single(text)):
         if value is not None:
             return value
     return None
@@ -123,3 +129,16 @@ def _listed(text: str) -> int | None:
         if values and max(values) <= 12 and min(values) >= 1 and _near_owed(text, *match.span()):
             return len(values)
     return None
+
+
+def _single(text: str) -> int | None:
+    """`5月份的工资至今未发`: one month, unless several months are named so."""
+    named = set()
+    for match in _SINGLE.finditer(text):
+        start, end = match.span()
+        if text.endswith(("发了", "付了", "结了"), 0, start):
+            continue
+        if _near_owed(text, start, end) or "未发" in match.group():
+            figures = _MONTH.findall(match.group())
+            named.add(figures[-1] if figures else "")
+    return 1 if len(named) == 1 else None

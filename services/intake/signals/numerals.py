@@ -28,8 +28,8 @@ FIGURES = r"[0-9]{1,3}(?:[,，][0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
 MAX_DIGITS = 12
 """A longer run of digits is an identity, card or telephone number, never a count or a sum."""
 
-_FULL_WIDTH = {0xFF01 + i: 0x21 + i for i in range(94)}
-_TABLE = {
+_FULL_WIDTH: dict[int, int | str] = {0xFF01 + i: 0x21 + i for i in range(94)}
+_TABLE: dict[int, int | str] = {
     **_FULL_WIDTH,
     # Chinese punctuation keeps its own form: rules about clauses rely on it.
     ord("，"): "，",
@@ -45,15 +45,17 @@ _TABLE = {
     ord("\xa0"): " ",
     ord("萬"): "万",
     ord("圆"): "元",
-    ord("仨"): "三",
 }
+_GROUPED = re.compile(r"(?<![0-9])[0-9]{1,3}(?: [0-9]{3})+(?= ?[元块])")
 _BLANKS = re.compile(r"(?<![0-9A-Za-z]) +| +(?![0-9A-Za-z])")
 
 
 def normalised(text: str) -> str:
     """Full-width figures and letters become ASCII; blanks go, but between two figures or words."""
     text = text.translate(_TABLE)
-    return _BLANKS.sub("", text) if " " in text else text
+    if " " not in text:
+        return text
+    return _BLANKS.sub("", _GROUPED.sub(lambda match: match.group().replace(" ", ""), text))
 
 
 def figure(text: str) -> tuple[int, int] | None:

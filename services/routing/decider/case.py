@@ -58,7 +58,7 @@ class Desk:
     registered: tuple[str, ...] = ()
     accepted: Asked | None = None
     decided: Asked | None = None
-    decision: ev.TriageDecided | ev.HandlerDesignated | None = None
+    decision: ev.TriageDecided | None = None
     designated: bool = False
     answered: str | None = None
     unit: Unit | None = None
@@ -132,7 +132,13 @@ def _evolve(state: Desk, event: Event) -> Desk:
             return replace(state, accepted=_asked(event))
         case ev.TriageDecided() | ev.HandlerDesignated():
             designated = isinstance(data, ev.HandlerDesignated)
-            return replace(state, decided=_asked(event), decision=data, designated=designated)
+            decision = ev.TriageDecided(
+                task_force=data.task_force,
+                department=data.department,
+                township=data.township,
+                co_handlers=data.co_handlers,
+            )
+            return replace(state, decided=_asked(event), decision=decision, designated=designated)
         case ev.TriageRequested():
             done = replace(state, answered=data.cause)
             if data.reason == "RETURNED":

@@ -86,7 +86,7 @@ def _running(clock: Clock, state: Watch, policy: Policy) -> Iterator[Step]:
 def _deadline(clock: Clock, state: Watch, policy: Policy) -> Event:
     rule = policy.timers.get(clock.timer)
     started = clock.started_at
-    if rule is not None and rule.clock == "internal":
+    if rule is not None and rule.clock == "internal" and not clock.moved:
         late = policy.content.handling.late_filing_wd
         started = counting_start(started, clock.known_at, late, policy)
     return _deadline_event(replace(clock, started_at=started), state, policy, clock.known_at)

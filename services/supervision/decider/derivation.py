@@ -141,7 +141,9 @@ def _handling(clock: Clock, state: Watch, policy: Policy) -> Due:
         days = min(days, handling.group_handle_wd)
     due = clock.fixed_due or end_of(policy.calendar.after(day, days))
     if clock.limit is not None and clock.fixed_due is None:
-        due = min(due, clock.limit)
+        # Reassignment starts it anew, but not far beyond the original due (domain 4.2).
+        grace_days = handling.reassignment_grace_wd
+        due = min(due, end_of(policy.calendar.after(last_day_of(clock.limit), grace_days)))
     due = _shifted(clock, due, policy)
     cap = policy.cap_of(state.tier, state.received_at) if state.received_at else None
     grace = policy.grace_of(state.tier, state.received_at) if state.received_at else None

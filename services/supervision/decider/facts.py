@@ -196,7 +196,7 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.MaterialsHandedOver():
             return stop(state, event, "T38")
         case ev.CreditListingDecided():
-            return stop(state, event, "T42")
+            return stop(replace(state, listed=True), event, "T42")
         case ev.EnforcementApplied():
             return stop(state, event, "T24")
         case ev.LegalPathEntered():
@@ -481,7 +481,7 @@ def _assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassig
             cause=event.id,
             started_at=at,
             known_at=event.known_at,
-            limit=before.due_at,
+            limit=before.limit or before.due_at,
             fixed_due=None,
             spans=(),
             set_id=None,
@@ -633,8 +633,8 @@ def _order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted)
         for order in state.orders
     )
     state = stop(replace(state, orders=orders), event, "T23", item=data.doc_no)
-    running = any(clock.timer == "T42" and clock.running for clock in state.clocks)
-    if running:
+    under_way = any(clock.timer == "T42" and clock.set_id is not None for clock in state.clocks)
+    if under_way or state.listed:
         return state
     return start(state, "T42", event, started_at=event.time, item=f"default|{data.doc_no}")
 
@@ -743,7 +743,6 @@ def _deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
         known_at=max(clock.known_at, event.time) if data.moved else clock.known_at,
         fixed_due=data.due_at if extended else clock.fixed_due,
         spans=() if extended else clock.spans,
-        limit=None if extended else clock.limit,
     )
     state = swap(state, clock, new)
     if extended:

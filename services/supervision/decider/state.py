@@ -34,8 +34,8 @@ class Clock:
 
     `started_at`: the instant it counts from. `known_at`: when that became known; no step is
     raised before. `cause`: the event that started or moved it. `set_id` None: its DeadlineSet is
-    still owed. `fixed_due`: a due that a document or an approval names. `limit`: the due may not
-    be later (reassignment). `spans`: suspensions that move it.
+    still owed. `fixed_due`: a due that a document or an approval names. `limit`: the due before the
+    first reassignment. `spans`: suspensions that move it.
     """
 
     timer: str
@@ -198,6 +198,7 @@ class Watch:
     referral_decided: bool = False
     police_filed: bool = False
     legal_ended: bool = False
+    listed: bool = False
     closure_kind: str | None = None
     closed: bool = False
     closed_at: datetime | None = None

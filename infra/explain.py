@@ -1,0 +1,267 @@
+"""`qingqian explain CASE_ID`: why this unit, this deadline (day by day), this level.
+
+Everything is read from the log: what was decided says why, the case's own fold says what still
+runs, and the calendar of the book it was decided under is counted out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from infra.history import read_subject
+from infra.problem import Refused, Unready
+from services.supervision.decider import STREAMS as SUPERVISION
+from shared.calendar import DAY, ZONE, civil, end_of, last_day_of
+from shared.events import (
+    AlertCleared,
+    AlertRaised,
+    Assigned,
+    CaseAssigned,
+    CaseClosed,
+    CaseReassigned,
+    ComplaintReceived,
+    DeadlineSet,
+    Event,
+    TriageRequested,
+)
+from shared.policy import Policy
+from shared.replay import Copies, Replayed, replay
+from shared.settle import Books, is_own, settle_to, wake_at
+
+_WEEKDAYS = "一二三四五六日"
+_LONGEST_TABLE = 120
+"""Days counted out at most; beyond them the campaign's dates say more than a table."""
+
+
+@dataclass
+class Dossier:
+    """One case as its stream tells it. `books`: every adopted book."""
+
+    case_id: str
+    events: Sequence[Event]
+    books: Books
+    by_id: dict[str, Event] = field(init=False)
+    replayed: Replayed[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_id = {event.id: event for event in self.events}
+        decider = SUPERVISION["case"]
+        copies, foreign = Copies(), []
+        probe = replay(decider, self.case_id, (), copies, self.books).stream
+        for event in self.events:
+            if is_own(decider, probe, event):
+                copies.add(event)
+            else:
+                foreign.append(event)
+        self.replayed = replay(decider, self.case_id, foreign, copies, self.books)
+
+    def book(self, event: Event) -> Policy:
+        """The book that a decision names."""
+        named = [book for book in self.books.adopted if book.ref == event.policy]
+        return named[-1] if named else self.books.latest
+
+    def because(self, cause: str) -> str:
+        event = self.by_id.get(cause)
+        if event is None:
+            return f"because of {cause}"
+        by = "" if event.actor.startswith("-") else f" by {event.unit} ({event.role})"
+        return f"because of {event.type} at {local(event.time)}{by} [{cause}]"
+
+
+def run(case_id: str) -> int:
+    """Print the explanation of a case. Raises Refused for a case that is not on the log."""
+    events, books = read_subject(case_id)
+    if not books:
+        raise Unready("no policy book was ever adopted on this log (qingqian up)")
+    if not any(isinstance(event.data, ComplaintReceived) for event in events):
+        raise Refused(f"{case_id}: no such case on the log")
+    for line in explain(case_id, events, books):
+        print(line)
+    return 0
+
+
+def explain(case_id: str, events: Sequence[Event], books: Sequence[Policy]) -> Iterator[str]:
+    """The explanation, line by line, in order of unit, deadlines, level."""
+    dossier = Dossier(case_id, events, Books(books))
+    yield from _head(dossier)
+    yield from _units(dossier)
+    yield from _deadlines(dossier)
+    yield from _level(dossier)
+
+
+def local(instant: datetime) -> str:
+    """An instant as a person in Dengfeng reads it."""
+    there = instant.astimezone(ZONE)
+    return there.strftime("%Y-%m-%d %H:%M:%S" if there.second else "%Y-%m-%d %H:%M")
+
+
+def _head(dossier: Dossier) -> Iterator[str]:
+    for event in dossier.events:
+        match event.data:
+            case ComplaintReceived() as data:
+                yield (
+                    f"case {dossier.case_id}, received {local(data.received_at)} from "
+                    f"{data.source} {data.source_ref} ({data.tier})"
+                )
+            case CaseClosed() as data:
+                yield f"closed {local(event.time)}: {data.kind}"
+            case _:
+                pass
+
+
+# --- unit -----------------------------------------------------------------------------------------
+
+
+def _units(dossier: Dossier) -> Iterator[str]:
+    yield ""
+    yield "UNIT"
+    decided = False
+    for event in dossier.events:
+        data = event.data
+        if isinstance(data, TriageRequested):
+            yield from _triage(event, data)
+        elif isinstance(data, (CaseAssigned, CaseReassigned)):
+            yield from _assignment(event, data, dossier.book(event))
+        else:
+            continue
+        decided = True
+        yield f"    {dossier.because(data.cause)}"
+        yield f"    under {event.policy}"
+    if not decided:
+        yield "  not assigned yet"
+
+
+def _triage(event: Event, data: TriageRequested) -> Iterator[str]:
+    yield f"  {local(event.time)} {event.type}: {data.reason}, the office decides"
+    if data.rule:
+        yield f"    the rules would have come to rule {data.rule}{_odds(data)}"
+
+
+def _assignment(event: Event, data: Assigned, policy: Policy) -> Iterator[str]:
+    force = policy.task_forces.get(data.task_force or "")
+    lead = f"{force.code} {force.name}" if force else data.department
+    township = policy.townships.get(data.township)
+    place = f"{township.code} {township.name}" if township else data.township
+    yield f"  {local(event.time)} {event.type}: {lead}, {place}"
+    yield f"    lead by rule {data.rule}{_odds(data)}"
+    if data.runner_up is not None:
+        yield f"    next best: {data.runner_up.lead} by rule {data.runner_up.rule}"
+    read = f" (read from 「{data.township_from.text}」)" if data.township_from.text else ""
+    yield f"    township by rule {data.township_from.rule}{read}"
+    if data.co_handlers:
+        yield f"    co-handlers: {', '.join(data.co_handlers)}"
+    if data.evidence:
+        yield f"    evidence: {', '.join(data.evidence)}"
+
+
+def _odds(data: Assigned | TriageRequested) -> str:
+    if data.confidence_ppm is None or data.margin_ppm is None:
+        return ""
+    return f", confidence {data.confidence_ppm / 1e6:.2f}, margin {data.margin_ppm / 1e6:.2f}"
+
+
+# --- deadlines ------------------------------------------------------------------------------------
+
+
+def _deadlines(dossier: Dossier) -> Iterator[str]:
+    yield ""
+    yield "DEADLINES"
+    running = {clock.set_id for clock in dossier.replayed.stream.state.clocks if clock.running}
+    for event in dossier.events:
+        if isinstance(event.data, DeadlineSet):
+            yield from _deadline(dossier, event, event.data, running=event.id in running)
+
+
+def _deadline(dossier: Dossier, event: Event, data: DeadlineSet, *, running: bool) -> Iterator[str]:
+    policy = dossier.book(event)
+    rule = policy.timers.get(data.timer)
+    name = " ".join(part for part in (data.timer, data.step, rule.name if rule else None) if part)
+    state = "" if running else " (no longer runs)"
+    yield f"  {name}: late from {local(data.due_at)}{state}"
+    if not running:
+        return
+    yield f"    {dossier.because(data.cause)}"
+    if rule is not None:
+        yield f"    {_length(rule.length.unit, rule.length.n)}, {rule.source}"
+    if data.cap is not None:
+        binds = "binds" if policy.date_end(data.cap) == data.due_at else "does not bind"
+        yield f"    campaign date {data.cap} ({local(policy.date_end(data.cap))}) {binds}"
+    if data.grace is not None:
+        yield f"    received in the grace window of {data.grace}"
+    if data.outer_due_at is not None:
+        yield f"    outer limit {local(data.outer_due_at)}"
+    if rule is None or rule.length.unit in ("wd", "cd"):
+        yield from (f"    {line}" for line in day_by_day(data.started_at, data.due_at, policy))
+
+
+def _length(unit: str, n: int) -> str:
+    names = {"wd": "working days", "cd": "calendar days", "h": "hours", "min": "minutes"}
+    return f"{n} {names.get(unit, unit)}"
+
+
+def day_by_day(started_at: datetime, due_at: datetime, policy: Policy) -> Iterator[str]:
+    """A period counted out: the day of the event is not counted, working days are numbered."""
+    start, last = civil(started_at), last_day_of(due_at)
+    yield f"{_day(start)} starts at {local(started_at)}; the day itself is not counted"
+    count = 0
+    day = start + DAY
+    while day <= last and (day - start) <= timedelta(days=_LONGEST_TABLE):
+        working = policy.calendar.is_working(day)
+        count += working
+        weekend = day.weekday() >= 5
+        made_up = " (made up for a holiday)" if weekend else ""
+        rest = "rest day" if weekend else "holiday"
+        yield f"{_day(day)} {f'working day {count}{made_up}' if working else rest}"
+        day += DAY
+    if day <= last:
+        yield f"… up to {_day(last)}"
+    ends = "24:00" if due_at == end_of(last) else local(due_at)
+    yield f"{_day(last)} {ends}: from here on it is late"
+
+
+def _day(day: date) -> str:
+    return f"{day.isoformat()} 周{_WEEKDAYS[day.weekday()]}"
+
+
+# --- level ----------------------------------------------------------------------------------------
+
+
+def _level(dossier: Dossier) -> Iterator[str]:
+    yield ""
+    yield "LEVEL"
+    standing: dict[str, Event] = {}
+    for event in dossier.events:
+        if isinstance(event.data, AlertRaised):
+            standing[event.id] = event
+        elif isinstance(event.data, AlertCleared):
+            standing.pop(event.data.cause, None)
+    levels = [e.data.level for e in standing.values() if isinstance(e.data, AlertRaised)]
+    yield f"  {max(levels)}" if levels else "  no alert stands"
+    for event in standing.values():
+        data = event.data
+        assert isinstance(data, AlertRaised)
+        told = f", told: {', '.join(data.recipients)}" if data.recipients else ""
+        what = " ".join(part for part in (data.timer, data.step) if part)
+        late = "since" if event.time >= data.due_at else "before"
+        yield (
+            f"    {data.level} since {local(event.time)}: {what}, {late} its due "
+            f"{local(data.due_at)}{told}"
+        )
+    yield from _next(dossier)
+
+
+def _next(dossier: Dossier) -> Iterator[str]:
+    """What comes next if nobody does anything."""
+    stream, decider = dossier.replayed.stream, SUPERVISION["case"]
+    wake = wake_at(decider, stream, stream.book or dossier.books.first)
+    if wake is None:
+        yield "  nothing more is due by the clock"
+        return
+    for event in settle_to(decider, stream, wake, dossier.books):
+        level = getattr(event.data, "level", None)
+        timer = getattr(event.data, "timer", None)
+        what = " ".join(part for part in (event.type, timer, level) if part)
+        yield f"  next, if nothing happens: {what} at {local(event.time)}"

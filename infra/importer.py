@@ -1,0 +1,172 @@
+"""`qingqian import`: an exported log into an empty one, with the same order, bytes and trees.
+
+The instants of appending come over too: the topics take them from the records while the import
+runs, and from the broker again afterwards. A tree over every partition is built from the file and
+again from what was read back; they must be the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from infra import export, topics
+from infra.audit.log import LogFile, Partition, micros
+from infra.merkle import Tree
+from infra.problem import Unready
+from shared import settings as settings_of
+from shared.log import Reader
+from shared.settings import Settings
+
+_AT_ONCE: Final = 2000
+Roots = dict[Partition, tuple[int, str]]
+"""Each partition's number of records and the root of its tree, in hexadecimal."""
+
+
+def roots_of(log: LogFile) -> Roots:
+    """The trees of an export. Raises Unready unless it holds every record from the first on."""
+    found: Roots = {}
+    for partition in log.partitions():
+        if partition not in export.LAYOUT:
+            raise Unready(
+                f"{log.path.name}: the log has no partition {partition[0]}/{partition[1]}"
+            )
+        tree = Tree()
+        for line in log.read(partition):
+            if line.offset != tree.size:
+                place = f"{line.topic}/{line.partition}/{line.offset}"
+                raise Unready(f"{log.path.name}: {place} stands where offset {tree.size} must")
+            tree.append(line.stored)
+        found[partition] = (tree.size, tree.root().hex())
+    return found
+
+
+async def roots_on(settings: Settings) -> Roots:
+    """The trees of the running log."""
+    found: Roots = {}
+    places = iter(export.LAYOUT)
+    async for batches in export.partitions(settings, "import"):
+        tree = Tree()
+        async with aclosing(batches):
+            async for records in batches:
+                for record in records:
+                    tree.append(record.value)
+        place = next(places)
+        if tree.size:
+            found[place] = (tree.size, tree.root().hex())
+    return found
+
+
+async def write(settings: Settings, log: LogFile) -> Roots:
+    """Import a log. Raises Unready if this log is not empty, or came out differently."""
+    expected = roots_of(log)
+    await topics.ensure(settings.kafka, settings.namespace)
+    await _refuse_unless_empty(settings)
+    async with _timestamps_from_records(settings):
+        await _append(settings, log)
+    found = await roots_on(settings)
+    if found != expected:
+        different = sorted(key for key in expected | found if expected.get(key) != found.get(key))
+        raise Unready(f"{different[0][0]}/{different[0][1]} came out differently from the file")
+    return found
+
+
+async def _refuse_unless_empty(settings: Settings) -> None:
+    reader = Reader(settings, "import")
+    await reader.start()
+    try:
+        records = sum((await export.ends(reader)).values())
+    finally:
+        await reader.stop()
+    if records:
+        raise Unready(
+            f"the log has {records} records already; an import needs an empty one "
+            "(qingqian down --wipe)"
+        )
+
+
+async def _append(settings: Settings, log: LogFile) -> None:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka,
+        client_id="qingqian-import",
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        max_batch_size=262_144,
+        max_request_size=8_388_608,
+    )
+    await producer.start()
+    try:
+        for topic, number in log.partitions():
+            waiting: list[Any] = []
+            for line in log.read((topic, number)):
+                sent = producer.send(
+                    settings.topic(topic),
+                    line.stored,
+                    key=line.key.encode() if line.key is not None else None,
+                    partition=number,
+                    timestamp_ms=micros(line.appended_at) // 1000,
+                )
+                waiting.append(await sent)
+                if len(waiting) >= _AT_ONCE:
+                    await asyncio.gather(*waiting)
+                    waiting.clear()
+            await asyncio.gather(*waiting)
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
+async def _timestamps_from_records(settings: Settings) -> AsyncIterator[None]:
+    """The topics of the log keep the instants that the records carry, until this ends."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        await _stamp(admin, settings, "CreateTime")
+        try:
+            yield
+        finally:
+            await _stamp(admin, settings, "LogAppendTime")
+    finally:
+        await admin.close()
+
+
+async def _stamp(admin: AIOKafkaAdminClient, settings: Settings, by: str) -> None:
+    names = {topic for topic, _ in export.LAYOUT}
+    answers = await admin.alter_configs(
+        [
+            ConfigResource(
+                ConfigResourceType.TOPIC,
+                settings.topic(topic.name),
+                configs={**topic.config, "message.timestamp.type": by},
+            )
+            for topic in topics.TOPICS
+            if topic.name in names
+        ]
+    )
+    for answer in answers:
+        for code, message, *_ in answer.resources:
+            if code:
+                raise Unready(f"Kafka refused message.timestamp.type: {for_code(code)} {message}")
+
+
+def run(file: Path) -> int:
+    """`qingqian import FILE.jsonl`: prints the root of each partition's tree."""
+    log = LogFile(file)
+    settings = settings_of.load()
+    try:
+        found = asyncio.run(write(settings, log))
+    except KafkaError as error:
+        raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
+    for (topic, number), (size, root) in sorted(found.items()):
+        print(f"{topic}/{number} {size} sha256:{root}")
+    print(f"{log.survey.lines} events imported from {file}")
+    return 0

@@ -1,0 +1,96 @@
+"""How officials take up what intake refuses, while the campaign is played.
+
+The script of a case cannot know what the services decide: a case may wait for triage, be merged
+into another, or not be closed. So the answer to an act decides what becomes of the next ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from infra.agenda import Act, Cast
+from infra.lockstep import Answer
+from infra.simulator import season
+from infra.simulator.complaints import Complaint
+from infra.simulator.script import decision
+from infra.story import Line
+from shared.calendar import Calendar
+
+_AGAIN = 3
+"""How often an act that had to wait is tried again."""
+
+
+class Handlers:
+    """Reacts to answers; counts them. `wanted` says whether an act is still worth posting."""
+
+    def __init__(self, cast: Cast, complaints: Iterable[Complaint], calendar: Calendar) -> None:
+        self.cast = cast
+        self.calendar = calendar
+        self.known = {complaint.label: complaint for complaint in complaints}
+        self.posted = 0
+        self.complaints = 0
+        self.duplicates = 0
+        self.dropped = 0
+        self.refusals: Counter[tuple[int, str, str]] = Counter()
+        self._ended: set[str] = set()
+        self._in_triage: set[str] = set()
+        self._tries: Counter[tuple[str, str]] = Counter()
+
+    def wanted(self, act: Act) -> bool:
+        """False for what would come after the end of its case."""
+        if act.line.case in self._ended:
+            self.dropped += 1
+            return False
+        return True
+
+    async def react(self, act: Act, answer: Answer) -> Sequence[Act]:
+        """What is to be done next because of an answer."""
+        self.posted += 1
+        line = act.line
+        if answer.accepted:
+            if line.type == "ComplaintReceived":
+                self.complaints += answer.code != "duplicate"
+                self.duplicates += answer.code == "duplicate"
+            self._in_triage.discard(line.case) if line.type == "TriageDecided" else None
+            return ()
+        self.refusals[answer.status, answer.code, line.type] += 1
+        if answer.code == "MERGED":
+            self._ended.add(line.case)
+            return ()
+        if answer.status == 409 and answer.detail.endswith("state TRIAGE"):
+            return self._triage(line)
+        return ()
+
+    def _triage(self, line: Line) -> list[Act]:
+        """The case waits for the office: it decides within the day, and the act is tried again."""
+        complaint = self.known.get(line.case)
+        self._tries[line.case, line.type] += 1
+        if complaint is None or self._tries[line.case, line.type] > _AGAIN:
+            return []
+        acts = []
+        soon = season.next_working_slot(line.at, self.calendar)
+        if line.case not in self._in_triage:
+            self._in_triage.add(line.case)
+            acts.append(self._act(line, soon, "TriageDecided", decision(complaint)))
+        later = season.next_working_slot(soon, self.calendar)
+        return [*acts, self._act(line, later, line.type, line.data)]
+
+    def _act(self, line: Line, at: datetime, type: str, data: dict[str, object]) -> Act:
+        return self.cast.act(
+            replace(line, number=0, at=at, occurred_at=at, type=type, data=data, by=None)
+        )
+
+    def summary(self) -> list[str]:
+        """What was posted, and each kind of refusal with its number."""
+        lines = [
+            f"{self.posted} acts posted: {self.complaints} complaints, "
+            f"{self.duplicates} sent again, "
+            f"{sum(self.refusals.values())} refused; {self.dropped} not posted (case had ended)"
+        ]
+        return lines + [
+            f"  {count:>5} × {status} {code} on {type}"
+            for (status, code, type), count in self.refusals.most_common()
+        ]

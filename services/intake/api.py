@@ -1,0 +1,425 @@
+"""Intake's HTTP API (contract 2), port 8101."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import orjson
+from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
+from starlette.routing import Route
+
+from services.intake import catalogue
+from services.intake.complaint import (
+    MAX_BYTES,
+    Complaint,
+    Line,
+    Part,
+    Problem,
+    Refused,
+    problems_of,
+)
+from services.intake.desk import Report
+from services.intake.privacy import FIELDS, MAX_EXPORT, Caller
+from services.intake.problem import Answer, install
+from services.intake.reception import Receipt
+from services.intake.service import Intake
+from services.intake.stream import Exchange
+from shared.events import TYPES
+from shared.health import observe, router
+from shared.journal import journal
+from shared.keys import Key
+from shared.roles import ROLES, By
+from shared.streams import CITY, GOVERNANCE, unit_subject
+
+log = journal("intake.api")
+
+IdText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Signature(Part):
+    """Who acts; for a key that acts for all. `person`: the account, hashed before the log."""
+
+    unit: Line | None = None
+    role: Line | None = None
+    person: Line | None = None
+
+
+class FactBody(Part):
+    """A fact. `occurred_at` may be left out only for what governs (ClockAdvanced)."""
+
+    type: Line
+    occurred_at: AwareDatetime | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+    by: Signature | None = None
+
+
+class RevealBody(Part):
+    fields: Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    person: Line | None = None
+
+
+class ExportQuery(Part):
+    source: Line | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_EXPORT)] = MAX_EXPORT
+
+
+class ExportBody(Part):
+    query: ExportQuery
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    person: Line | None = None
+
+
+class ReasonBody(Part):
+    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    person: Line | None = None
+
+
+async def body_of(request: Request) -> bytes:
+    """The whole body. Answers 413 above a complaint's limit, without reading on."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise Answer(413, "TOO_LONG", f"a body has at most {MAX_BYTES} bytes")
+    return bytes(body)
+
+
+Body = TypeVar("Body", bound=Part)
+
+
+def parsed(model: type[Body], raw: bytes) -> Body:
+    """The body as its model. Raises Refused with pointers."""
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        raise Refused(problems_of(error)) from None
+
+
+class Api:
+    """The routes over a running Intake."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+
+    def caller(self, request: Request) -> Key:
+        """Whose key it is. Answers 401 for none, 503 while the service starts."""
+        key = self.intake.keys.of(request.headers.get("authorization"))
+        if key is None:
+            raise Answer(
+                401,
+                "NO_KEY",
+                "a bearer key is needed",
+                headers={"www-authenticate": "Bearer"},
+            )
+        if not self.intake.ready:
+            raise Answer(503, "STARTING", "the log is being folded", headers={"retry-after": "1"})
+        return key
+
+    # --- complaints -----------------------------------------------------------------------------
+
+    async def complaint(self, request: Request) -> Response:
+        """Receive one complaint. The same `source` and `source_ref` again is a `duplicate`."""
+        key = self.caller(request)
+        receipt = (await self.intake.reception.receive([await body_of(request)], key))[0]
+        if receipt.status == "rejected":
+            raise _refused(receipt)
+        return _json(
+            {
+                "case_id": receipt.case_id,
+                "event_id": receipt.event_id,
+                "status": receipt.status,
+            },
+            202,
+        )
+
+    # --- facts ----------------------------------------------------------------------------------
+
+    async def case_fact(self, request: Request, case_id: str) -> Response:
+        """Record a fact of a case."""
+        return await self._fact(request, case_id)
+
+    async def unit_fact(self, request: Request, code: str) -> Response:
+        """Record a fact of a task force, township or department."""
+        return await self._fact(request, unit_subject(code))
+
+    async def city_fact(self, request: Request) -> Response:
+        """Record a fact of the city; for the operator also what governs (ClockAdvanced)."""
+        return await self._fact(request, CITY)
+
+    async def _fact(self, request: Request, subject: str) -> Response:
+        key = self.caller(request)
+        idempotency = request.headers.get("idempotency-key", "").strip()
+        if not 0 < len(idempotency) <= 200:
+            detail = "the header Idempotency-Key (1 to 200 characters) is required"
+            raise Answer(400, "NO_IDEMPOTENCY_KEY", detail)
+        body = parsed(FactBody, await body_of(request))
+        model = TYPES.get(body.type)
+        governs = subject == CITY and model is not None and model.streams == (GOVERNANCE,)
+        report = Report(
+            subject=GOVERNANCE if governs else subject,
+            type=body.type,
+            data=body.data,
+            occurred_at=self._occurred(body, governs),
+            by=_by(key, body.by),
+            client=key.name,
+            key=idempotency,
+        )
+        record = self.intake.governing.govern if governs else self.intake.desk.record
+        return _json({"event_id": await record(report)}, 202)
+
+    def _occurred(self, body: FactBody, governs: bool) -> datetime:
+        if body.occurred_at is not None:
+            return body.occurred_at
+        if not governs:
+            raise Refused([Problem("/occurred_at", "missing", "Field required")])
+        return self.intake.governance.clock.now()
+
+    # --- privacy --------------------------------------------------------------------------------
+
+    async def reveal(self, request: Request, case_id: str) -> Response:
+        """Sealed fields to those entitled, on record."""
+        key = self.caller(request)
+        body = parsed(RevealBody, await body_of(request))
+        names = [name.strip("/").replace(".", "/") for name in body.fields]
+        for index, name in enumerate(names):
+            if name not in FIELDS and not name.startswith("claims/"):
+                raise Refused([Problem(f"/fields/{index}", "unknown_field", "no such field")])
+        who = Caller(key, body.person or key.name)
+        return _json(await self.intake.privacy.reveal(case_id, names, body.reason, who))
+
+    async def erase(self, request: Request, case_id: str) -> Response:
+        """Destroy a case's key: what it says of persons is gone from every copy of the log."""
+        key = self.caller(request)
+        body = parsed(ReasonBody, await body_of(request))
+        await self.intake.privacy.erase(case_id, body.reason, Caller(key, body.person or key.name))
+        return _json({"case_id": case_id, "status": "erased"}, 202)
+
+    async def ask_export(self, request: Request) -> Response:
+        """Ask for a bulk export; it waits for a second person."""
+        key = self.caller(request)
+        body = parsed(ExportBody, await body_of(request))
+        query = body.query.model_dump(exclude_none=True)
+        who = Caller(key, body.person or key.name)
+        export_id = await self.intake.privacy.ask_export(query, body.reason, who)
+        return _json({"id": export_id, "status": "waiting"}, 202)
+
+    async def approve_export(self, request: Request, export_id: str) -> Response:
+        """A second person's approval of an export."""
+        key = self.caller(request)
+        await body_of(request)
+        await self.intake.privacy.approve_export(export_id, Caller(key, key.name))
+        return _json({"id": export_id, "status": "approved"}, 202)
+
+    async def export(self, request: Request, export_id: str) -> Response:
+        """An approved export, for who asked for it: NDJSON."""
+        key = self.caller(request)
+        rows = await self.intake.privacy.export(export_id, Caller(key, key.name))
+        body = b"".join(orjson.dumps(row) + b"\n" for row in rows)
+        return Response(body, media_type="application/x-ndjson")
+
+    # --- the language ---------------------------------------------------------------------------
+
+    async def schemas(self) -> Response:
+        """Every type of event, with its writer and streams."""
+        return _json(catalogue.listing())
+
+    async def schema(self, type_name: str) -> Response:
+        """JSON Schema of one type's data."""
+        if type_name not in TYPES:
+            raise Answer(404, "UNKNOWN_TYPE", "no such type of event")
+        return Response(
+            orjson.dumps(catalogue.schema_of(type_name)), media_type="application/schema+json"
+        )
+
+    async def asyncapi(self) -> Response:
+        """AsyncAPI 3 of the log's topics."""
+        return _json(catalogue.asyncapi())
+
+
+class StreamEndpoint:
+    """`POST /v1/complaints:stream` as a bare ASGI app."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        try:
+            key = self.api.caller(request)
+        except Answer as answer:
+            await answer.response()(scope, receive, send)
+            return
+        await Exchange(self.api.intake.reception, key, receive, send).run()
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def _refused(receipt: Receipt) -> Answer:
+    if receipt.conflict:
+        detail = "this source and source_ref were received with other content"
+        return Answer(409, "CONFLICT", detail, receipt.problems)
+    if receipt.forbidden:
+        return Answer(403, "NOT_YOUR_SOURCE", "the key may not post this source", receipt.problems)
+    if any(item.code == "too_long" for item in receipt.problems):
+        return Answer(413, "TOO_LONG", receipt.problems[0].detail, receipt.problems)
+    return Answer(422, "MALFORMED", "the complaint was refused", receipt.problems)
+
+
+def _by(key: Key, given: Signature | None) -> By:
+    """Who acts: the key's unit and role; another one only by a key that acts for all."""
+    own = key.by(given.person if given else None)
+    if given is None or (given.unit in (None, own.unit) and given.role in (None, own.role)):
+        return own
+    if not key.acts_for_all:
+        raise Answer(403, "NOT_YOUR_UNIT", f"this key is of {own.unit}, role {own.role}")
+    if given.role is not None and given.role not in ROLES:
+        raise Refused([Problem("/by/role", "unknown_role", "no such role")])
+    role: Any = given.role or own.role
+    return By(given.unit or own.unit, role, own.person)
+
+
+_PROBLEM: Final = {
+    "application/problem+json": {
+        "schema": {
+            "type": "object",
+            "required": ["status", "code", "title", "errors"],
+            "properties": {
+                "type": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "code": {"type": "string"},
+                "detail": {"type": "string"},
+                "errors": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "pointer": {"type": "string"},
+                            "code": {"type": "string"},
+                            "detail": {"type": "string"},
+                        },
+                    },
+                },
+            },
+        }
+    }
+}
+_MEANINGS: Final = {
+    400: "the Idempotency-Key is missing",
+    401: "no key, or an unknown one",
+    403: "not this unit's, role's or source's",
+    404: "no such case, unit, type or export",
+    409: "not possible in this state, or known with other content",
+    413: "longer than is read",
+    422: "malformed; `errors` has the places",
+    503: "not caught up or not acknowledged; Retry-After says when to send again",
+}
+
+
+def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"description": _MEANINGS[status], "content": _PROBLEM} for status in statuses}
+
+
+def _body(model: type[Part]) -> dict[str, Any]:
+    """The request body for OpenAPI; the routes read and check it themselves."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+_IDEMPOTENCY: Final = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        }
+    ]
+}
+
+
+def routes(api: Api) -> APIRouter:
+    """Every route but the stream."""
+    routes = APIRouter()
+    fact = _body(FactBody) | _IDEMPOTENCY
+    on_fact = _answers(400, 401, 403, 404, 409, 413, 422, 503)
+
+    def post(path: str, endpoint: Any, extra: dict[str, Any], status: int, *answers: int) -> None:
+        routes.add_api_route(
+            path,
+            endpoint,
+            methods=["POST"],
+            status_code=status,
+            openapi_extra=extra,
+            responses=_answers(*answers) if answers else on_fact,
+        )
+
+    post("/v1/complaints", api.complaint, _body(Complaint), 202, 401, 403, 409, 413, 422, 503)
+    post("/v1/cases/{case_id}/events", api.case_fact, fact, 202)
+    post("/v1/units/{code}/events", api.unit_fact, fact, 202)
+    post("/v1/city/events", api.city_fact, fact, 202)
+    private = (401, 403, 404, 409, 413, 422, 503)
+    post("/v1/cases/{case_id}/reveal", api.reveal, _body(RevealBody), 200, *private)
+    post("/v1/cases/{case_id}/erase", api.erase, _body(ReasonBody), 202, *private)
+    post("/v1/exports", api.ask_export, _body(ExportBody), 202, *private)
+    post("/v1/exports/{export_id}/approvals", api.approve_export, {}, 202, *private)
+    routes.add_api_route("/v1/exports/{export_id}", api.export, responses=_answers(*private))
+    routes.add_api_route("/v1/schemas", api.schemas)
+    routes.add_api_route("/v1/schemas/{type_name}", api.schema, responses=_answers(404))
+    routes.add_api_route("/v1/asyncapi.json", api.asyncapi)
+    return routes
+
+
+def application(intake: Intake) -> FastAPI:
+    """The ASGI app over a running (or starting) Intake."""
+    app = FastAPI(title="Qingqian intake", version="1", docs_url=None, redoc_url=None)
+    api = Api(intake)
+    app.router.routes.append(
+        Route("/v1/complaints:stream", endpoint=StreamEndpoint(api), methods=["POST"])
+    )
+    app.include_router(routes(api))
+    app.include_router(router(intake.readiness))
+    install(app)
+    observe(app)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """OpenAPI with the models of the bodies, the bearer key, and the stream."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema:
+            return app.openapi_schema
+        document = plain()
+        components = document.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
+        for model in (Complaint, FactBody, RevealBody, ExportBody, ReasonBody):
+            found = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(found.get("$defs", {}))
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+        document["paths"]["/v1/complaints:stream"] = {"post": _stream_operation()}
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _stream_operation() -> dict[str, Any]:
+    ndjson = {"application/x-ndjson": {"schema": {"type": "string"}}}
+    return {
+        "summary": "Receive complaints, one a line; one receipt a line, in order",
+        "operationId": "stream_complaints",
+        "requestBody": {"required": True, "content": ndjson},
+        "responses": {
+            "200": {"description": "receipts as NDJSON", "content": ndjson},
+            **{str(k): v for k, v in _answers(401, 503).items()},
+        },
+    }

@@ -1,0 +1,288 @@
+"""Who may see what was sealed (domain 7): reveals, erasure, exports; each on record.
+
+The fact that somebody looked (PiiAccessed) or was refused (AccessDenied) stands on the log before
+the answer leaves. A bulk export waits for a second person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import orjson
+
+from services.intake.decider import CaseFile, Refusal
+from services.intake.desk import Desk, Refusing
+from services.intake.tables import Connection, Tables
+from services.intake.vault import Erased, Vault
+from shared.clock import wall_now
+from shared.envelope import derived_id
+from shared.events import (
+    AccessDenied,
+    AnyData,
+    ComplaintReceived,
+    Event,
+    PiiAccessed,
+    PiiErased,
+)
+from shared.keys import Key
+from shared.roles import LABOUR
+from shared.sealing import CannotOpen, Sealer
+from shared.streams import CITY
+
+Sight = Literal["full", "masked", "none"]
+
+FIELDS: Final[dict[str, Callable[[ComplaintReceived], str | None]]] = {
+    "employer/name": lambda data: data.employer.name if data.employer else None,
+    "project/name": lambda data: data.project.name if data.project else None,
+    "project/owner": lambda data: data.project.owner if data.project else None,
+    "site/address": lambda data: data.site.address if data.site else None,
+    "text": lambda data: data.text,
+    "contact": lambda data: data.contact,
+}
+"""What can be revealed, beside `claims/<line>`."""
+
+_PERSONAL: Final = ("contact", "claims", "text")
+MAX_EXPORT: Final = 500
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the key and the person's account."""
+
+    key: Key
+    person: str
+
+    @property
+    def actor(self) -> str:
+        return f"{self.key.unit}/{self.key.role}/{self.person}"
+
+
+def sight(key: Key, file: CaseFile, data: ComplaintReceived) -> Sight:
+    """What a caller may see of a case: full, masked, or nothing."""
+    by = key.by()
+    match by.role:
+        case "office":
+            return "full"
+        case "clerk" if key.may_post(data.source):
+            return "full"
+        case "inspector" | "leader" if by.unit == LABOUR and file.assigned:
+            return "full"
+        case "township" | "leader" if by.unit in (file.township, file.department):
+            return "full"
+        case "police" if file.referral_approved:
+            return "full"
+        case "task_force" if by.unit in (file.task_force, *file.co_handlers):
+            return "masked"
+        case "leader" if by.unit in file.co_handlers:
+            return "masked"
+        case "vice_convener" | "convener":
+            return "masked"
+        case _:
+            return "none"
+
+
+def hides_reporter(key: Key, data: ComplaintReceived, fields: list[str]) -> bool:
+    """I-15: who reported (举报) is not shown to those who handle the case."""
+    personal = any(name.split("/")[0] in _PERSONAL for name in fields)
+    return data.kind == "report" and key.role not in ("office", "clerk") and personal
+
+
+class Privacy:
+    """Opens sealed texts for those entitled."""
+
+    def __init__(self, tables: Tables, pool: Any, vault: Vault, desk: Desk) -> None:
+        self.tables = tables
+        self.pool = pool
+        self.vault = vault
+        self.desk = desk
+
+    async def reveal(
+        self, case_id: str, fields: list[str], reason: str, caller: Caller
+    ) -> dict[str, Any]:
+        """The fields asked for, opened or masked. Raises Refusing (403 on record, 404, 409)."""
+        async with self.pool.acquire() as connection:
+            folder = await self.desk.folder(connection, case_id)
+            event = await self.desk.view.received(connection, case_id)
+            if event is None or not isinstance(event.data, ComplaintReceived):
+                raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
+            data = event.data
+            allowed = sight(caller.key, folder.file, data)
+            if allowed == "none" or hides_reporter(caller.key, data, fields):
+                await self._deny(case_id, "reveal", caller)
+            opener = await self._opener(connection, case_id)
+            values = {name: _opened(data, name, opener) for name in fields}
+            accessed = PiiAccessed(
+                fields=tuple(fields), reason=opener.seal(reason, self._stamp(caller))
+            )
+            await self._record(case_id, accessed, caller)
+        if allowed == "masked":
+            values = {name: masked(value) for name, value in values.items()}
+        return {"case_id": case_id, "sight": allowed, "fields": values}
+
+    async def erase(self, case_id: str, reason: str, caller: Caller) -> None:
+        """Destroy a case's key (PIPL 47), the fact first. Raises Refusing."""
+        async with self.pool.acquire() as connection:
+            folder = await self.desk.folder(connection, case_id)
+            if folder.file.state == "NONE":
+                raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
+            if caller.key.role != "office":
+                await self._deny(case_id, "erase", caller)
+            opener = await self._opener(connection, case_id)
+            erased = PiiErased(reason=opener.seal(reason, self._stamp(caller)))
+            await self._record(case_id, erased, caller)
+            await self.vault.erase(connection, case_id)
+
+    # --- exports --------------------------------------------------------------------------------
+
+    async def ask_export(self, query: dict[str, Any], reason: str, caller: Caller) -> str:
+        """Put an export down for a second person's approval; its id. Raises Refusing."""
+        async with self.pool.acquire() as connection:
+            if caller.key.role not in ("office", "clerk", "auditor"):
+                await self._deny(CITY, "export", caller)
+            now = self.desk.governance.clock.now()
+            body = orjson.dumps([query, reason], option=orjson.OPT_SORT_KEYS).decode()
+            export_id = derived_id("export", caller.key.name, body, now.isoformat())
+            await connection.execute(
+                f"""INSERT INTO {self.tables.exports} (id, query, reason, asked_by, asked_at)
+                VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING""",
+                export_id,
+                orjson.dumps(query).decode(),
+                (await self.vault.sealer(connection, CITY)).seal(reason, export_id),
+                caller.key.name,
+                now,
+            )
+        return export_id
+
+    async def approve_export(self, export_id: str, caller: Caller) -> None:
+        """A second person's approval. Raises Refusing (403 on record, 404)."""
+        async with self.pool.acquire() as connection:
+            row = await self._export(connection, export_id)
+            entitled = caller.key.role in ("office", "leader", "vice_convener", "convener")
+            if not entitled or row["asked_by"] == caller.key.name:
+                await self._deny(CITY, "approve_export", caller)
+            await connection.execute(
+                f"""UPDATE {self.tables.exports} SET approved_by = $2, approved_at = $3
+                WHERE id = $1 AND approved_by IS NULL""",
+                export_id,
+                caller.key.name,
+                self.desk.governance.clock.now(),
+            )
+            accessed = PiiAccessed(fields=("export", export_id), reason=row["reason"])
+            await self._record(CITY, accessed, caller)
+
+    async def export(self, export_id: str, caller: Caller) -> list[dict[str, Any]]:
+        """The rows of an approved export, for who asked for it. Raises Refusing."""
+        async with self.pool.acquire() as connection:
+            row = await self._export(connection, export_id)
+            if row["asked_by"] != caller.key.name:
+                await self._deny(CITY, "export", caller)
+            if row["approved_by"] is None:
+                reason = "a second person has not approved this export"
+                raise Refusing(Refusal(409, "NOT_APPROVED", reason))
+            accessed = PiiAccessed(fields=("export", export_id), reason=row["reason"])
+            await self._record(CITY, accessed, caller)
+            return [item async for item in self._rows(connection, orjson.loads(row["query"]))]
+
+    async def _rows(
+        self, connection: Connection, query: dict[str, Any]
+    ) -> AsyncIterator[dict[str, Any]]:
+        found = await connection.fetch(
+            f"""SELECT case_id FROM {self.tables.complaints}
+            WHERE $1::text IS NULL OR source = $1 ORDER BY source, source_ref LIMIT $2""",
+            query.get("source"),
+            min(int(query.get("limit", MAX_EXPORT)), MAX_EXPORT),
+        )
+        for row in found:
+            event = await self.desk.view.received(connection, row["case_id"])
+            if event is None or not isinstance(event.data, ComplaintReceived):
+                continue
+            try:
+                opener = await self.vault.opener(connection, row["case_id"])
+            except Erased:
+                continue
+            names = [*FIELDS, *(f"claims/{claim.line}" for claim in event.data.claims)]
+            yield {
+                "case_id": row["case_id"],
+                "source": event.data.source,
+                "source_ref": event.data.source_ref,
+                "fields": {name: _opened(event.data, name, opener) for name in names},
+            }
+
+    async def _export(self, connection: Connection, export_id: str) -> Any:
+        row = await connection.fetchrow(
+            f"SELECT * FROM {self.tables.exports} WHERE id = $1", export_id
+        )
+        if row is None:
+            raise Refusing(Refusal(404, "UNKNOWN_EXPORT", "no such export"))
+        return row
+
+    # --- on record ------------------------------------------------------------------------------
+
+    async def _opener(self, connection: Connection, case_id: str) -> Sealer:
+        try:
+            return await self.vault.opener(connection, case_id)
+        except Erased:
+            reason = "what this case says of persons was erased"
+            raise Refusing(Refusal(409, "ERASED", reason)) from None
+
+    async def _deny(self, subject: str, action: str, caller: Caller) -> None:
+        """Record the refusal, then refuse."""
+        await self._record(subject, AccessDenied(action=action, reason="NOT_ENTITLED"), caller)
+        reason = f"role {caller.key.role} of {caller.key.unit} is not entitled; this is on record"
+        raise Refusing(Refusal(403, "NOT_ENTITLED", reason))
+
+    async def _record(self, subject: str, data: AnyData, caller: Caller) -> None:
+        now = self.desk.governance.clock.now()
+        person = self.vault.matcher.person(caller.person)
+        event = Event(
+            id=derived_id(subject, type(data).__name__, caller.actor, self._stamp(caller)),
+            subject=subject,
+            time=now,
+            recordedtime=now,
+            data=data,
+            actor=f"{caller.key.unit}/{caller.key.role}/{person}",
+        )
+        await self.desk.publish(event)
+
+    def _stamp(self, caller: Caller) -> str:
+        """Names one look: who and when (real time, so that two looks are two facts)."""
+        return f"{caller.actor}|{wall_now().isoformat()}"
+
+
+def _opened(data: ComplaintReceived, name: str, opener: Sealer) -> Any:
+    """One field in clear; None where nothing was said."""
+    if name.startswith("claims/"):
+        line = name.removeprefix("claims/")
+        sealed = next((claim.sealed for claim in data.claims if claim.line == line), None)
+    else:
+        sealed = FIELDS[name](data)
+    if sealed is None or not sealed.startswith("sealed:"):
+        return sealed
+    try:
+        plain = opener.open(sealed)
+    except CannotOpen:
+        return None
+    return orjson.loads(plain) if name == "contact" or name.startswith("claims/") else plain
+
+
+_DIGITS: Final = re.compile(r"\d{6,}[\dXx]")
+
+
+def masked(value: Any) -> Any:
+    """张*, 4101**********123X, 138****1234; an address to the village; digits in texts starred."""
+    if isinstance(value, dict):
+        return {key: _masked_part(key, str(part)) for key, part in value.items()}
+    if isinstance(value, str):
+        return _DIGITS.sub(lambda found: "*" * len(found[0]), value)
+    return value
+
+
+def _masked_part(name: str, text: str) -> str:
+    if name == "name":
+        return text[:1] + "*" * max(1, len(text) - 1)
+    if name == "phone":
+        return text[:3] + "****" + text[-4:] if len(text) >= 11 else "****"
+    return text[:4] + "*" * max(0, len(text) - 8) + text[-4:]

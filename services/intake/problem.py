@@ -1,0 +1,112 @@
+"""Problems as RFC 9457 documents: status, code, sentence, and the places in the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from services.intake.complaint import Problem, Refused
+from services.intake.desk import Busy, Refusing
+from services.intake.reception import Unknown
+from shared.clock import ClockUnset
+from shared.governance import Ungoverned
+from shared.log import Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Answer(Exception):
+    """Ends a request with a problem."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        problems: Sequence[Problem] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.problems = problems
+        self.headers = headers or {}
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "errors": [
+                {"pointer": item.pointer, "code": item.code, "detail": item.detail}
+                for item in self.problems
+            ],
+        }
+
+    def response(self) -> Response:
+        body = orjson.dumps(self.document())
+        return Response(body, self.status, media_type=MEDIA_TYPE, headers=self.headers)
+
+
+def answer_of(error: Exception) -> Answer:
+    """The problem that an error of intake is told as."""
+    match error:
+        case Answer():
+            return error
+        case Refused(problems=problems):
+            return Answer(422, "MALFORMED", "the input was refused", problems)
+        case Refusing(refusal=refusal):
+            where = refusal.pointer
+            place = [] if where is None else [Problem(where, refusal.code, refusal.reason)]
+            return Answer(refusal.status, refusal.code, refusal.reason, place)
+        case Unknown():
+            return _later("UNKNOWN", f"{error}; whether it stands is unknown, send it again")
+        case Busy():
+            return _later("BUSY", f"{error}; nothing was appended")
+        case Unavailable() | Ungoverned() | ClockUnset():
+            return _later("UNAVAILABLE", f"{error}; nothing was appended")
+        case HTTPException(status_code=status, detail=detail, headers=headers):
+            name = HTTPStatus(status).name
+            return Answer(status, name, str(detail), headers=dict(headers or {}))
+        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
+            return _later("UNAVAILABLE", "the database does not answer; nothing was appended")
+        case _:
+            return Answer(500, "INTERNAL", "a fault of this service; it is on its journal")
+
+
+def _later(code: str, detail: str) -> Answer:
+    return Answer(503, code, detail, headers={"retry-after": "1"})
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app as a problem."""
+
+    async def answer(_: Request, error: Exception) -> Response:
+        return answer_of(error).response()
+
+    kinds: tuple[type[Exception], ...] = (
+        Answer,
+        Refused,
+        Refusing,
+        Unknown,
+        Busy,
+        Unavailable,
+        Ungoverned,
+        ClockUnset,
+        HTTPException,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        OSError,
+        Exception,
+    )
+    for kind in kinds:
+        app.add_exception_handler(kind, answer)

@@ -1,0 +1,199 @@
+"""`POST /v1/complaints:stream`: NDJSON in, one receipt a line out, in order, of any length.
+
+An ASGI loop of its own reads the body: reading never waits for the client to take its receipts,
+which wait in a spooled file. So a client may send everything before it reads anything, and every
+line still gets its receipt. (Framework helpers that read the body and write the answer from one
+generator lose what arrives while the answer is held back.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import IO, Any, Final
+
+import orjson
+
+from services.intake.complaint import MAX_BYTES, Problem
+from services.intake.reception import Receipt, Reception
+from shared.journal import journal
+from shared.keys import Key
+
+log = journal("intake.stream")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_BATCH_LINES: Final = 250
+_PAUSE_SECONDS: Final = 0.02
+"""A batch that is not full is taken when nothing arrives for so long."""
+_UNDER_WAY: Final = 4
+_IN_MEMORY: Final = 8 << 20
+_SEND_BYTES: Final = 64 << 10
+
+
+class Lines:
+    """Cuts a body into lines; a line longer than a complaint may be is dropped, not kept."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._overlong = False
+
+    def feed(self, chunk: bytes) -> list[bytes | None]:
+        """The lines that end in this chunk; None for one that was too long."""
+        self._rest += chunk
+        *ended, rest = self._rest.split(b"\n")
+        lines = [self._line(line) for line in ended]
+        self._rest = rest
+        if len(rest) > MAX_BYTES:
+            self._overlong = True
+            self._rest = bytearray()
+        return lines
+
+    def end(self) -> list[bytes | None]:
+        """The last line, if the body does not end with a newline."""
+        return [self._line(self._rest)] if self._rest or self._overlong else []
+
+    def _line(self, line: bytearray) -> bytes | None:
+        if self._overlong or len(line) > MAX_BYTES:
+            self._overlong = False
+            return None
+        return bytes(line)
+
+
+class Exchange:
+    """One request: lines in, receipts out."""
+
+    def __init__(self, reception: Reception, key: Key, receive: Receive, send: Send) -> None:
+        self.reception = reception
+        self.key = key
+        self._receive = receive
+        self._send = send
+        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        self._written = 0
+        self._more = asyncio.Event()
+        self._finished = False
+        self._lines = 0
+        self._batches: deque[asyncio.Task[list[Receipt]]] = deque()
+
+    async def run(self) -> None:
+        """Read to the end of the body, answer every line, and end the answer."""
+        sender = asyncio.create_task(self._answer(), name="intake-receipts")
+        try:
+            await self._read()
+            self._finished = True
+            self._more.set()
+            await sender
+        finally:
+            sender.cancel()
+            for batch in self._batches:
+                batch.cancel()
+            self._spool.close()
+
+    async def _read(self) -> None:
+        lines, waiting = Lines(), list[bytes | None]()
+        message = asyncio.ensure_future(self._receive())
+        try:
+            while True:
+                pause = _PAUSE_SECONDS if waiting else None
+                done, _ = await asyncio.wait((message,), timeout=pause)
+                if not done:
+                    waiting = await self._take(waiting)
+                    continue
+                got = message.result()
+                if got["type"] == "http.disconnect":
+                    return
+                waiting += lines.feed(got.get("body", b""))
+                if not got.get("more_body", False):
+                    break
+                message = asyncio.ensure_future(self._receive())
+                while len(waiting) >= _BATCH_LINES:
+                    await self._take(waiting[:_BATCH_LINES])
+                    waiting = waiting[_BATCH_LINES:]
+            waiting += lines.end()
+            for first in range(0, len(waiting), _BATCH_LINES):
+                await self._take(waiting[first : first + _BATCH_LINES])
+        finally:
+            message.cancel()
+        while self._batches:
+            await self._write_oldest()
+
+    async def _take(self, lines: list[bytes | None]) -> list[bytes | None]:
+        """Start a batch; its receipts are written after those of the batches before it."""
+        if len(self._batches) >= _UNDER_WAY:
+            await self._write_oldest()
+        self._batches.append(asyncio.create_task(self._batch(lines), name="intake-batch"))
+        while self._batches and self._batches[0].done():
+            await self._write_oldest()
+        return []
+
+    async def _batch(self, lines: list[bytes | None]) -> list[Receipt]:
+        now = self.reception.governance.clock.now()
+        prepared = []
+        for number, line in enumerate(lines):
+            prepared.append(
+                _OVERLONG if line is None else self.reception.prepare(line, self.key, now)
+            )
+            if number % 25 == 24:
+                await asyncio.sleep(0)
+        try:
+            return await self.reception.store(prepared)
+        except Exception as error:
+            # The stream goes on: these lines are refused as a whole and may be sent again.
+            log.warning("batch_failed", error=type(error).__name__, lines=len(lines))
+            return [item if isinstance(item, Receipt) else _UNAVAILABLE for item in prepared]
+
+    async def _write_oldest(self) -> None:
+        receipts = await self._batches.popleft()
+        out = bytearray()
+        for receipt in receipts:
+            self._lines += 1
+            out += orjson.dumps(receipt_line(self._lines, receipt)) + b"\n"
+        self._spool.seek(self._written)
+        self._spool.write(out)
+        self._written += len(out)
+        self._more.set()
+
+    async def _answer(self) -> None:
+        """Send receipts as they come, at the client's pace."""
+        headers = [(b"content-type", b"application/x-ndjson"), (b"x-accel-buffering", b"no")]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        sent = 0
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while sent < self._written:
+                self._spool.seek(sent)
+                part = self._spool.read(_SEND_BYTES)
+                await self._send({"type": "http.response.body", "body": part, "more_body": True})
+                sent += len(part)
+            if self._finished and sent == self._written:
+                break
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def receipt_line(number: int, receipt: Receipt) -> dict[str, Any]:
+    """One line of the answer (contract 2)."""
+    errors = [
+        {"pointer": item.pointer, "code": item.code, "detail": item.detail}
+        for item in receipt.problems
+    ]
+    return {
+        "line": number,
+        "status": receipt.status,
+        "case_id": receipt.case_id,
+        "errors": errors,
+    }
+
+
+_OVERLONG: Final = Receipt(
+    "rejected",
+    problems=(Problem("", "too_long", f"a complaint has at most {MAX_BYTES} bytes"),),
+)
+_UNAVAILABLE: Final = Receipt(
+    "rejected",
+    problems=(Problem("", "unavailable", "not recorded for certain; send this line again"),),
+)

@@ -1,0 +1,211 @@
+"""What reporting answers: the shapes of contract 2, with examples for the OpenAPI document.
+
+Money is integer fen, instants are RFC 3339 in UTC. Points of a score are decimal numbers only
+here: they are computed exactly and rounded once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+Points = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+"""A decimal number, exact in here and spelled as a JSON number."""
+
+State = Literal[
+    "RECEIVED",
+    "SUPPLEMENTING",
+    "ACCEPTED",
+    "TRIAGE",
+    "ASSIGNED",
+    "RETURN_REVIEW",
+    "HANDLING",
+    "SUSPENDED",
+    "CLOSURE_REVIEW",
+    "FOLLOW_UP",
+    "CLOSED",
+    "WRITTEN_OFF",
+    "NOT_ACCEPTED",
+    "TRANSFERRED_OUT",
+    "MERGED",
+]
+Level = Literal["L0", "L1", "L2", "L3", "L4", "L5", "L6", "L7"]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Meta(BaseModel):
+    """Of what an answer is true: the instant, the position on the log, the book in force."""
+
+    as_of: str = Field(examples=["2022-01-01T00:00:00Z"])
+    position: str = Field(examples=["12.9.31.4.7.22.10.3.18.5.9.11"])
+    policy: str = Field(examples=["dengfeng-2021-35@sha256:5e04…"])
+
+
+class CaseAnswer(Shape):
+    """A case as of `meta.as_of`; further fields tell its sources, alerts, notices and closing."""
+
+    case_id: str
+    number: str | None = Field(examples=["DF-QX-2021-000001"])
+    source: str
+    tier: str
+    received_at: str
+    accepted_at: str | None
+    state: State
+    task_force: str | None = Field(examples=["TF1"])
+    department: str | None
+    township: str | None = Field(examples=["410185109"])
+    workers: int | None
+    owed_fen: int | None = Field(description="verified owed, in fen")
+    paid_fen: int = Field(description="verified paid, in fen")
+    due_at: str | None = Field(description="from then on handling (T09) is late")
+    cap: str | None = Field(examples=["A2"])
+    grace: str | None
+    overdue: bool
+    level: Level
+    closed_at: str | None
+    closed_kind: str | None
+
+
+class Cases(BaseModel):
+    """A page; `next` is the cursor of the following one, `total` stands on the first page."""
+
+    meta: Meta
+    items: list[CaseAnswer]
+    next: str | None
+    total: int | None
+
+
+class OneCase(BaseModel):
+    meta: Meta
+    case: CaseAnswer
+
+
+class Told(BaseModel):
+    """An event of a case as a sentence."""
+
+    event_id: str
+    type: str = Field(examples=["CaseAssigned"])
+    time: str
+    recorded_at: str
+    unit: str | None
+    role: str | None
+    sentence: str = Field(examples=["交办TF1，属地410185109（规则R7）。"])
+    sentence_en: str
+
+
+class Timeline(BaseModel):
+    meta: Meta
+    items: list[Told]
+    next: str | None
+
+
+class Rate(BaseModel):
+    """`met` of `of`; `percent` is null for 0/0."""
+
+    met: int
+    of: int
+    percent: Points | None
+
+
+class Ranked(BaseModel):
+    """A unit's place. `parts` are points, deductions negative, and sum to `raw`; `score` is `raw`
+    clamped to 0..100 and rounded half up to two decimals."""
+
+    rank: int | None
+    unit: str = Field(examples=["TF1"])
+    name: str
+    score: Points | None = Field(examples=[87.35])
+    raw: Points | None
+    parts: dict[str, Points]
+    base: int
+    note: Literal["NO_CASES", "SMALL_SAMPLE", "EXTREME"] | None
+    rates: dict[str, Rate]
+    deductions: dict[str, int]
+    recovered_fen: int
+    emergency_fen: int
+    workers_paid: int
+    returns: int
+
+
+class Apart(BaseModel):
+    """A unit that is counted and not ranked."""
+
+    unit: str
+    base: int
+    rates: dict[str, Rate]
+    recovered_fen: int
+    workers_paid: int
+
+
+class Span(BaseModel):
+    start: str
+    end: str
+
+
+class Rankings(BaseModel):
+    meta: Meta
+    window: Span
+    items: list[Ranked]
+    apart: list[Apart]
+
+
+class ClearanceCase(BaseModel):
+    case_id: str
+    tag: Literal["GRACE"] | None
+
+
+class ClearanceItem(Shape):
+    """A predicate of a phase. `cases`: those that stand in its way; `hash`: of all of this."""
+
+    phase: str = Field(examples=["P1"])
+    predicate: str = Field(examples=["P1-strict"])
+    at: str
+    result: Literal["PASS", "FAIL", "PENDING", "NOT_EVALUABLE"]
+    met: int
+    of: int
+    cases: list[ClearanceCase]
+    hash: str
+
+
+class Clearance(BaseModel):
+    meta: Meta
+    items: list[ClearanceItem]
+
+
+class Overview(Shape):
+    """The numbers of the whole city."""
+
+    meta: Meta
+    received: int
+    accepted: int
+    open: int
+    closed: int
+    overdue: int
+
+
+class PublicOverview(BaseModel):
+    """Aggregates only; a number of cases from 1 to 2 is null (domain 7)."""
+
+    meta: Meta
+    received: int | None
+    open: int | None
+    closed: int | None
+    recovered_fen: int | None
+    workers_paid: int | None
+    townships: list[dict[str, Any]]
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(examples=["MALFORMED"])
+    detail: str
+    errors: list[dict[str, str]]

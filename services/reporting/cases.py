@@ -1,0 +1,245 @@
+"""Reading cases: pages by opaque cursor that pin `as_of`, one case, its timeline."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from services.reporting import sentences
+from services.reporting.case import LEVELS
+from services.reporting.reading import Cut, Malformed, Reading
+from shared.events import instant_text
+
+MOST: Final = 500
+"""Items of a page at most."""
+
+_SHOWN: Final = (
+    "case_id, number, source, tier, via, received_at, accepted_at, state, left_base, joined, "
+    "task_force, department, township, assigned_at, contact_at, workers, owed_fen, paid_fen, "
+    "workers_paid, due_at, cap, grace, passed_at, level, overdue_during @> {as_of} AS overdue, doc"
+)
+_HELD: Final = "FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of cases may be narrowed to; None does not narrow."""
+
+    task_force: str | None = None
+    township: str | None = None
+    department: str | None = None
+    state: str | None = None
+    overdue: bool | None = None
+    level: str | None = None
+    source: str | None = None
+    tier: str | None = None
+    q: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """A short hash, so that a cursor is not used with other filters."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+@dataclass
+class _Where:
+    """Conditions with their numbered arguments; the first argument is `as_of`."""
+
+    arguments: list[Any]
+    conditions: list[str] = field(default_factory=list)
+
+    def add(self, condition: str, *values: Any) -> None:
+        numbers = []
+        for value in values:
+            self.arguments.append(value)
+            numbers.append(f"${len(self.arguments)}")
+        self.conditions.append(condition.format(*numbers))
+
+    @property
+    def text(self) -> str:
+        return "".join(f" AND {condition}" for condition in self.conditions)
+
+
+def _where(cut: Cut, filters: Filters) -> _Where:
+    where = _Where([cut.as_of])
+    for name in ("task_force", "township", "department", "state", "tier"):
+        value = getattr(filters, name)
+        if value is not None:
+            where.add(f"{name} = {{0}}", value)
+    if filters.level is not None:
+        where.add("level = {0}", LEVELS.index(filters.level))
+    if filters.source is not None:
+        where.add("{0} = ANY(sources)", filters.source)
+    if filters.overdue is not None:
+        where.add("(overdue_during @> $1::timestamptz) = {0}", filters.overdue)
+    if filters.q is not None:
+        where.add("(number LIKE {0} OR case_id = {1})", _like(filters.q), filters.q)
+    return where
+
+
+def _like(text: str) -> str:
+    """A pattern that finds the text anywhere; its own wildcards are taken literally."""
+    escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return f"%{escaped}%"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ended, at which cut it is pinned, and of which list it is."""
+
+    as_of: datetime
+    mark: str
+    last: tuple[Any, ...]
+
+    @property
+    def text(self) -> str:
+        raw = orjson.dumps([instant_text(self.as_of), self.mark, self.last])
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def cursor_of(text: str) -> Cursor:
+    """Raises Malformed for a cursor that was not given by this service."""
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        as_of, mark, last = orjson.loads(raw)
+        found = Cursor(datetime.fromisoformat(as_of), str(mark), tuple(last))
+    except (ValueError, TypeError):
+        raise Malformed("cursor", "no cursor of this service") from None
+    if found.as_of.tzinfo is None:
+        raise Malformed("cursor", "no cursor of this service")
+    return found
+
+
+@dataclass(frozen=True)
+class Page:
+    items: list[dict[str, Any]]
+    next: str | None
+    total: int | None
+
+
+async def page(
+    reading: Reading, cut: Cut, filters: Filters, limit: int, after: Cursor | None
+) -> Page:
+    """A page in order of receipt; `total` only on the first. Raises Malformed."""
+    where = _where(cut, filters)
+    total = None
+    if after is None:
+        counted = await reading.fetch(f"SELECT count(*) AS n {_HELD}{where.text}", *where.arguments)
+        total = counted[0]["n"]
+    else:
+        received, case_id = _place(after, filters.mark)
+        where.add("(received_at, case_id) > ({0}, {1})", received, case_id)
+    where.arguments.append(limit + 1)
+    found = await reading.fetch(
+        f"SELECT {_SHOWN.replace('{as_of}', '$1::timestamptz')} {_HELD}{where.text} "
+        f"ORDER BY received_at, case_id LIMIT ${len(where.arguments)}",
+        *where.arguments,
+    )
+    items = [shown(row) for row in found[:limit]]
+    following = None
+    if len(found) > limit:
+        last = found[limit - 1]
+        place = (instant_text(last["received_at"]), last["case_id"])
+        following = Cursor(cut.as_of, filters.mark, place).text
+    return Page(items, following, total)
+
+
+def _place(cursor: Cursor, mark: str) -> tuple[datetime, str]:
+    if cursor.mark != mark:
+        raise Malformed("cursor", "this cursor belongs to a list with other filters")
+    try:
+        received, case_id = cursor.last
+        return datetime.fromisoformat(received), str(case_id)
+    except (ValueError, TypeError):
+        raise Malformed("cursor", "no cursor of this service") from None
+
+
+async def one(reading: Reading, cut: Cut, name: str) -> dict[str, Any] | None:
+    """A case by its id or its number, with the last deadline of each clock; None if unknown."""
+    found = await reading.fetch(
+        f"SELECT {_SHOWN.replace('{as_of}', '$1::timestamptz')} {_HELD} "
+        "AND (case_id = $2 OR number = $2) ORDER BY case_id = $2 DESC, case_id LIMIT 1",
+        cut.as_of,
+        name,
+    )
+    if not found:
+        return None
+    case = shown(found[0])
+    return case | {"deadlines": await _deadlines(reading, cut, case["case_id"])}
+
+
+async def _deadlines(reading: Reading, cut: Cut, case_id: str) -> list[dict[str, Any]]:
+    """The last DeadlineSet of each timer, step and item, whether or not it still runs."""
+    found = await reading.fetch(
+        "SELECT event_id, data FROM {events} WHERE subject = $2 AND recorded_at <= $1 "
+        "AND type = 'DeadlineSet' ORDER BY seat",
+        cut.as_of,
+        case_id,
+    )
+    last: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in found:
+        data = sentences.stored(row["data"])
+        key = (data["timer"], data.get("step"), data.get("item"))
+        names = ("timer", "step", "item", "started_at", "due_at", "outer_due_at", "cap", "grace")
+        last[key] = {name: data.get(name) for name in names} | {"event_id": row["event_id"]}
+    return list(last.values())
+
+
+async def timeline(
+    reading: Reading, cut: Cut, case_id: str, limit: int, after: Cursor | None
+) -> Page:
+    """The case's events in the order of the log, each with its sentence. Raises Malformed."""
+    mark = f"t:{case_id}"
+    seat = -1
+    if after is not None:
+        if after.mark != mark or len(after.last) != 1 or not isinstance(after.last[0], int):
+            raise Malformed("cursor", "this cursor belongs to another timeline")
+        seat = after.last[0]
+    found = await reading.fetch(
+        "SELECT partition, seat, event_id, subject, type, at, recorded_at, actor, data "
+        "FROM {events} WHERE subject = $2 AND recorded_at <= $1 AND seat > $3 "
+        "ORDER BY seat LIMIT $4",
+        cut.as_of,
+        case_id,
+        seat,
+        limit + 1,
+    )
+    items = [told(row) for row in found[:limit]]
+    following = None
+    if len(found) > limit:
+        following = Cursor(cut.as_of, mark, (found[limit - 1]["seat"],)).text
+    return Page(items, following, None)
+
+
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as the timeline and the stream tell it; the person's hash is left out."""
+    unit, role, _ = (*str(row["actor"]).split("/"), "-", "-")[:3]
+    data = sentences.stored(row["data"])
+    return {
+        "event_id": row["event_id"],
+        "type": row["type"],
+        "time": instant_text(row["at"]),
+        "recorded_at": instant_text(row["recorded_at"]),
+        "unit": None if unit == "-" else unit,
+        "role": None if role == "-" else role,
+        "sentence": sentences.sentence(row["type"], data, unit, "zh"),
+        "sentence_en": sentences.sentence(row["type"], data, unit, "en"),
+    }
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A case as answered: its columns and its document in one object."""
+    case: dict[str, Any] = {
+        name: instant_text(value) if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name != "doc"
+    }
+    case["level"] = LEVELS[row["level"]]
+    document: dict[str, Any] = orjson.loads(row["doc"])
+    return case | document

@@ -1,0 +1,269 @@
+"""台账 as spreadsheets with the columns of domain 6.4, as of a cut and without personal data.
+
+Every text cell is written as text, and one that begins like a formula also carries the mark by
+which a spreadsheet keeps taking it as text when it is edited (formula injection).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+import xlsxwriter
+
+from services.reporting.case import LEVELS
+from services.reporting.cases import told
+from services.reporting.reading import Cut, Reading
+from services.reporting.sentences import word
+from services.reporting.wording import ACTIONS
+from shared.calendar import ZONE
+from shared.events import instant_text
+from shared.policy import Policy
+
+Name = Literal["problems", "clearance", "supervision", "referral", "returns"]
+Cell = str | int | datetime | None
+
+SEALED: Final = "（封存）"
+"""Stands for what reporting may not see (domain 7)."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+_CASES: Final = """
+SELECT *, overdue_during @> $1::timestamptz AS overdue
+FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1
+"""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A sheet: its title, its columns after 序号, its rows' condition, and a row's cells."""
+
+    title: str
+    columns: tuple[str, ...]
+    condition: str
+    cells: Callable[[Mapping[str, Any], dict[str, Any], Policy], list[Cell]]
+
+
+def _unit(code: str | None, policy: Policy) -> str | None:
+    """A unit by its name, where the book knows it."""
+    if code is None:
+        return None
+    entry = policy.task_forces.get(code) or policy.townships.get(code)
+    return entry.name if entry else word(code, "zh")
+
+
+def _local(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _yuan(fen: int | None) -> str | None:
+    """元 with two decimals, as text: a spreadsheet's number would be a float."""
+    return None if fen is None else f"{fen // 100}.{fen % 100:02d}"
+
+
+def _months(doc: dict[str, Any]) -> str | None:
+    first, last = doc["months_from"], doc["months_to"]
+    return f"{first} 至 {last}" if first and last else first or last
+
+
+def _problem(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> list[Cell]:
+    own = doc["sources"][0]
+    owed = row["owed_fen"] if row["owed_fen"] is not None else doc["claimed_fen"]
+    field = row["task_force"] or row["department"]
+    force = policy.task_forces.get(row["task_force"] or "")
+    return [
+        row["number"],
+        own["source"],
+        own["source_ref"],
+        row["received_at"],
+        SEALED,
+        SEALED,
+        doc["employer"]["name"] or SEALED,
+        doc["employer"]["uscc"],
+        SEALED if doc["project"] else None,
+        None,
+        None,
+        None,
+        _unit(field, policy),
+        doc["employer"]["industry"],
+        _unit(row["township"], policy),
+        row["workers"],
+        _yuan(owed),
+        _months(doc),
+        word(doc["root_cause"], "zh") if doc["root_cause"] else None,
+        _unit(row["township"] or row["department"], policy),
+        "、".join(_unit(code, policy) or "" for code in doc["co_handlers"]) or None,
+        force.leader_post if force else None,
+        None,
+        row["assigned_at"],
+        row["due_at"],
+        word(row["state"], "zh"),
+        _yuan(row["paid_fen"]),
+        _yuan(max(0, owed - row["paid_fen"])) if owed is not None else None,
+        LEVELS[row["level"]],
+        "是" if row["overdue"] else "否",
+        f"并入 {doc['merged_into']}" if doc["merged_into"] else None,
+    ]
+
+
+def _cleared(row: Mapping[str, Any], doc: dict[str, Any], _: Policy) -> list[Cell]:
+    follow_up = doc["follow_up"] or {}
+    paid = {"Y": "是", "N": "否", "part": "部分"}.get(follow_up.get("got_paid", ""))
+    satisfaction = follow_up.get("satisfaction")
+    return [
+        row["number"],
+        word(doc["closed_kind"], "zh") if doc["closed_kind"] else None,
+        _yuan(row["paid_fen"]),
+        row["workers_paid"],
+        "、".join(doc["vouchers"]) or None,
+        _local(doc["closed_at"]),
+        _local(follow_up.get("at")),
+        follow_up.get("by"),
+        paid,
+        word(satisfaction, "zh") if satisfaction else None,
+        doc["reviewer"],
+        _local(doc["written_off_at"]),
+        doc["written_off_by"],
+        f"重办{doc['reopened']}次" if doc["reopened"] else "无",
+    ]
+
+
+_PROBLEMS: Final = Ledger(
+    "问题台账",
+    (
+        "案件编号", "线索来源", "来源单号", "接收时间", "反映人(脱敏)", "联系方式(脱敏)",
+        "用人单位", "统一社会信用代码", "项目名称", "建设单位", "总包单位", "分包/班组",
+        "所属领域(专班)", "所属行业", "属地乡镇(街道)", "涉及人数", "涉及金额(元)", "欠薪时段",
+        "欠薪原因", "主办单位", "协办单位", "包案领导", "责任人", "交办时间", "办结时限",
+        "办理措施及进展", "已支付(元)", "未支付(元)", "预警等级", "是否逾期", "备注",
+    ),
+    "ORDER BY received_at, case_id",
+    _problem,
+)  # fmt: skip
+_CLEARANCE: Final = Ledger(
+    "销号台账",
+    (
+        "案件编号", "办结方式", "支付金额", "支付人数", "支付凭证号", "办结时间", "回访时间",
+        "回访人", "是否拿到欠薪", "是否满意", "审核人", "销号时间", "批准人", "复发情况",
+    ),
+    "AND state IN ('CLOSED', 'WRITTEN_OFF') ORDER BY received_at, case_id",
+    _cleared,
+)  # fmt: skip
+
+_CASE_LEDGERS: Final[dict[Name, Ledger]] = {"problems": _PROBLEMS, "clearance": _CLEARANCE}
+
+_EVENT_LEDGERS: Final[dict[Name, tuple[str, tuple[str, ...]]]] = {
+    "supervision": (
+        "督办台账",
+        ("SupervisionNoticeIssued", "SupervisionNoticeReplied", "InterviewHeld", "CaseEscalated"),
+    ),
+    "referral": (
+        "移送台账",
+        (
+            "ReferralThresholdMet", "ReferralProposed", "ReferralApproved", "ReferralDeclined",
+            "ReferralDelivered", "ReferralReceipted", "PoliceFiled", "PoliceDeclined",
+            "ReconsiderationRequested", "ReconsiderationDecided", "SupervisionSuggested",
+            "PoliceReasonsAsked", "FilingOrdered",
+        ),
+    ),
+    "returns": (
+        "交办/退办台账",
+        (
+            "CaseAssigned", "CaseReassigned", "ReturnRequested", "ReturnApproved",
+            "ReturnNotApproved", "ReturnRefused", "HandlerDesignated",
+        ),
+    ),
+}  # fmt: skip
+_EVENT_COLUMNS: Final = ("案件编号", "事项", "时间", "登记时间", "单位", "内容")
+
+
+async def workbook(reading: Reading, cut: Cut, name: Name) -> bytes:
+    """The ledger as .xlsx bytes; written on disk and off the loop, so size costs no memory."""
+    if name in _CASE_LEDGERS:
+        ledger = _CASE_LEDGERS[name]
+        rows = await reading.fetch(_CASES + ledger.condition, cut.as_of)
+        cells = [ledger.cells(row, orjson.loads(row["doc"]), cut.policy) for row in rows]
+        return await asyncio.to_thread(_write, ledger.title, ledger.columns, cells, cut)
+    title, types = _EVENT_LEDGERS[name]
+    cells = await _acts(reading, cut, types)
+    return await asyncio.to_thread(_write, title, _EVENT_COLUMNS, cells, cut)
+
+
+async def _acts(reading: Reading, cut: Cut, types: tuple[str, ...]) -> list[list[Cell]]:
+    """A row for each event of these types, with its sentence."""
+    rows = await reading.fetch(
+        "SELECT e.*, v.number FROM {events} AS e LEFT JOIN {versions} AS v "
+        "ON v.case_id = e.subject AND v.recorded_from <= $1 AND v.recorded_to > $1 "
+        "WHERE e.type = ANY($2) AND e.recorded_at <= $1 "
+        "ORDER BY e.at, e.recorded_at, e.partition, e.seat",
+        cut.as_of,
+        list(types),
+    )
+    cells: list[list[Cell]] = []
+    for row in rows:
+        item = told(row)
+        act = ACTIONS.get(row["type"], row["type"])
+        who = row["number"] or row["subject"]
+        cells.append([who, act, row["at"], row["recorded_at"], item["unit"], item["sentence"]])
+    return cells
+
+
+def _write(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], cut: Cut) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.xlsx"
+        options = {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "strings_to_numbers": False,
+            "tmpdir": folder,
+        }
+        book = xlsxwriter.Workbook(str(path), options)
+        book.set_properties({"title": title, "created": cut.as_of.replace(tzinfo=None)})
+        sheet = book.add_worksheet(title.replace("/", "、"))
+        _fill(book, sheet, title, columns, rows, cut)
+        book.close()
+        return path.read_bytes()
+
+
+def _fill(
+    book: xlsxwriter.Workbook,
+    sheet: Any,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    cut: Cut,
+) -> None:
+    head = book.add_format({"bold": True, "text_wrap": True, "border": 1})
+    moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+    quoted = book.add_format({"quote_prefix": True})
+    sheet.set_column(0, 0, 6)
+    sheet.set_column(1, len(columns), 16)
+    sheet.write_string(0, 0, title)
+    sheet.write_string(0, 2, f"截至 {instant_text(cut.as_of)} · {cut.policy.ref}")
+    for column, text in enumerate(("序号", *columns)):
+        sheet.write_string(1, column, text, head)
+    for index, cells in enumerate(rows, start=1):
+        sheet.write_number(index + 1, 0, index)
+        for column, value in enumerate(cells, start=1):
+            _put(sheet, index + 1, column, value, moment, quoted)
+    sheet.freeze_panes(2, 2)
+    sheet.autofilter(1, 0, max(1, len(rows) + 1), len(columns))
+
+
+def _put(sheet: Any, row: int, column: int, value: Cell, moment: Any, quoted: Any) -> None:
+    match value:
+        case None:
+            return
+        case datetime():
+            sheet.write_datetime(row, column, value.astimezone(ZONE).replace(tzinfo=None), moment)
+        case int():
+            sheet.write_number(row, column, value)
+        case str():
+            mark = quoted if value.startswith(_FORMULA) else None
+            sheet.write_string(row, column, value, mark)

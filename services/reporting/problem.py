@@ -1,0 +1,110 @@
+"""Problems as RFC 9457 documents: status, code, sentence, and the parameter that is wrong."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import asyncpg
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from services.reporting.reading import Malformed
+from shared.clock import ClockUnset
+from shared.governance import Ungoverned
+from shared.journal import journal
+from shared.log import Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+
+log = journal("problem")
+
+
+class Answer(Exception):
+    """Ends a request with a problem. `errors`: (JSON Pointer, sentence)."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        errors: tuple[tuple[str, str], ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+
+    def response(self) -> Response:
+        document = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "errors": [{"pointer": place, "detail": reason} for place, reason in self.errors],
+        }
+        return Response(
+            orjson.dumps(document), self.status, media_type=MEDIA_TYPE, headers=self.headers
+        )
+
+
+def answer_of(error: Exception) -> Answer:
+    """The problem that an error of reporting is told as."""
+    match error:
+        case Answer():
+            return error
+        case Malformed(name=name, reason=reason):
+            return Answer(422, "MALFORMED", reason, ((f"/query/{name}", reason),))
+        case RequestValidationError():
+            return _refused(error)
+        case HTTPException(status_code=status, detail=detail, headers=headers):
+            name = HTTPStatus(status).name
+            return Answer(status, name, str(detail), headers=dict(headers or {}))
+        case Ungoverned() | ClockUnset():
+            return _later("UNGOVERNED", "no policy book and clock are adopted yet")
+        case Unavailable() | asyncpg.PostgresError() | asyncpg.InterfaceError():
+            return _later("UNAVAILABLE", "the tables cannot be read just now")
+        case OSError() | TimeoutError():
+            return _later("UNAVAILABLE", "the database does not answer")
+        case _:
+            log.error("fault", exc_info=error)
+            return Answer(500, "INTERNAL", "a fault of this service; it is on its journal")
+
+
+def _refused(error: RequestValidationError) -> Answer:
+    found = []
+    for item in error.errors():
+        place = "".join(f"/{part}" for part in item["loc"])
+        found.append((place, str(item["msg"])))
+    return Answer(422, "MALFORMED", "the request was refused", tuple(found))
+
+
+def _later(code: str, detail: str) -> Answer:
+    return Answer(503, code, detail, headers={"retry-after": "1"})
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app as a problem."""
+
+    async def answer(_: Request, error: Exception) -> Response:
+        return answer_of(error).response()
+
+    for kind in (
+        Answer,
+        Malformed,
+        RequestValidationError,
+        HTTPException,
+        Ungoverned,
+        ClockUnset,
+        Unavailable,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        OSError,
+        Exception,
+    ):
+        app.add_exception_handler(kind, answer)

@@ -1,0 +1,237 @@
+"""Counts of each unit over a window (domain 6.1), in SQL over the rows that held at a cut.
+
+Open(S) is judged just before S and closed-by-T just before T, so that an act at 00:00 is of the
+day that begins. A case belongs to the list of its township and of its task force; departments and
+NO_TOWNSHIP are counted apart and not ranked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Literal
+
+from services.reporting.reading import TICK, Cut, Reading
+from services.reporting.rows import REQUIRED
+from services.reporting.scoring import Counts, Scored, rank
+from shared.calendar import DAY, ZONE, at_hour, start_of
+from shared.policy import Policy
+
+List = Literal["task_force", "township", "department"]
+
+ROLL_CALL_HOUR: Final = 17
+"""Until when a day's 零报告 is in time (T53)."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """[start, end): what happened in it counts, as far as it is known at the cut."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The ranked list, and the units that are only counted."""
+
+    items: list[Scored]
+    apart: list[Counts]
+
+
+def window_of(cut: Cut, start: datetime | None, end: datetime | None) -> Window:
+    """The asked window, by default the whole campaign; never beyond the cut."""
+    first = start or start_of(cut.policy.content.campaign.phases[0].first)
+    last = min(end, cut.end) if end is not None else cut.end
+    return Window(first, max(first, last))
+
+
+_MEMBERS: Final = """
+WITH held AS (
+    SELECT *, {list} AS unit,
+        accepted_at < $3 AND left_base IS NULL
+            AND (accepted_at >= $2 OR NOT closed_during @> $4::timestamptz) AS money
+    FROM {versions}
+    WHERE recorded_from <= $1 AND recorded_to > $1 AND {list} IS NOT NULL
+), members AS (SELECT *, money AND NOT joined AS base FROM held)
+"""
+
+_CASES: Final = (
+    _MEMBERS
+    + """
+SELECT unit,
+    count(*) FILTER (WHERE base) AS base,
+    count(*) FILTER (WHERE base AND settled_during @> $5::timestamptz) AS cleared,
+    count(*) FILTER (WHERE base AND due_at <= $3) AS due,
+    count(*) FILTER (WHERE base AND due_at <= $3 AND passed_at < due_at) AS on_time,
+    count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3) AS assigned,
+    count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3
+        AND contact_at < assigned_at + $6::interval) AS responded,
+    coalesce(sum(owed_fen) FILTER (WHERE money), 0)::bigint AS owed_fen,
+    coalesce(sum(workers_paid) FILTER (WHERE money), 0)::bigint AS workers_paid,
+    coalesce(sum(filled) FILTER (WHERE base), 0)::bigint AS filled
+FROM members GROUP BY unit
+"""
+)
+
+_MONEY: Final = (
+    _MEMBERS
+    + """
+SELECT unit,
+    coalesce(sum(fen) FILTER (WHERE money AND a.kind = 'PAYMENT'), 0)::bigint AS paid_fen,
+    coalesce(sum(fen) FILTER (WHERE a.kind = 'PAYMENT' AND a.at >= $2), 0)::bigint AS recovered_fen,
+    coalesce(sum(fen) FILTER (WHERE emergency AND a.at >= $2), 0)::bigint AS emergency_fen,
+    count(*) FILTER (WHERE a.word <> 'unreached' AND a.at >= $2) AS answered,
+    count(*) FILTER (WHERE a.word IN ('satisfied', 'mostly') AND a.at >= $2) AS satisfied
+FROM {acts} AS a JOIN members ON case_id = a.subject
+WHERE a.kind IN ('PAYMENT', 'FOLLOW_UP') AND a.recorded_at <= $1 AND a.at < $3
+    AND $4::timestamptz IS NOT NULL
+GROUP BY unit
+"""
+)
+
+_ACTS: Final = """
+SELECT {list} AS unit, kind, count(*) AS n FROM {acts}
+WHERE kind IN ('RETURN', 'IMPROPER_RETURN', 'REOPENED', 'FALSE_CLOSURE')
+    AND recorded_at <= $1 AND at >= $2 AND at < $3 AND {list} IS NOT NULL
+GROUP BY 1, 2
+"""
+
+_NOTICES: Final = """
+SELECT coalesce({list}, substr(n.subject, 6)) AS unit, count(*) AS n FROM {acts} AS n
+WHERE kind = 'NOTICE' AND recorded_at <= $1 AND at >= $2 AND at < $3 AND until <= $3
+    AND ({list} IS NOT NULL OR subject LIKE 'unit:%')
+    AND NOT EXISTS (
+        SELECT FROM {acts} AS r WHERE r.kind = 'NOTICE_REPLIED' AND r.subject = n.subject
+        AND r.recorded_at <= $1 AND r.at < $3
+        AND (r.ref = n.ref OR (r.ref IS NULL AND r.at >= n.at)))
+GROUP BY 1
+"""
+
+_INCIDENTS: Final = """
+SELECT {list} AS unit, count(*) AS n FROM {acts} AS i
+WHERE kind = 'INCIDENT' AND recorded_at <= $1 AND at >= $2 AND at < $3 AND {list} IS NOT NULL
+    AND EXISTS (SELECT FROM {acts} AS v WHERE v.kind = 'INCIDENT_VERIFIED' AND v.ref = i.ref
+        AND v.recorded_at <= $1)
+GROUP BY 1
+"""
+
+_REPORTS: Final = """
+SELECT substr(subject, 6) AS unit, at FROM {acts}
+WHERE kind = 'ZERO_REPORT' AND recorded_at <= $1 AND at >= $2 AND at < $3
+    AND subject LIKE 'unit:%'
+"""
+
+
+@dataclass
+class _Tally:
+    """What the queries found for one unit; everything is 0 until it is found."""
+
+    numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    reports: set[date] = field(default_factory=set)
+
+
+async def ranking(reading: Reading, cut: Cut, of: List, window: Window) -> Ranking:
+    """The list of task forces or townships at a cut, or the departments' counts apart."""
+    policy = cut.policy
+    tallies = await _tallies(reading, cut, of, window)
+    expected = duty_days(policy, window)
+    ranked = _ranked(policy, of)
+    units = [_counts(code, tallies[code], expected) for code in ranked]
+    apart = [
+        _counts(code, tally, [])
+        for code, tally in sorted(tallies.items())
+        if code not in ranked and tally.numbers["base"]
+    ]
+    return Ranking(rank(units, policy.content.score), apart)
+
+
+def _ranked(policy: Policy, of: List) -> tuple[str, ...]:
+    match of:
+        case "task_force":
+            return tuple(policy.task_forces)
+        case "township":
+            return tuple(policy.townships)
+        case "department":
+            return ()
+
+
+async def _tallies(
+    reading: Reading, cut: Cut, of: List, window: Window
+) -> defaultdict[str, _Tally]:
+    tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+    hours = timedelta(hours=cut.policy.content.score.first_contact_hours)
+    start, end = window.start, window.end
+    before = (cut.as_of, start, end, start - TICK)
+    for found in await reading.fetch(_of(_CASES, of), *before, end - TICK, hours):
+        _put(tallies, found)
+    for found in await reading.fetch(_of(_MONEY, of), *before):
+        _put(tallies, found)
+    span = (cut.as_of, start, end)
+    for found in await reading.fetch(_of(_ACTS, of), *span):
+        tallies[found["unit"]].numbers[found["kind"]] = found["n"]
+    for found in await reading.fetch(_of(_NOTICES, of), *span):
+        tallies[found["unit"]].numbers["NOTICE"] = found["n"]
+    for found in await reading.fetch(_of(_INCIDENTS, of), *span):
+        tallies[found["unit"]].numbers["INCIDENT"] = found["n"]
+    for found in await reading.fetch(_REPORTS, *span):
+        at: datetime = found["at"]
+        day = at.astimezone(ZONE).date()
+        if at < at_hour(day, ROLL_CALL_HOUR):
+            tallies[found["unit"]].reports.add(day)
+    return tallies
+
+
+def _of(query: str, of: List) -> str:
+    return query.replace("{list}", of)
+
+
+def _put(tallies: defaultdict[str, _Tally], found: Any) -> None:
+    numbers = tallies[found["unit"]].numbers
+    for name, value in found.items():
+        if name != "unit":
+            numbers[name] = value
+
+
+def duty_days(policy: Policy, window: Window) -> list[date]:
+    """The days of the window whose roll-call (值班值守) is over by its end."""
+    found: list[date] = []
+    for duty in policy.content.campaign.duty:
+        day = duty.first
+        while day <= duty.last:
+            if window.start <= start_of(day) and at_hour(day, ROLL_CALL_HOUR) <= window.end:
+                found.append(day)
+            day += DAY
+    return found
+
+
+def _counts(code: str, tally: _Tally, expected: list[date]) -> Counts:
+    n = tally.numbers
+    return Counts(
+        unit=code,
+        base=n["base"],
+        rates={
+            "cleared": (n["cleared"], n["base"]),
+            "on_time": (n["on_time"], n["due"]),
+            "satisfied": (n["satisfied"], n["answered"]),
+            "recovered": (n["paid_fen"], n["owed_fen"]),
+            "responded": (n["responded"], n["assigned"]),
+            "ledger": (
+                n["filled"] + len(tally.reports.intersection(expected)),
+                n["base"] * len(REQUIRED) + len(expected),
+            ),
+        },
+        deductions={
+            "overdue": n["due"] - n["on_time"],
+            "improper_return": n["IMPROPER_RETURN"],
+            "reopened": n["REOPENED"],
+            "false_closure": n["FALSE_CLOSURE"],
+            "notice_unanswered": n["NOTICE"],
+            "extreme_incident": n["INCIDENT"],
+        },
+        recovered_fen=n["recovered_fen"],
+        emergency_fen=n["emergency_fen"],
+        workers_paid=n["workers_paid"],
+        returns=n["RETURN"],
+    )

@@ -1,0 +1,140 @@
+"""One clear sentence for each event of a timeline, in Chinese and in English.
+
+The sentences are data: a template a type, in which `{field}` is a field of the event's data (or
+`{unit}`, who acted) and a part in square brackets is left out when a field in it is empty. What is
+sealed is never shown. A type without a template stops the service at its start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import orjson
+
+from services.reporting.wording import TEMPLATES, WORDS
+from shared.calendar import ZONE
+from shared.events import SEALED_PREFIX, TYPES
+
+Language = Literal["zh", "en"]
+
+_FIELD = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
+
+
+class Unworded(LookupError):
+    """A type of event has no sentence."""
+
+
+def _check() -> None:
+    missing = sorted(TYPES.keys() - TEMPLATES.keys())
+    strange = sorted(TEMPLATES.keys() - TYPES.keys())
+    if missing or strange:
+        raise Unworded(f"no sentence for {missing}; no such type {strange}")
+    for name, pair in TEMPLATES.items():
+        known = {field.alias or key for key, field in TYPES[name].model_fields.items()} | {"unit"}
+        used = {found.group(1) for text in pair for found in _FIELD.finditer(text)}
+        if not used <= known:
+            raise Unworded(f"{name} has no field {sorted(used - known)}")
+
+
+_check()
+
+
+def sentence(type_: str, data: dict[str, Any], unit: str, language: Language) -> str:
+    """The sentence of an event. `data`: its data as stored; `unit`: the code of who acted."""
+    zh, en = TEMPLATES[type_]
+    template = zh if language == "zh" else en
+    values = {"unit": None if unit == "-" else unit} | data
+
+    def filled(text: str) -> tuple[str, bool]:
+        whole = True
+
+        def put(found: re.Match[str]) -> str:
+            nonlocal whole
+            shown = _shown(values.get(found.group(1)), found.group(2), language)
+            whole = whole and shown is not None
+            return shown if shown is not None else ("—" if language == "zh" else "-")
+
+        return _FIELD.sub(put, text), whole
+
+    def optional(found: re.Match[str]) -> str:
+        text, whole = filled(found.group(1))
+        return text if whole else ""
+
+    return filled(_OPTIONAL.sub(optional, template))[0]
+
+
+def _shown(value: Any, way: str | None, language: Language) -> str | None:
+    """A value as people read it; None when there is nothing to show."""
+    if value is None or value in ("", [], {}):
+        return None
+    if isinstance(value, str) and value.startswith(SEALED_PREFIX):
+        return None
+    if way is not None:
+        return _WAYS[way](value, language)
+    if isinstance(value, bool):
+        return {"zh": ("否", "是"), "en": ("no", "yes")}[language][value]
+    if isinstance(value, (list, tuple)):
+        texts = [_shown(item, None, language) for item in value]
+        return ("、" if language == "zh" else ", ").join(text for text in texts if text) or None
+    return word(str(value), language)
+
+
+@lru_cache(maxsize=4096)
+def word(code: str, language: Language) -> str:
+    """A code in words, where the dictionary has one."""
+    pair = WORDS.get(code)
+    if pair is None:
+        return code
+    return pair[0] if language == "zh" else pair[1]
+
+
+def yuan(fen: int) -> str:
+    """Money in 元 with two decimals, from integer fen."""
+    return f"{fen // 100:,}.{fen % 100:02d}"
+
+
+def _money(value: Any, language: Language) -> str:
+    return f"{yuan(int(value))}元" if language == "zh" else f"CNY {yuan(int(value))}"
+
+
+def _sum(value: Any, language: Language) -> str:
+    """The sum of the lines' amounts."""
+    return _money(sum(int(line["amount_fen"]) for line in value), language)
+
+
+def _count(value: Any, _language: Language) -> str:
+    return str(len(value))
+
+
+def _time(value: Any, language: Language) -> str:
+    """An instant in local time; 00:00 as 24:00 of the day that ends would mislead, so as it is."""
+    at = datetime.fromisoformat(str(value)).astimezone(ZONE)
+    if language == "zh":
+        return f"{at.year}年{at.month}月{at.day}日{at:%H:%M}"
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _unit(value: Any, language: Language) -> str:
+    """A Unit: task force or department, and township."""
+    found = [value.get(name) for name in ("task_force", "department", "township")]
+    return ("、" if language == "zh" else ", ").join(item for item in found if item)
+
+
+_WAYS: Final[dict[str, Callable[[Any, Language], str]]] = {
+    "money": _money,
+    "sum": _sum,
+    "count": _count,
+    "time": _time,
+    "unit": _unit,
+}
+
+
+def stored(raw: str) -> dict[str, Any]:
+    """The data of an event row."""
+    data: dict[str, Any] = orjson.loads(raw)
+    return data

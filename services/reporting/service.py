@@ -1,0 +1,142 @@
+"""Reporting put together: what it is made of, how it starts, what it does beside answering."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from services.reporting.follower import PASSING, Follower
+from services.reporting.overview import overdue_cases
+from services.reporting.projection import Decoded
+from services.reporting.reading import Reading
+from services.reporting.schema import Tables
+from services.reporting.store import Store
+from services.reporting.stream import Bell
+from shared.clock import ClockUnset
+from shared.governance import Governance, Ungoverned
+from shared.health import Readiness
+from shared.journal import journal
+from shared.keys import Keys, load
+from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
+from shared.metrics import OVERDUE
+from shared.settings import Settings
+
+T = TypeVar("T")
+
+log = journal("reporting")
+
+_GAUGE_SECONDS: Final = 5.0
+
+
+class Reporting:
+    """The service. `start` connects; `run` follows the log and ends only with a fault."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tables = Tables(settings.schema("reporting"))
+        self.keys: Keys = load(settings.keys_path)
+        self.governance = Governance(settings, "reporting")
+        self.bell = Bell()
+        self._started = False
+
+    @property
+    def ready(self) -> bool:
+        """Governed, and folded up to the end of the log at least once."""
+        return self._started and self.follower.caught_up and self.governance.governed
+
+    async def start(self) -> None:
+        """Connect to database and log, waiting for what is not up yet."""
+        self.pool: Any = await _patiently(self._open_pool)
+        store = Store(self.pool, self.tables)
+        self.follower = Follower(self.settings, store)
+        self.follower.listeners.append(self._heard)
+        self.reading = Reading(self.pool, self.tables, self.governance, self.follower)
+        await _patiently(self.governance.start)
+        self._started = True
+
+    async def _open_pool(self) -> Any:
+        return await asyncpg.create_pool(
+            self.settings.database,
+            min_size=1,
+            max_size=8,
+            server_settings={"application_name": "qingqian-reporting", "jit": "off"},
+        )
+
+    async def stop(self) -> None:
+        if self._started:
+            self._started = False
+            await self.governance.stop()
+            await self.follower.stop()
+            await self.pool.close()
+
+    async def run(self) -> None:
+        """Follow the log. Raises WrongLog, NoTopic, or a fault of ours."""
+        tasks = [
+            asyncio.create_task(self.follower.run(), name="reporting-follower"),
+            asyncio.create_task(self._gauge(), name="reporting-gauge"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _heard(self, _: Sequence[Decoded]) -> None:
+        self.bell.ring()
+
+    async def _gauge(self) -> None:
+        """Keep the number of overdue cases; a passing fault leaves the last one standing."""
+        while True:
+            if self.ready:
+                try:
+                    OVERDUE.set(await overdue_cases(self.reading, await self.reading.cut()))
+                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                    log.warning("not_counted", fault=type(error).__name__)
+            await asyncio.sleep(_GAUGE_SECONDS)
+
+    async def readiness(self) -> Readiness:
+        """Where it stands; `owed` are records on the log that are not folded yet."""
+        if not self._started:
+            return Readiness(ready=False, reason="starting")
+        follower = self.follower
+        try:
+            behind = await follower.look() if follower.positions else 0
+            await self.governance.catch_up()
+            clock = self.governance.clock.now()
+            await self.pool.fetchval("SELECT 1")
+        except (Ungoverned, ClockUnset):
+            return Readiness(ready=False, reason="no policy book and clock are adopted yet")
+        except Unavailable:
+            return Readiness(ready=False, reason="the log does not answer")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            return Readiness(ready=False, reason="the database does not answer")
+        positions = {
+            f"{CASE_EVENTS}/{number}": item.next for number, item in follower.positions.items()
+        }
+        positions[f"{GOVERNANCE_EVENTS}/0"] = self.governance.position
+        reason = None if follower.caught_up else "the log is being folded"
+        return Readiness(
+            ready=self.ready,
+            clock=clock,
+            positions=positions,
+            owed=behind,
+            reason=follower.fault or reason,
+        )
+
+
+async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+    """The step's answer, once what it needs is up."""
+    pause = 0.1
+    while True:
+        try:
+            return await step()
+        except PASSING as error:
+            log.warning("waiting", fault=type(error).__name__)
+        await asyncio.sleep(pause)
+        pause = min(2.0, pause * 2)

@@ -1,0 +1,85 @@
+"""Server-sent events: what is folded, as it is folded; `id` is the position on the log.
+
+A client that comes back with Last-Event-ID gets everything after it, in the order of each
+partition. Who reads too slowly waits on the tables, not in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Final
+
+import orjson
+
+from services.reporting.cases import told
+from services.reporting.reading import Reading, position_text
+from shared.streams import kind_of
+
+MOST: Final = 500
+HEARTBEAT: Final = 15.0
+"""Seconds of silence after which a comment keeps the connection open."""
+
+_AFTER: Final = """
+SELECT e.* FROM unnest($1::int[], $2::bigint[]) AS p(number, next)
+CROSS JOIN LATERAL (
+    SELECT partition, seat, event_id, subject, type, at, recorded_at, actor, data
+    FROM {events} WHERE partition = p.number AND seat >= p.next ORDER BY seat LIMIT $3
+) AS e ORDER BY e.recorded_at, e.partition, e.seat LIMIT $3
+"""
+
+
+class Bell:
+    """Rung after each batch; every listener hears the next ring."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, seconds: float) -> bool:
+        """Until the next ring, at most so long; whether it rang."""
+        event = self._event
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
+        return event.is_set()
+
+
+class Feed:
+    """One client's stream of events from a position on."""
+
+    def __init__(self, reading: Reading, bell: Bell, positions: dict[int, int]) -> None:
+        self.reading = reading
+        self.bell = bell
+        self.positions = positions
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Server-sent events for ever; the reader's going away ends it."""
+        yield b"retry: 2000\n\n"
+        while True:
+            ringing = asyncio.create_task(self.bell.wait(HEARTBEAT))
+            try:
+                found = await self._after()
+                for row in found:
+                    self.positions[row["partition"]] = row["seat"] + 1
+                    yield self._message(row)
+                if not found and not await ringing:
+                    yield b": still here\n\n"
+            finally:
+                ringing.cancel()
+
+    async def _after(self) -> list[Any]:
+        return await self.reading.fetch(
+            _AFTER, list(self.positions), list(self.positions.values()), MOST
+        )
+
+    def _message(self, row: Any) -> bytes:
+        subject = row["subject"]
+        case_id = subject if kind_of(subject) == "case" else None
+        document = {"subject": subject, "case_id": case_id} | told(row)
+        body = orjson.dumps(document).decode()
+        position = position_text(self.positions)
+        return f"id: {position}\nevent: {row['type']}\ndata: {body}\n\n".encode()

@@ -1,0 +1,457 @@
+"""The words of the timeline: a sentence for every type of event, a word for every code.
+
+First Chinese, then English. `{field}` shows a field of the data, `{field:way}` in a way of
+`sentences`; `[…]` is left out when a field in it is empty.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEMPLATES: Final[dict[str, tuple[str, str]]] = {
+    # --- 线索 --------------------------------------------------------------------------------
+    "ComplaintReceived": (
+        "收到{source}线索{source_ref}（{tier}，{kind}）[，涉及{workers}人]"
+        "[，金额{amount_fen:money}]。",
+        "Received {source_ref} from {source} ({tier}, {kind})[, {workers} workers]"
+        "[, {amount_fen:money}].",
+    ),
+    "SupplementRequested": (
+        "要求补正材料{items:count}项。",
+        "Asked for {items:count} missing items.",
+    ),
+    "SupplementReceived": (
+        "已补正[，涉及{workers}人][，金额{amount_fen:money}]。",
+        "Supplemented[, {workers} workers][, {amount_fen:money}].",
+    ),
+    "ContactTried": (
+        "尝试联系反映人[（{channel}）]。",
+        "Tried to reach the complainant[ ({channel})].",
+    ),
+    "ComplaintAccepted": (
+        "受理[，案件编号{number}][，紧急：{urgent}]。",
+        "Accepted[ as {number}][, urgent: {urgent}].",
+    ),
+    "ComplaintNotAccepted": ("不予受理：{reason}。", "Not accepted: {reason}."),
+    "ComplaintTransferredOut": (
+        "移送外地或其他部门[，函号{letter_ref}]。",
+        "Transferred to another place or body[, letter {letter_ref}].",
+    ),
+    "SourceReplied": (
+        "已回复{source} {source_ref}[，结论{conclusion}]。",
+        "Replied to {source} {source_ref}[, conclusion {conclusion}].",
+    ),
+    "ComplainantTold": ("已告知反映人：{of}。", "The complainant was told of {of}."),
+    "MergeApproved": ("人工确认并入{master}。", "A person confirmed merging into {master}."),
+    "MergeRevoked": ("人工撤销并案。", "A person revoked the merge."),
+    # --- 交办 --------------------------------------------------------------------------------
+    "TriageDecided": (
+        "联席办研判：[{task_force}][{department}]，属地{township}[，协办{co_handlers}]。",
+        "Triage by the office: [{task_force}][{department}], township {township}"
+        "[, with {co_handlers}].",
+    ),
+    "AssignmentSigned": ("{unit}签收。", "{unit} signed for it."),
+    "ReturnRequested": ("{unit}申请退办。", "{unit} asked to return it."),
+    "ReturnApproved": (
+        "同意退办，不当退办：{improper}。",
+        "Return approved, improper: {improper}.",
+    ),
+    "ReturnNotApproved": ("不同意退办。", "Return not approved."),
+    "HandlerDesignated": (
+        "指定办理：[{task_force}][{department}]，属地{township}[，协办{co_handlers}]。",
+        "Handler designated: [{task_force}][{department}], township {township}"
+        "[, with {co_handlers}].",
+    ),
+    "CoHandlerReported": ("协办单位{unit}反馈。", "Co-handler {unit} reported."),
+    # --- 办理 --------------------------------------------------------------------------------
+    "FirstContactMade": (
+        "{unit}首次联系反映人，已联系上：{reached}。",
+        "{unit} contacted the complainant, reached: {reached}.",
+    ),
+    "FactsVerified": (
+        "核实欠薪{lines:sum}（{lines:count}笔）[，原因：{root_cause}]。",
+        "Verified {lines:sum} owed ({lines:count} lines)[, cause: {root_cause}].",
+    ),
+    "ProgressReported": ("{unit}报告进展。", "{unit} reported progress."),
+    "ExtensionRequested": ("申请延期至{to:time}。", "Asked for an extension to {to:time}."),
+    "ExtensionApproved": (
+        "{approver}批准延期至{to:time}。",
+        "Extension to {to:time} approved by {approver}.",
+    ),
+    "ExtensionNotApproved": ("延期未获批准。", "Extension not approved."),
+    "CaseSuspended": ("中止办理。", "Suspended."),
+    "CaseResumed": ("恢复办理。", "Resumed."),
+    "MediationAgreed": ("达成调解协议。", "Mediation agreed."),
+    "InstalmentPlanAgreed": (
+        "签订分期支付协议，共{plan:count}期{plan:sum}。",
+        "Agreed to pay {plan:sum} in {plan:count} instalments.",
+    ),
+    "PaymentRecorded": (
+        "登记支付{payment}：{lines:sum}。",
+        "Payment {payment} recorded: {lines:sum}.",
+    ),
+    "PaymentVerified": (
+        "核验支付{payment}：工人实际收到{lines:sum}[，来源{source}]。",
+        "Payment {payment} verified: workers received {lines:sum}[, from {source}].",
+    ),
+    "PaymentReversed": (
+        "撤销支付{payment}：{lines:sum}。",
+        "Payment {payment} reversed: {lines:sum}.",
+    ),
+    "InspectionFiled": ("监察立案[{file_no}]。", "Inspection filed[ as {file_no}]."),
+    "InspectionClosed": ("监察调查终结[：{result}]。", "Inspection closed[: {result}]."),
+    "PaymentOrderIssued": (
+        "下达责令支付文书[{doc_no}]（{doc_type}）。",
+        "Payment order[ {doc_no}] issued ({doc_type}).",
+    ),
+    "PaymentOrderServed": (
+        "责令支付文书{doc_no}已送达（{service_mode}）[，限{limit_at:time}前支付]。",
+        "Payment order {doc_no} served ({service_mode})[, to be paid before {limit_at:time}].",
+    ),
+    "PaymentOrderComplied": (
+        "责令支付[{doc_no}]已履行。",
+        "Payment order[ {doc_no}] complied with.",
+    ),
+    "ExtraCompensationOrdered": (
+        "责令加付赔偿金{percent}%[，文书{doc_no}]。",
+        "Extra compensation of {percent} % ordered[, document {doc_no}].",
+    ),
+    "PenaltyDecided": (
+        "行政处罚{amount_fen:money}[，文书{doc_no}]。",
+        "Penalty of {amount_fen:money}[, document {doc_no}].",
+    ),
+    "AssetQueryApprovalRequested": ("报批资产查询。", "Asked approval to query assets."),
+    "AssetQueryApprovalGranted": ("资产查询获批。", "Asset query approved."),
+    "PoliceAssistanceAsked": ("提请公安协助。", "Asked the police for assistance."),
+    # --- 移送 --------------------------------------------------------------------------------
+    "ReferralProposed": ("提出移送报告。", "Referral proposed."),
+    "ReferralApproved": ("批准移送公安。", "Referral approved."),
+    "ReferralDeclined": ("不批准移送：{reason}。", "Referral declined: {reason}."),
+    "ReferralDelivered": (
+        "案件送交公安[，移送书{doc_no}]。",
+        "Delivered to the police[, {doc_no}].",
+    ),
+    "ReferralReceipted": ("公安签收[，回执{doc_no}]。", "Receipted by the police[, {doc_no}]."),
+    "PoliceSupplementAsked": ("公安要求补正材料。", "The police asked for more material."),
+    "SupplementSent": ("补正材料已送公安。", "More material sent to the police."),
+    "PoliceFiled": ("公安立案，文书{doc_no}。", "Filed by the police, document {doc_no}."),
+    "PoliceDeclined": (
+        "公安不予立案，文书{doc_no}。",
+        "Not filed by the police, document {doc_no}.",
+    ),
+    "ReconsiderationRequested": ("提请公安复议。", "Reconsideration requested."),
+    "ReconsiderationDecided": ("复议决定：{result}。", "Reconsideration decided: {result}."),
+    "SupervisionSuggested": (
+        "建议检察机关立案监督。",
+        "Suggested that the procuratorate supervise the filing.",
+    ),
+    "PoliceReasonsAsked": (
+        "检察院要求说明不立案理由。",
+        "The procuratorate asked for the reasons.",
+    ),
+    "FilingOrdered": ("检察院通知立案。", "The procuratorate ordered filing."),
+    "MaterialsHandedOver": ("移交涉案材料。", "Materials handed over."),
+    "CreditListingDecided": (
+        "列入失信名单（{rule}）[，至{until}]。",
+        "Put on the list of dishonest employers ({rule})[, until {until}].",
+    ),
+    "PublicationMade": ("社会公布[{quarter}]。", "Published[ for {quarter}]."),
+    "EnforcementApplied": ("申请法院强制执行。", "Applied to the court for enforcement."),
+    "LegalPathEntered": ("导入法律程序：{forum}[{ref}]。", "Entered legal path: {forum}[ {ref}]."),
+    "LegalPathEnded": ("法律程序终结[：{result}]。", "Legal path ended[: {result}]."),
+    "GovFundsRequested": ("报请县级政府拨付。", "Asked the county government for funds."),
+    # --- 办结 --------------------------------------------------------------------------------
+    "ClosureRequested": ("{unit}申请办结：{kind}。", "{unit} asked to close: {kind}."),
+    "ClosureReviewPassed": ("办结审核通过（{stage}）。", "Closure review passed ({stage})."),
+    "ClosureReturned": ("办结审核退回（{stage}）。", "Closure returned ({stage})."),
+    "FollowUpAttempted": (
+        "回访尝试，已联系上：{reached}。",
+        "Follow-up tried, reached: {reached}.",
+    ),
+    "FollowUpCompleted": (
+        "{unit}回访：拿到欠薪{got_paid}，{satisfaction}。",
+        "Follow-up by {unit}: got paid {got_paid}, {satisfaction}.",
+    ),
+    "FollowUpWaived": ("联席办决定免于回访结论。", "The office decided without the follow-up."),
+    "CaseWrittenOff": ("销号。", "Written off."),
+    "FalseClosureFound": ("查实虚假办结。", "False closure found."),
+    # --- 督导与事件 ----------------------------------------------------------------------------
+    "SupervisionNoticeReplied": (
+        "{unit}回复督办函[{notice_no}]。",
+        "{unit} replied to notice[ {notice_no}].",
+    ),
+    "InterviewHeld": ("约谈[（督办函{notice_no}）]。", "Interview held[ (notice {notice_no})]."),
+    "ExtremeIncidentReported": ("报告极端事件。", "Extreme incident reported."),
+    "IncidentReportFiled": ("事件信息报送：{step}。", "Incident report filed: {step}."),
+    "ExtremeIncidentVerified": ("极端事件已核实。", "Extreme incident verified."),
+    "ExtremeIncidentCleared": ("极端事件已处置。", "Extreme incident cleared."),
+    "IllegalDemandRecorded": (
+        "登记非法讨薪，公安文书{police_doc_no}。",
+        "Illegal demand recorded, police document {police_doc_no}.",
+    ),
+    "OpinionAlertRaised": ("舆情预警：{spread}。", "Public-opinion alert: {spread}."),
+    "OpinionStepDone": ("舆情处置：{step}。", "Public-opinion step done: {step}."),
+    "OpinionAlertCleared": ("舆情解除。", "Public-opinion alert cleared."),
+    "GroupNoticeGiven": ("群体案件已通知（{level}）。", "Group notice given ({level})."),
+    "ScreeningReported": (
+        "{unit}报送隐患排查[{period}][，发现{findings}项]。",
+        "{unit} reported its screening[ {period}][, {findings} findings].",
+    ),
+    "ZeroReportFiled": ("{unit}零报告[{period}]。", "{unit} filed a zero report[ {period}]."),
+    "SummaryFiled": ("{unit}报送总结[{period}]。", "{unit} filed its summary[ {period}]."),
+    "SupervisionVisitRecorded": (
+        "对{unit}督导（{mode}），发现问题{findings:count}项。",
+        "Supervision visit to {unit} ({mode}), {findings:count} findings.",
+    ),
+    "RectificationReported": ("{unit}反馈督导问题整改。", "{unit} reported rectification."),
+    "MeasurePlanFiled": (
+        "整治措施{measure}：{responsible}于{due_on}前完成。",
+        "Measure {measure}: {responsible} by {due_on}.",
+    ),
+    "MeasureCompleted": ("整治措施{measure}已完成。", "Measure {measure} completed."),
+    "MeetingHeld": (
+        "召开工作例会，议定{decisions:count}项。",
+        "Meeting, {decisions:count} decisions.",
+    ),
+    "PublicityRecorded": (
+        "开展宣传[{kind}][，{count}次]。",
+        "Publicity[ {kind}][, {count} times].",
+    ),
+    "RuleRevised": ("修订制度[{rule}]。", "Rule revised[: {rule}]."),
+    # --- 治理与隐私 ----------------------------------------------------------------------------
+    "PolicyAdopted": ("采用政策册{book}。", "Policy book {book} adopted."),
+    "ClockAdopted": ("采用时钟{clock}。", "Clock {clock} adopted."),
+    "ClockAdvanced": ("时钟推进至{to:time}。", "Clock advanced to {to:time}."),
+    "PiiAccessed": ("{unit}查阅封存信息：{fields}。", "{unit} read sealed fields: {fields}."),
+    "PiiErased": ("个人信息已清除。", "Personal data erased."),
+    "AccessDenied": ("{unit}的{action}被拒绝：{reason}。", "{action} by {unit} denied: {reason}."),
+    # --- routing -----------------------------------------------------------------------------
+    "MatchRegistered": ("登记比对。", "Registered for matching."),
+    "MatchUpdated": ("比对状态：{status}。", "Match status: {status}."),
+    "MatchFound": (
+        "第{line}笔与案件{with_case}重复。",
+        "Line {line} already stands under {with_case}.",
+    ),
+    "ComplaintMerged": ("并入案件{master}。", "Merged into {master}."),
+    "ComplaintUnmerged": ("自案件{master}恢复独立办理。", "Separated from {master} again."),
+    "ClaimLinesAdded": (
+        "并入{source}线索{source_ref}，来源回复义务保留。",
+        "Took over {source} {source_ref} with its duty to reply.",
+    ),
+    "GroupFormed": (
+        "群体案件成立（{level}，{workers}人，{members:count}件）。",
+        "Group formed ({level}, {workers} workers, {members:count} cases).",
+    ),
+    "GroupLevelChanged": (
+        "群体案件升级（{level}，{workers}人，{members:count}件）。",
+        "Group level changed ({level}, {workers} workers, {members:count} cases).",
+    ),
+    "GroupJoined": ("加入群体案件，由{master}牵头。", "Joined a group led by {master}."),
+    "TriageRequested": (
+        "提请研判：{reason}[，建议{proposal:unit}]。",
+        "Triage requested: {reason}[, proposal {proposal:unit}].",
+    ),
+    "CaseAssigned": (
+        "交办[{task_force}][{department}]，属地{township}[，协办{co_handlers}]（规则{rule}）。",
+        "Assigned to [{task_force}][{department}], township {township}"
+        "[, with {co_handlers}] (rule {rule}).",
+    ),
+    "CaseReassigned": (
+        "改派[{task_force}][{department}]，属地{township}[，原为{from:unit}]（规则{rule}）。",
+        "Reassigned to [{task_force}][{department}], township {township}"
+        "[, from {from:unit}] (rule {rule}).",
+    ),
+    "CoHandlerAdded": ("增加协办单位{unit}。", "Co-handler {unit} added."),
+    "AssignmentWithdrawn": ("撤回交办：{reason}。", "Assignment withdrawn: {reason}."),
+    "ReturnRefused": ("不同意退办：{code}。", "Return refused: {code}."),
+    # --- supervision -------------------------------------------------------------------------
+    "DeadlineSet": (
+        "时限{timer}[（{step}）]：{due_at:time}前[，受{cap}限制][，处于{grace}宽限期]。",
+        "Deadline {timer}[ ({step})]: before {due_at:time}[, capped by {cap}]"
+        "[, in the grace of {grace}].",
+    ),
+    "AlertRaised": (
+        "{timer}预警{level}，时限{due_at:time}[，送{recipients}]。",
+        "{timer} alert {level}, due {due_at:time}[, to {recipients}].",
+    ),
+    "AlertCleared": ("{timer}预警{level}解除。", "{timer} alert {level} cleared."),
+    "SupervisionNoticeIssued": (
+        "下发督办函{notice_no}至{to}，{reply_due_at:time}前回复。",
+        "Notice {notice_no} issued to {to}, to be answered before {reply_due_at:time}.",
+    ),
+    "CaseEscalated": ("提级至{to}（{level}）。", "Escalated to {to} ({level})."),
+    "AssignmentDeemedSigned": ("逾期未签收，视为签收。", "Not signed in time: deemed signed."),
+    "ExtensionRefused": ("延期不予批准：{code}。", "Extension refused: {code}."),
+    "SuspensionLapsed": ("中止期满，自动恢复。", "Suspension lapsed, resumed by itself."),
+    "SupplementLapsed": ("补正期满。", "Time for supplementing lapsed."),
+    "InstalmentDefaulted": (
+        "第{n}期分期违约，协议失效：{plan_void}。",
+        "Instalment {n} defaulted, plan void: {plan_void}.",
+    ),
+    "PaymentOrderDefaulted": ("责令支付{doc_no}逾期未履行。", "Payment order {doc_no} defaulted."),
+    "ReferralThresholdMet": (
+        "达移送标准（{threshold}，第{limb}项）：{workers}人，{months}个月，{amount_fen:money}。",
+        "Referral threshold met ({threshold}, limb {limb}): {workers} workers, "
+        "{months} months, {amount_fen:money}.",
+    ),
+    "CaseReferredToPublicSecurity": (
+        "案件已移送公安[，移送书{doc_no}]。",
+        "Referred to public security[, {doc_no}].",
+    ),
+    "ClosureRefused": ("不予办结：{reasons}。", "Closure refused: {reasons}."),
+    "CaseClosed": ("办结：{kind}[（{flag}）]。", "Closed: {kind}[ ({flag})]."),
+    "CaseReopened": ("重新办理：{reason}。", "Reopened: {reason}."),
+    "FalseClosureSuspected": ("涉嫌虚假办结，待核实。", "False closure suspected, to be verified."),
+    "SourceReplyOwed": (
+        "应回复{source} {source_ref}，结论{conclusion}。",
+        "A reply to {source} {source_ref} is owed, conclusion {conclusion}.",
+    ),
+    # --- publications ------------------------------------------------------------------------
+    "LedgerSnapshotTaken": (
+        "台账{ledger}快照，截至{as_of:time}。",
+        "Ledger {ledger} as of {as_of:time}.",
+    ),
+    "RankingPublished": ("发布第{issue_no}期排名。", "Ranking no. {issue_no} published."),
+    "BulletinIssued": ("印发第{issue_no}期通报。", "Bulletin no. {issue_no} issued."),
+    "CorrectionIssued": (
+        "第{issue_no}期更正第{corrects}期。",
+        "No. {issue_no} corrects no. {corrects}.",
+    ),
+    "PhaseTargetEvaluated": (
+        "阶段目标{predicate}：{result}。",
+        "Phase target {predicate}: {result}.",
+    ),
+    "CheckpointSigned": ("签署检查点。", "Checkpoint signed."),
+    "ReadDenied": ("读取{action}被拒绝：{reason}。", "Reading {action} denied: {reason}."),
+}
+
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    "NAT": ("国家级", "national"),
+    "PROV": ("省级", "provincial"),
+    "ZZ": ("郑州市级", "Zhengzhou"),
+    "CITY": ("市本级", "city"),
+    "complaint": ("投诉", "complaint"),
+    "report": ("举报", "report"),
+    "transfer": ("转办", "transfer"),
+    "supervised": ("督办", "supervised"),
+    "screening": ("排查发现", "screening"),
+    "NOT_WAGES": ("非工资争议", "not a wage claim"),
+    "NO_NEXUS": ("与本市无关", "no link to the city"),
+    "IN_LITIGATION": ("已进入仲裁诉讼", "in arbitration or court"),
+    "TOO_OLD": ("超过两年", "older than two years"),
+    "NO_EMPLOYER": ("用人单位不明", "no identifiable employer"),
+    "NO_TOWNSHIP": ("属地不明", "no township"),
+    "FACTS_MISSING": ("要素缺失", "facts missing"),
+    "CONTRADICTION": ("信息矛盾", "contradiction"),
+    "LOW_CONFIDENCE": ("把握不足", "low confidence"),
+    "PLATFORM_WORK": ("平台用工", "platform work"),
+    "UNCOVERED_SECTOR": ("专班以外行业", "sector of no task force"),
+    "RETURNED": ("退办后", "returned"),
+    "GOV_FUNDS": ("政府资金未拨付", "government funds unpaid"),
+    "FLED": ("雇主逃匿", "employer fled"),
+    "CASH_FLOW": ("资金困难", "cash flow"),
+    "WITHHELD": ("拒不支付", "withheld"),
+    "PROJECT_DISPUTE": ("工程款纠纷", "project dispute"),
+    "OTHER": ("其他", "other"),
+    "PAID_IN_FULL": ("足额支付", "paid in full"),
+    "UNFOUNDED": ("查无欠薪", "unfounded"),
+    "WITHDRAWN": ("自愿撤诉", "withdrawn"),
+    "TRANSFERRED_OUT": ("移送外地", "transferred out"),
+    "LEGAL_EFFECTIVE": ("法律程序终结", "legally ended"),
+    "MERGED": ("并案", "merged"),
+    "NOT_ACCEPTED": ("不予受理", "not accepted"),
+    "tf": ("专班", "task force"),
+    "office": ("联席办", "office"),
+    "vice_convener": ("副召集人", "vice convener"),
+    "convener": ("召集人", "convener"),
+    "Y": ("：是", "yes"),
+    "N": ("：否", "no"),
+    "part": ("：部分", "in part"),
+    "satisfied": ("满意", "satisfied"),
+    "mostly": ("基本满意", "mostly satisfied"),
+    "unsatisfied": ("不满意", "unsatisfied"),
+    "unreached": ("未联系上", "unreached"),
+    "UNPAID": ("未足额支付", "unpaid"),
+    "FOLLOW_UP_MISSING": ("缺少回访", "follow-up missing"),
+    "NOT_PAID": ("群众未拿到欠薪", "worker not paid"),
+    "UNSATISFIED": ("群众不满意", "worker unsatisfied"),
+    "UNREACHED": ("未联系上", "unreached"),
+    "REFERRAL_PENDING": ("移送未决", "referral pending"),
+    "POLICE_FILED": ("公安已立案", "filed by the police"),
+    "SAME_UNIT": ("回访单位与承办单位相同", "follow-up by the handling unit"),
+    "WINDOW_CLOSED": ("超过退办期限", "after the window"),
+    "SECOND_RETURN": ("再次退办", "second return"),
+    "AFTER_DUE": ("已过时限", "after due"),
+    "TOO_LONG": ("延期过长", "too long"),
+    "THIRD": ("第三次延期", "third extension"),
+    "BEYOND_CAP": ("超过专项行动期限", "beyond the campaign date"),
+    "FALSE_CLOSURE": ("虚假办结", "false closure"),
+    "PAYMENT_REVERSED": ("支付被撤销", "payment reversed"),
+    "directive": ("限期改正指令书", "directive"),
+    "decision": ("行政处理决定书", "decision"),
+    "direct": ("直接送达", "direct"),
+    "left": ("留置送达", "left"),
+    "posted": ("张贴送达", "posted"),
+    "upheld": ("维持", "upheld"),
+    "reversed": ("撤销", "reversed"),
+    "arbitration": ("仲裁", "arbitration"),
+    "court": ("诉讼", "court"),
+    "payment_order": ("支付令", "payment order"),
+    "petition": ("信访", "petition"),
+    "phone": ("电话", "by phone"),
+    "written": ("书面", "in writing"),
+    "update": ("续报", "update"),
+    "verify": ("核实", "verified"),
+    "plan": ("制定方案", "plan made"),
+    "reply": ("回应", "replied"),
+    "local": ("本地", "local"),
+    "provincial": ("全省", "provincial"),
+    "national": ("全国", "national"),
+    "on_site": ("实地", "on site"),
+    "OWN": ("用人单位自有资金", "the employer"),
+    "PROJECT": ("工程款", "project funds"),
+    "SPECIAL_ACCOUNT": ("工资专用账户", "the wage account"),
+    "DEPOSIT": ("工资保证金", "the wage deposit"),
+    "EMERGENCY_FUND": ("应急周转金", "the emergency fund"),
+    "COURT": ("法院执行款", "the court"),
+    "RECEIVED": ("已接收", "received"),
+    "SUPPLEMENTING": ("待补正", "to be supplemented"),
+    "ACCEPTED": ("已受理", "accepted"),
+    "TRIAGE": ("待研判", "in triage"),
+    "ASSIGNED": ("已交办", "assigned"),
+    "RETURN_REVIEW": ("退办审核", "return under review"),
+    "HANDLING": ("办理中", "being handled"),
+    "SUSPENDED": ("中止", "suspended"),
+    "CLOSURE_REVIEW": ("办结审核", "closure under review"),
+    "FOLLOW_UP": ("待回访", "to be followed up"),
+    "CLOSED": ("办结", "closed"),
+    "WRITTEN_OFF": ("销号", "written off"),
+}
+
+ACTIONS: Final[dict[str, str]] = {
+    "SupervisionNoticeIssued": "督办函",
+    "SupervisionNoticeReplied": "督办函回复",
+    "InterviewHeld": "约谈",
+    "CaseEscalated": "提级",
+    "ReferralThresholdMet": "达移送标准",
+    "ReferralProposed": "移送报告",
+    "ReferralApproved": "批准移送",
+    "ReferralDeclined": "不批准移送",
+    "ReferralDelivered": "移送",
+    "ReferralReceipted": "回执",
+    "PoliceFiled": "立案",
+    "PoliceDeclined": "不予立案",
+    "ReconsiderationRequested": "提请复议",
+    "ReconsiderationDecided": "复议决定",
+    "SupervisionSuggested": "建议立案监督",
+    "PoliceReasonsAsked": "要求说明理由",
+    "FilingOrdered": "通知立案",
+    "CaseAssigned": "交办",
+    "CaseReassigned": "改派",
+    "ReturnRequested": "退办申请",
+    "ReturnApproved": "同意退办",
+    "ReturnNotApproved": "不同意退办",
+    "ReturnRefused": "不同意退办(按规则)",
+    "HandlerDesignated": "指定办理",
+}
+"""Names of acts in the ledgers of events."""

@@ -1,0 +1,190 @@
+"""The reconciler on a real log and database, with the toy's deciders."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from infra.stack import LocalStack
+from shared.events import ComplaintAccepted, Event, ProgressReported
+from shared.reconciler.sweep import GRACE
+from shared.settings import Settings
+from tests.live.rig import Rig, fact
+from tests.live.toy import UNIT, deciders
+
+pytestmark = pytest.mark.live
+
+START = datetime(2021, 11, 10, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LENGTH = "36000"
+
+
+@pytest.fixture
+async def rig(settings: Settings, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with Rig(settings, tmp_path) as found:
+        yield found
+
+
+def accepted(number: int, at: datetime) -> Event:
+    return fact(f"accepted-{number}", f"case-{number}", ComplaintAccepted(), at)
+
+
+def progress(number: int, at: datetime) -> Event:
+    return fact(f"progress-{number}", f"case-{number}", ProgressReported(), at)
+
+
+def types(events: list[Event], subject: str | None = None) -> Counter[str]:
+    return Counter(event.type for event in events if subject is None or event.subject == subject)
+
+
+async def test_on_the_log_clock_a_round_decides_what_falls_due(rig: Rig) -> None:
+    await rig.govern("log", START)
+    worker = rig.worker(TOY_SECONDS="36000")
+    worker.start()
+    await rig.producer.publish([accepted(1, START), accepted(2, START)])
+    await rig.quiet([worker], clock=START)
+    assert types(await rig.events()) == {
+        "ComplaintAccepted": 2,
+        "DeadlineSet": 2 + 22,
+    }
+
+    await rig.advance(START + 5 * HOUR)
+    await rig.quiet([worker], clock=START + 5 * HOUR)
+    await rig.producer.publish([progress(2, START + 5 * HOUR)])
+    await rig.quiet([worker])
+    await rig.advance(START + 20 * HOUR)
+    await rig.quiet([worker], clock=START + 20 * HOUR)
+
+    events = await rig.events()
+    late = [event for event in events if event.type == "AlertRaised"]
+    assert sorted((event.subject, event.decidedby, event.time) for event in late) == [
+        ("case-1", None, START + 10 * HOUR),
+        (UNIT, "case-1", START + 10 * HOUR),
+    ]
+    assert {event.recordedtime for event in late} == {START + 20 * HOUR}
+    assert types(events, UNIT)["SupervisionNoticeIssued"] == 1
+    assert len({event.id for event in events}) == len(events)
+    assert (await rig.audit({"supervision": deciders(10 * HOUR)})).findings == []
+    assert worker.stop() == 0
+
+
+async def test_on_the_wall_clock_a_step_is_decided_seconds_after_its_instant(rig: Rig) -> None:
+    await rig.govern("wall")
+    worker = rig.worker(TOY_SECONDS="1")
+    worker.start()
+    await rig.quiet([worker])
+    await rig.producer.publish([accepted(1, datetime.now(UTC))])
+    async with asyncio.timeout(20):
+        while not types(found := await rig.events(), UNIT)["SupervisionNoticeIssued"]:
+            await asyncio.sleep(0.1)
+    (alert,) = [e for e in found if e.type == "AlertRaised" and e.subject == "case-1"]
+    late = (alert.recordedtime - alert.time).total_seconds()
+    assert GRACE.total_seconds() <= late < GRACE.total_seconds() + 4
+
+
+async def test_a_second_worker_shares_and_inherits(rig: Rig) -> None:
+    await rig.govern("log", START)
+    first, second = rig.worker(TOY_SECONDS=LENGTH), rig.worker(worker_id="1", TOY_SECONDS=LENGTH)
+    first.start()
+    await rig.producer.publish([accepted(number, START) for number in range(200)])
+    await rig.quiet([first])
+    second.start()
+    await rig.producer.publish([accepted(number, START) for number in range(200, 400)])
+    await rig.quiet([first, second])
+    shares = [len((await rig.readiness(each))["positions"]) - 1 for each in (first, second)]
+    assert shares == [6, 6]
+    first.kill()
+    await rig.producer.publish([progress(number, START) for number in range(0, 400, 2)])
+    await rig.quiet([second])
+    await rig.advance(START + 20 * HOUR)
+    await rig.quiet([second], clock=START + 20 * HOUR)
+    await whole(rig, cases=400, late=200)
+
+
+async def test_a_worker_frozen_past_its_session_writes_nothing_when_it_wakes(rig: Rig) -> None:
+    await rig.govern("log", START)
+    frozen, other = rig.worker(TOY_SECONDS=LENGTH), rig.worker(worker_id="1", TOY_SECONDS=LENGTH)
+    for worker in (frozen, other):
+        worker.start()
+    await rig.quiet([frozen, other])
+    await rig.producer.publish([accepted(number, START) for number in range(300)])
+    frozen.signal(signal.SIGSTOP)
+    await rig.producer.publish([accepted(number, START) for number in range(300, 400)])
+    await rig.quiet([other])
+    await rig.producer.publish([progress(number, START) for number in range(0, 400, 2)])
+    await rig.advance(START + 20 * HOUR)
+    await rig.quiet([other], clock=START + 20 * HOUR)
+    await whole(rig, cases=400, late=200)
+    table = await rig.table()
+
+    frozen.signal(signal.SIGCONT)
+    await rig.quiet([frozen, other], clock=START + 20 * HOUR)
+    assert await rig.table() == table
+    await whole(rig, cases=400, late=200)
+
+
+async def test_broker_and_database_restarted_under_a_worker(rig: Rig, stack: LocalStack) -> None:
+    await rig.govern("log", START)
+    worker = rig.worker(TOY_SECONDS=LENGTH)
+    worker.start()
+    await rig.quiet([worker])
+    for server in (stack.postgres, stack.kafka):
+        begun = await rig.producer.publish([accepted(n, START) for n in range(200)])
+        assert begun
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
+        await rig.producer.publish([accepted(n, START) for n in range(200, 400)])
+        await rig.quiet([worker])
+    await rig.advance(START + 20 * HOUR)
+    await rig.quiet([worker], clock=START + 20 * HOUR)
+    await whole(rig, cases=400, late=400)
+
+
+async def test_asked_to_stop_under_load_it_stops_in_time(rig: Rig) -> None:
+    await rig.govern("log", START)
+    worker = rig.worker(TOY_SECONDS=LENGTH)
+    worker.start()
+    await rig.quiet([worker])
+    await rig.producer.publish([accepted(number, START) for number in range(3000)])
+    assert worker.stop(10) == 0
+    worker.start()
+    await rig.quiet([worker])
+    await whole(rig, cases=3000, late=0)
+
+
+async def test_a_dropped_schema_is_rebuilt_under_a_running_worker(rig: Rig) -> None:
+    await rig.govern("log", START)
+    worker = rig.worker(TOY_SECONDS=LENGTH)
+    worker.start()
+    await rig.producer.publish([accepted(number, START) for number in range(200)])
+    await rig.advance(START + 20 * HOUR)
+    await rig.quiet([worker], clock=START + 20 * HOUR)
+    table, count = await rig.table(), len(await rig.records())
+    async with rig.database() as database:
+        await database.execute(f"DROP SCHEMA {rig.settings.schema('supervision')} CASCADE")
+    worker.kill()
+    worker.start()
+    await rig.quiet([worker], clock=START + 20 * HOUR)
+    assert await rig.table() == table
+    assert len(await rig.records()) == count
+
+
+async def whole(rig: Rig, *, cases: int, late: int) -> None:
+    """Every case has its deadline and every late one its alerts, each decided once."""
+    events = await rig.events()
+    ids = Counter(event.id for event in events if event.type != "ComplaintAccepted")
+    firsts = {event.id: event for event in events if event.id in ids}
+    kinds = Counter(event.type for event in firsts.values())
+    assert kinds["DeadlineSet"] == cases + 22
+    assert kinds["AlertRaised"] == 2 * late
+    assert kinds["SupervisionNoticeIssued"] == late
+    for event in events:
+        first = firsts.get(event.id, event)
+        assert (event.time, event.data) == (first.time, first.data)
+    assert (await rig.audit({"supervision": deciders(10 * HOUR)})).findings == []

@@ -1,0 +1,293 @@
+"""The reconciler's parts called directly, so that a crash can fall exactly between two of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from shared.envelope import encode
+from shared.events import ComplaintAccepted, Event, ProgressReported
+from shared.governance import Governance
+from shared.identity import identify
+from shared.log import (
+    CASE_EVENTS,
+    CASE_EVENTS_PARKED,
+    PARTITIONS,
+    Producer,
+    Reader,
+    Record,
+    partition_of,
+)
+from shared.reconciler.partition import Standing
+from shared.reconciler.rows import shape_of
+from shared.reconciler.store import Held, Store, WrongLog
+from shared.reconciler.sweep import Sweep
+from shared.reconciler.worker import Worker
+from shared.settings import Settings
+from tests.live.rig import Rig, fact
+from tests.live.toy import deciders
+
+pytestmark = pytest.mark.live
+
+START = datetime(2021, 11, 10, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DECIDERS = deciders(10 * HOUR)
+CASE = "case-1"
+HOME = partition_of(CASE)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class CrashingProducer(Producer):
+    """Ends the process before the next decision is sent."""
+
+    async def send(self, *arguments: Any, **options: Any) -> Any:
+        raise Crash
+
+
+class CrashingStore(Store):
+    """Ends the process after the acknowledgement and before the clearing."""
+
+    async def clear(self, held: Held, remaining: dict[str, str]) -> None:
+        raise Crash
+
+
+@dataclass
+class Bench:
+    """Workers inside the test, on the log of one namespace."""
+
+    rig: Rig
+    settings: Settings
+    exits: AsyncExitStack
+
+    async def worker(
+        self, store: type[Store] = Store, producer: type[Producer] = Producer
+    ) -> Worker:
+        """A worker that is given every partition."""
+        tables = store(self.settings, "supervision", shape_of(DECIDERS))
+        await tables.open()
+        self.exits.push_async_callback(tables.close)
+        await tables.prepare()
+        sender = producer(self.settings, "supervision")
+        reader = Reader(self.settings, "bench")
+        governance = Governance(self.settings, "bench")
+        for each in (sender, reader, governance):
+            await each.start()
+            self.exits.push_async_callback(each.stop)
+        identity = await identify(self.settings, CASE_EVENTS)
+        worker = Worker("supervision", DECIDERS, tables, sender, reader, governance, identity)
+        self.exits.push_async_callback(worker.close)
+        worker.assign(range(PARTITIONS))
+        return worker
+
+    async def deliver(self, worker: Worker, records: Sequence[Record] | None = None) -> None:
+        """Hand the worker records as the agent does; by default the whole log."""
+        await worker.batch(await self.rig.records() if records is None else records)
+
+    async def decided(self) -> Counter[str]:
+        """Copies of each decision on the log of `case-1`, by type."""
+        events = await self.rig.events()
+        return Counter(event.type for event in events if event.subject == CASE)
+
+
+@pytest.fixture
+async def bench(settings: Settings, tmp_path: Path) -> AsyncIterator[Bench]:
+    async with Rig(settings, tmp_path) as rig, AsyncExitStack() as exits:
+        await rig.govern("log", START)
+        yield Bench(rig, settings, exits)
+
+
+def accepted(name: str = "accepted") -> Event:
+    return fact(name, CASE, ComplaintAccepted(), START)
+
+
+async def test_a_fact_delivered_or_appended_twice_is_folded_once(bench: Bench) -> None:
+    worker = await bench.worker()
+    await bench.rig.producer.publish([accepted(), accepted()])
+    await bench.deliver(worker)
+    await bench.deliver(worker)
+    assert await bench.decided() == {"ComplaintAccepted": 2, "DeadlineSet": 1}
+    row = (await bench.rig.table())[CASE]
+    assert row["seen"] == ["accepted"]
+    assert row["pending"] == ""
+
+
+async def test_a_gap_before_a_record_is_read_from_the_log(bench: Bench) -> None:
+    worker = await bench.worker()
+    await bench.deliver(worker, [])
+    events = [accepted()] + [
+        fact(f"progress-{number}", CASE, ProgressReported(), START) for number in range(4)
+    ]
+    await bench.rig.producer.publish([accepted("warm-up")])
+    await bench.deliver(worker)
+    await bench.rig.producer.publish(events)
+    last = [record for record in await bench.rig.records() if record.partition == HOME][-1:]
+    await bench.deliver(worker, last)
+    state = orjson.loads((await bench.rig.table())[CASE]["state"])
+    assert state["progress"] == 4
+    assert worker.partitions[HOME].next == last[0].offset + 1
+
+
+async def test_a_crash_between_write_and_publish_publishes_later(bench: Bench) -> None:
+    await bench.rig.producer.publish([accepted()])
+    crashing = await bench.worker(producer=CrashingProducer)
+    with pytest.raises(Crash):
+        await bench.deliver(crashing)
+    assert await bench.decided() == {"ComplaintAccepted": 1}
+
+    await bench.deliver(await bench.worker())
+    assert await bench.decided() == {"ComplaintAccepted": 1, "DeadlineSet": 1}
+    assert (await bench.rig.table())[CASE]["pending"] == ""
+
+
+async def test_a_crash_between_publish_and_clear_publishes_the_same_bytes_again(
+    bench: Bench,
+) -> None:
+    await bench.rig.producer.publish([accepted()])
+    with pytest.raises(Crash):
+        await bench.deliver(await bench.worker(store=CrashingStore))
+    assert (await bench.rig.table())[CASE]["pending"] != ""
+
+    await bench.deliver(await bench.worker())
+    assert await bench.decided() == {"ComplaintAccepted": 1, "DeadlineSet": 2}
+    copies = [r.value for r in await bench.rig.records() if b'"DeadlineSet"' in r.value]
+    ours = [value for value in copies if orjson.loads(value)["subject"] == CASE]
+    assert ours[0] == ours[1]
+    assert (await bench.rig.table())[CASE]["pending"] == ""
+
+
+async def test_a_worker_that_lost_a_partition_writes_nothing(bench: Bench) -> None:
+    zombie = await bench.worker()
+    await bench.rig.producer.publish([accepted()])
+    await bench.deliver(zombie)
+    heir = await bench.worker()
+    await bench.deliver(heir)
+    before = await bench.rig.table()
+
+    await bench.rig.producer.publish([fact("progress", CASE, ProgressReported(), START)])
+    await bench.deliver(zombie)
+    assert await bench.rig.table() == before
+    assert zombie.partitions[HOME].standing is Standing.LOST
+
+    await bench.rig.advance(START + 20 * HOUR)
+    await Sweep(zombie).round()
+    assert await bench.decided() == {
+        "ComplaintAccepted": 1,
+        "ProgressReported": 1,
+        "DeadlineSet": 1,
+    }
+    await bench.deliver(heir)
+    assert orjson.loads((await bench.rig.table())[CASE]["state"])["progress"] == 1
+
+
+async def test_nothing_is_decided_by_the_clock_before_the_end_is_folded(bench: Bench) -> None:
+    worker = await bench.worker()
+    await bench.rig.producer.publish([accepted()])
+    await bench.deliver(worker)
+    stop = fact("progress", CASE, ProgressReported(), START + HOUR)
+    await bench.rig.advance(START + HOUR)
+    await bench.rig.producer.publish([stop])
+    await bench.rig.advance(START + 20 * HOUR)
+    await Sweep(worker).round()
+    assert (await bench.decided())["AlertRaised"] == 0
+    assert orjson.loads((await bench.rig.table())[CASE]["state"])["progress"] == 1
+
+
+async def test_what_cannot_be_read_is_parked_and_the_rest_goes_on(bench: Bench) -> None:
+    worker = await bench.worker()
+    topic = CASE_EVENTS
+    foreign = orjson.loads(encode(accepted("foreign")))
+    for value in (
+        b"not json",
+        b"[]",
+        orjson.dumps(foreign | {"type": "Nonsense"}),
+        orjson.dumps(foreign | {"data": {"urgent": "perhaps"}}),
+        orjson.dumps(foreign | {"subject": "case-elsewhere"}),
+        orjson.dumps({"type": "ComplaintAccepted"}),
+    ):
+        await (await bench.rig.producer.send(topic, CASE, value))
+    await bench.rig.producer.publish([accepted()])
+    raw = [record for record in await bench.rig.records() if record.partition == HOME]
+    await bench.deliver(worker, raw)
+    assert (await bench.rig.table())[CASE]["seen"] == ["accepted"]
+    parked = await parked_reasons(bench.rig)
+    assert parked == [
+        "malformed_attribute",
+        "malformed_attribute",
+        "malformed_data",
+        "not_json",
+        "unknown_type",
+        "wrong_key",
+    ]
+
+
+async def parked_reasons(rig: Rig) -> list[str]:
+    end = (await rig.reader.ends(CASE_EVENTS_PARKED, (0,)))[0]
+    found: list[str] = []
+    async for records in rig.reader.range(CASE_EVENTS_PARKED, 0, 0, end):
+        found += [orjson.loads(record.value)["reason"] for record in records]
+    return sorted(found)
+
+
+async def test_a_position_of_another_log_stops_the_worker(bench: Bench) -> None:
+    worker = await bench.worker()
+    await bench.rig.producer.publish([accepted()])
+    await bench.deliver(worker)
+    schema = bench.settings.schema("supervision")
+    async with bench.rig.database() as database:
+        await database.execute(f"UPDATE {schema}.positions SET topic_id = 'another'")
+    with pytest.raises(WrongLog, match="qingqian rebuild supervision"):
+        await bench.deliver(await bench.worker())
+    identity = await identify(bench.settings, CASE_EVENTS)
+    async with bench.rig.database() as database:
+        await database.execute(
+            f"UPDATE {schema}.positions SET topic_id = $1, next = 1000", identity.topic_id
+        )
+    with pytest.raises(WrongLog, match="qingqian rebuild supervision"):
+        await bench.deliver(await bench.worker())
+
+
+async def test_a_dropped_schema_is_rebuilt_to_the_same_rows_and_decides_nothing_anew(
+    bench: Bench,
+) -> None:
+    worker = await bench.worker()
+    cases = [f"case-{number}" for number in range(40)]
+    await bench.rig.producer.publish(
+        [fact(f"accepted-{case}", case, ComplaintAccepted(), START) for case in cases]
+    )
+    await bench.deliver(worker)
+    await bench.rig.advance(START + 5 * HOUR)
+    await Sweep(worker).round()
+    await bench.rig.producer.publish(
+        [
+            fact(f"progress-{case}", case, ProgressReported(), START + 5 * HOUR)
+            for case in cases[::2]
+        ]
+    )
+    await bench.deliver(worker)
+    await bench.rig.advance(START + 20 * HOUR)
+    await Sweep(worker).round()
+    await bench.deliver(worker)
+    await Sweep(worker).round()
+    before, events = await bench.rig.table(), await bench.rig.events()
+    assert Counter(event.type for event in events)["SupervisionNoticeIssued"] == 20
+
+    schema = bench.settings.schema("supervision")
+    async with bench.rig.database() as database:
+        await database.execute(f"DROP SCHEMA {schema} CASCADE")
+    heir = await bench.worker()
+    await Sweep(heir).round()
+    assert await bench.rig.table() == before
+    assert len(await bench.rig.events()) == len(events)
+    assert not heir.rebuild.beyond
+    assert not heir.rebuild.not_owed
