@@ -43,10 +43,11 @@ test: setup
 live: setup
 	@$(BIN)/python -m pytest -m live
 
+# The first time the type checker reads everything (about a minute); after that it keeps a cache.
 check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy $(if $(wildcard .mypy_cache),,--num-workers 2)
 	@$(BIN)/lint-imports
 
 format: setup
@@ -62,7 +63,7 @@ bench: setup
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos
 
-# Runs the commands that the README shows and compares what they print.
+# Writes the parts of the READMEs that the program itself knows: the demo's transcript, the tables.
 readme: setup
 	@$(BIN)/python -m infra.readme
 

@@ -17,13 +17,13 @@ from shared.streams import CITY, kind_of
 class Act:
     """A story line as it will be posted. `line.number` is 0 for what was added since.
 
-    `subject`: case id, `unit:…` or `city`. `keys`: what it may touch (its case; the workers,
-    employer and project of its complaint): two acts that share one are never posted side by side.
+    `subject`: case id, `unit:…` or `city`. `keys`: what it touches (its case; of a complaint also
+    its workers, employer and project): two acts that share one are never posted side by side.
     """
 
     line: Line
     subject: str
-    keys: frozenset[str] = field(default=frozenset(), compare=False)
+    keys: frozenset[str] = field(compare=False)
 
 
 class Cast:
@@ -36,14 +36,16 @@ class Cast:
             source, ref = str(line.data.get("source")), str(line.data.get("source_ref"))
             case_id = case_id_of(source.strip(), ref.strip())
             self.case_ids[line.case] = case_id
-            self._keys[line.case] = frozenset(_touched(line.data)) | {case_id}
+            self._keys[line.case] = frozenset(_touched(line.data))
 
     def act(self, line: Line) -> Act:
         """The line as an act; an unknown label is a case that nobody has heard of."""
         subject = line.case
         if subject != CITY and kind_of(subject) != "unit":
             subject = self.case_ids.get(line.case) or derived_id("story", line.case)
-        return Act(line, subject, self._keys.get(line.case, frozenset((subject,))))
+        received = line.type == "ComplaintReceived"
+        shared = self._keys.get(line.case, frozenset()) if received else frozenset()
+        return Act(line, subject, shared | {subject})
 
     def named(self, value: Any) -> Any:
         """`data` with labels, where a case is named, replaced by case ids."""
@@ -96,9 +98,8 @@ class Agenda:
         last: dict[str, int] = {}
         while self._heap and self._heap[0][0] <= now:
             act = heapq.heappop(self._heap)[2]
-            keys = act.keys | {act.subject}
-            place = max((last[key] + 1 for key in keys if key in last), default=0)
-            last |= dict.fromkeys(keys, place)
+            place = max((last[key] + 1 for key in act.keys if key in last), default=0)
+            last |= dict.fromkeys(act.keys, place)
             if place == len(rounds):
                 rounds.append([])
             rounds[place].append(act)

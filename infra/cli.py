@@ -71,6 +71,14 @@ def topics() -> int:
 
 
 @app.command()
+def keys() -> int:
+    """Write a key for each role and unit, unless there are some."""
+    from infra import keyring
+
+    return keyring.run()
+
+
+@app.command()
 def feed(
     file: InFile,
     messages: Annotated[
@@ -236,6 +244,8 @@ def _run() -> int:
         return _fail(" ".join(message.split()).rstrip(".") + "; see qingqian --help", 2)
     except Problem as error:
         return _fail(str(error), error.exit_code)
+    except PermissionError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

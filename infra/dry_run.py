@@ -49,11 +49,12 @@ def run(*, story: Path, until: str | None = None, policy: str | None = None) -> 
 
 
 class DryRun:
-    """One story, run from its first line to an end."""
+    """One story, run from its first line to an end. `units`: whether units and city are watched."""
 
-    def __init__(self, lines: list[Line], policy: Policy) -> None:
+    def __init__(self, lines: list[Line], policy: Policy, *, units: bool = True) -> None:
         self.lines = lines
         self.policy = policy
+        self._units = units
         self.refused: list[dict[str, Any]] = []
         self._ids = _case_ids(lines)
         self._labels = {case_id: label for label, case_id in self._ids.items()}
@@ -71,7 +72,8 @@ class DryRun:
 
     def play(self, end: datetime) -> None:
         """Clock steps first, then the lines of an instant in file order, up to `end` inclusive."""
-        self.world.begin_units(self.lines[0].at)
+        if self._units:
+            self.world.begin_units(self.lines[0].at)
         for line in self.lines:
             if line.at > end:
                 break

@@ -184,7 +184,10 @@ def _deadline(dossier: Dossier, event: Event, data: DeadlineSet, *, running: boo
     if not running:
         return
     yield f"    {dossier.because(data.cause)}"
-    if rule is not None:
+    phase = policy.phase_of(civil(data.started_at)) if data.timer == "T09" else None
+    if phase is not None and rule is not None:
+        yield f"    {_length('wd', phase.handle_wd)} ({phase.id} {phase.name}), {rule.source}"
+    elif rule is not None:
         yield f"    {_length(rule.length.unit, rule.length.n)}, {rule.source}"
     if data.cap is not None:
         binds = "binds" if policy.date_end(data.cap) == data.due_at else "does not bind"

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, for_code
 
 from infra import export, topics
 from infra.audit.log import LogFile, Partition, micros
-from infra.merkle import Tree
+from shared.merkle import Tree
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.log import Reader

@@ -1,14 +1,17 @@
-"""The keys of the local stack in clear: which one somebody speaks with."""
+"""The keys of an installation in clear: written once, and which one somebody speaks with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import orjson
 
 from infra.problem import Unready
+from shared.keys import generate, write
+from shared.policy import adopt, read_book
 from shared.roles import By
-from shared.settings import Settings
+from shared.settings import Settings, load
 
 
 class KeyRing:
@@ -25,6 +28,24 @@ class KeyRing:
     def has(self, by: By) -> bool:
         """Whether there is a key of this very unit and role."""
         return (by.unit, by.role) in self._tokens
+
+
+def ensure_keys(settings: Settings) -> bool:
+    """Write a key for each role and unit of the policy book, unless there is a file; True if so."""
+    if settings.keys_path.exists():
+        return False
+    # Roles and units are wanted, no rule: the instant of adoption does not matter here.
+    book = adopt(read_book(settings.policy), datetime.fromisoformat("2021-11-10T00:00Z"), "keys")
+    write(settings.keys_path, generate(book)[0])
+    return True
+
+
+def run() -> int:
+    """``qingqian keys``: see that there are keys, and say where."""
+    settings = load()
+    made = ensure_keys(settings)
+    print(f"{'written' if made else 'there already'}: {settings.keys_path}")
+    return 0
 
 
 def read_keys(settings: Settings) -> KeyRing:

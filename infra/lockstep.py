@@ -11,19 +11,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import Any, Final
 
-import aiohttp
-import orjson
-from yarl import URL
+from pydantic import ValidationError
 
 from infra.agenda import Act, Agenda, Cast
+from infra.client import Answer, Client, Standing
 from infra.problem import Unready
 from infra.story import Line
 from shared.envelope import derived_id
-from shared.events import instant_text
-from shared.roles import AUTHORS, JOINT_MEETING, OFFICE, By, default_by
+from shared.events import TYPES, instant_text
+from shared.roles import AUTHORS, OFFICE, By, default_by
 from shared.streams import CITY, kind_of, unit_code
 
 WORKERS: Final = ("intake", "routing", "supervision")
@@ -35,41 +34,6 @@ READER: Final = By(OFFICE, "office")
 """Who reads for the player."""
 
 
-@dataclass(frozen=True)
-class Standing:
-    """Where a worker stands, from its `/readyz`."""
-
-    ready: bool
-    clock: datetime | None
-    positions: Mapping[str, int]
-    owed: int
-    next_due: datetime | None
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What intake said to an act: status, `code` of a problem, its sentence, the event's id."""
-
-    status: int
-    code: str
-    detail: str
-    event_id: str | None = None
-
-    @property
-    def accepted(self) -> bool:
-        return self.status in (200, 202)
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, [str(self.status), self.code, self.detail]))
-
-
-class Keys(Protocol):
-    """Headers with which somebody speaks to the API."""
-
-    def headers(self, by: By) -> dict[str, str]: ...
-
-
 @dataclass
 class Responsible:
     """Who handles a case, as reporting knows it (`shared.roles.Responsible`)."""
@@ -79,104 +43,6 @@ class Responsible:
     task_force: str | None = None
     department: str | None = None
     co_handlers: tuple[str, ...] = ()
-    state: str | None = None
-
-
-class Services:
-    """The four services over HTTP, with connections kept alive.
-
-    aiohttp, because a campaign is some 70,000 requests and its client takes a fifth of the
-    processor time that httpx takes for one.
-    """
-
-    def __init__(self, urls: Mapping[str, str], keys: Keys) -> None:
-        self.urls = urls
-        self.keys = keys
-
-    async def __aenter__(self) -> Services:
-        self.http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=64),
-            timeout=aiohttp.ClientTimeout(total=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.http.close()
-
-    async def standing(self, service: str) -> Standing:
-        """Raises Unready when the service does not answer."""
-        response = await self.request("GET", service, "/readyz")
-        if response.status not in (200, 503):
-            raise Unready(f"{service} answered {response.status} to /readyz")
-        doc = response.document()
-        return Standing(
-            ready=bool(doc.get("ready")),
-            clock=_instant(doc.get("clock")),
-            positions=doc.get("positions") or {},
-            owed=int(doc.get("owed") or 0),
-            next_due=_instant(doc.get("next_due")),
-            reason=doc.get("reason"),
-        )
-
-    async def post(self, path: str, body: Any, by: By, key: str | None = None) -> Answer:
-        """One act to intake, sent again while it says 503 with Retry-After."""
-        headers = self.keys.headers(by) | {"content-type": "application/json"}
-        if key is not None:
-            headers["idempotency-key"] = key
-        while True:
-            response = await self.request("POST", "intake", path, headers, orjson.dumps(body))
-            if response.status != 503 or response.retry_after is None:
-                return _answer(response)
-            await asyncio.sleep(min(response.retry_after, 2.0))
-
-    async def read(self, path: str, by: By) -> Any:
-        """A document of reporting; None where there is none."""
-        response = await self.request("GET", "reporting", path, self.keys.headers(by))
-        if response.status == 404:
-            return None
-        if response.status != 200:
-            text = response.content.decode(errors="replace")[:200]
-            raise Unready(f"reporting answered {response.status} to {path}: {text}")
-        return orjson.loads(response.content)
-
-    async def request(
-        self,
-        method: str,
-        service: str,
-        path: str,
-        headers: dict[str, str] | None = None,
-        content: bytes | None = None,
-    ) -> Response:
-        """One request. Raises Unready when nobody answers."""
-        url = URL(self.urls[service] + path, encoded=True)
-        try:
-            async with self.http.request(method, url, headers=headers, data=content) as response:
-                after = response.headers.get("retry-after")
-                body = await response.read()
-                return Response(response.status, body, float(after) if after else None)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unready(
-                f"{service} does not answer at {self.urls[service]} ({type(error).__name__}); "
-                f"is it up? Fix: qingqian up"
-            ) from None
-
-
-@dataclass(frozen=True)
-class Response:
-    """An HTTP answer, read to its end. `retry_after`: seconds."""
-
-    status: int
-    content: bytes
-    retry_after: float | None = None
-
-    def document(self) -> dict[str, Any]:
-        """The JSON object in it; empty where there is none."""
-        try:
-            found = orjson.loads(self.content)
-        except orjson.JSONDecodeError:
-            return {}
-        return found if isinstance(found, dict) else {}
 
 
 class Lockstep:
@@ -188,7 +54,7 @@ class Lockstep:
 
     def __init__(
         self,
-        services: Services,
+        client: Client,
         cast: Cast,
         *,
         name: str = "play",
@@ -196,7 +62,7 @@ class Lockstep:
         wanted: Callable[[Act], bool] = lambda act: True,
         on_instant: Callable[[datetime], None] | None = None,
     ) -> None:
-        self.services = services
+        self.client = client
         self.cast = cast
         self.name = name
         self.on_answer = on_answer
@@ -208,6 +74,9 @@ class Lockstep:
         self._next_due: datetime | None = None
         self._known: dict[str, Responsible] = {}
         self._sent = 0
+        self._usual_rest = 0.02
+        self._asking = asyncio.Lock()
+        self._asked_at: datetime | None = None
 
     async def run(self, agenda: Agenda, until: datetime) -> None:
         """Everything that is due or done up to `until`, inclusive; the clock ends there."""
@@ -238,7 +107,7 @@ class Lockstep:
     async def _move(self, to: datetime) -> None:
         body = {"type": "ClockAdvanced", "data": {"to": instant_text(to)}}
         key = f"{self.name}-clock-{instant_text(to)}"
-        answer = await self.services.post("/v1/city/events", body, OPERATOR, key)
+        answer = await self.client.post("/v1/city/events", body, OPERATOR, key)
         if not answer.accepted:
             raise Unready(f"the clock does not move to {instant_text(to)}: {answer.detail}")
 
@@ -251,24 +120,27 @@ class Lockstep:
             raise Unready(f"a step due at {self._next_due} stands undecided at {self.clock}")
 
     async def _rest_of(self, names: Sequence[str]) -> list[Standing]:
-        deadline = time.monotonic() + QUIET_SECONDS
+        """Asking costs the workers time, so the first question comes when rest is likely."""
+        begun = time.monotonic()
         before: tuple[Mapping[str, int], ...] | None = None
-        wait = 0.001
+        await asyncio.sleep(self._usual_rest * 0.7)
         while True:
-            found = await asyncio.gather(*map(self.services.standing, names))
+            found = await asyncio.gather(*map(self.client.standing, names))
             rest = [self._unrest(name, item) for name, item in zip(names, found, strict=True)]
             positions = tuple(item.positions for item in found)
+            took = time.monotonic() - begun
             if any(rest):
                 before = None
-            elif before == positions and _agree(positions):
+            elif before == positions:
                 return found
-            else:
+            elif _agree(positions):
                 before = positions
-            if time.monotonic() > deadline:
+                self._usual_rest += 0.2 * (min(took, 0.5) - self._usual_rest)
+                continue
+            if took > QUIET_SECONDS:
                 why = next(filter(None, rest), "their positions differ")
                 raise Unready(f"the workers do not come to rest in {QUIET_SECONDS:.0f} s: {why}")
-            await asyncio.sleep(wait)
-            wait = min(wait * 1.5, 0.02)
+            await asyncio.sleep(max(0.004, self._usual_rest * 0.25))
 
     async def folded(self) -> None:
         """Return when reporting has folded everything that the workers have."""
@@ -301,11 +173,11 @@ class Lockstep:
     async def _post(self, act: Act) -> Answer:
         if act.line.type == "ComplaintReceived":
             by = _given(act.line, By(str(act.line.data.get("source")), "platform"))
-            return await self.services.post("/v1/complaints", act.line.data, by)
+            return await self.client.post("/v1/complaints", act.line.data, by)
         answer = await self._report(act)
         if answer.status == 403 and act.line.by is None and act.subject in self._known:
             # It has been reassigned since: ask again who handles it.
-            del self._known[act.subject]
+            self._known.pop(act.subject, None)
             answer = await self._report(act)
         return answer
 
@@ -321,7 +193,7 @@ class Lockstep:
         }
         number = str(line.number) if line.number else f"added {self._sent}"
         key = derived_id(self.name, number, by.unit)
-        return await self.services.post(_path(act), body, by, key)
+        return await self.client.post(_path(act), body, by, key)
 
     def _named(self, data: dict[str, Any]) -> dict[str, Any]:
         """Labels as case ids; an incident, named by the number of its line, as its event's id."""
@@ -334,37 +206,45 @@ class Lockstep:
 
     async def _default_by(self, act: Act) -> By:
         """A unit and role that may author it (`shared.roles`)."""
-        approver = act.line.data.get("approver")
-        if act.line.type == "ExtensionApproved" and approver in ("vice_convener", "convener"):
-            return By(JOINT_MEETING, approver)
-        if act.line.type not in AUTHORS:
-            return OPERATOR
-        if AUTHORS[act.line.type][0] not in ("handler", "task_force"):
-            return default_by(act.line.type, Responsible(act.subject))
-        return default_by(act.line.type, await self.responsible(act.subject))
+        places = AUTHORS.get(act.line.type)
+        if places is None:
+            return OPERATOR  # No fact: intake says so.
+        known = Responsible(act.subject)
+        if places[0] in ("handler", "task_force"):
+            known = await self.responsible(act.subject)
+        try:
+            data: Any = TYPES[act.line.type].model_validate(act.line.data)
+        except ValidationError:
+            data = None  # Malformed: intake says where.
+        return default_by(act.line.type, known, data)
 
     async def responsible(self, subject: str) -> Responsible:
         """Who handles a case now; remembered once it is assigned."""
         if kind_of(subject) != "case":
             return Responsible(subject)
-        known = self._known.get(subject)
-        if known is None:
-            known = _responsible(subject, await self.services.read(f"/v1/cases/{subject}", READER))
-            if known.township is not None:
+        async with self._asking:
+            if subject not in self._known and self._asked_at != self.clock:
+                self._asked_at = self.clock
+                await self.folded()
+                page = await self.client.read("/v1/cases?state=ASSIGNED&limit=500", READER)
+                for case in page["items"]:
+                    self._known[case["case_id"]] = _responsible(case["case_id"], case)
+            if subject not in self._known:
+                found = await self.client.read(f"/v1/cases/{subject}", READER)
+                known = _responsible(subject, found["case"] if found else {})
+                if known.township is None:
+                    return known
                 self._known[subject] = known
-        return known
+        return self._known[subject]
 
 
-def _responsible(subject: str, document: dict[str, Any] | None) -> Responsible:
-    case = document or {}
-    case = case.get("item") or case.get("case") or case
+def _responsible(subject: str, case: dict[str, Any]) -> Responsible:
     return Responsible(
         subject,
         township=case.get("township"),
         task_force=case.get("task_force"),
         department=case.get("department"),
         co_handlers=tuple(case.get("co_handlers") or ()),
-        state=case.get("state"),
     )
 
 
@@ -383,15 +263,6 @@ def _path(act: Act) -> str:
     return f"/v1/cases/{act.subject}/events"
 
 
-def _answer(response: Response) -> Answer:
-    doc = response.document()
-    if response.status in (200, 202):
-        return Answer(response.status, doc.get("status", "recorded"), "", doc.get("event_id"))
-    errors = [item.get("pointer", "") for item in doc.get("errors") or ()]
-    detail = " ".join(filter(None, [doc.get("detail") or doc.get("title") or "", *errors]))
-    return Answer(response.status, str(doc.get("code") or response.status), detail)
-
-
 def _agree(positions: Sequence[Mapping[str, int]]) -> bool:
     """Whether the workers stand at the same place wherever two of them read the same partition."""
     first: dict[str, int] = {}
@@ -404,7 +275,3 @@ def _agree(positions: Sequence[Mapping[str, int]]) -> bool:
 
 def _still(at: datetime | None, until: datetime) -> bool:
     return at is not None and at <= until
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from infra.agenda import Act, Agenda, Cast
+from infra.client import Answer, Client
 from infra.keyring import read_keys
-from infra.lockstep import Answer, Lockstep, Services
+from infra.lockstep import Lockstep
 from infra.stage import Stage, open_stage
 from infra.story import Line, instant, read_story
 from shared.calendar import ZONE
@@ -41,8 +42,8 @@ async def play_on(stage: Stage, lines: list[Line], end: datetime) -> int:
         return ()
 
     acts = [cast.act(line) for line in lines if line.at <= end]
-    async with Services(stage.urls, read_keys(stage.settings)) as services:
-        player = Lockstep(services, cast, on_answer=on_answer)
+    async with Client(stage.urls, read_keys(stage.settings)) as client:
+        player = Lockstep(client, cast, on_answer=on_answer)
         await player.run(Agenda(acts), end)
         await player.folded()
     for label, case_id in cast.case_ids.items():

@@ -54,7 +54,8 @@ def answer(received: ComplaintReceived, policy: Policy) -> dict[str, Any]:
     lead = chosen.lead if chosen.triage is None else None
     triage = chosen.triage or place.triage
     confidence, margin = chosen.confidence, chosen.margin
-    if not signals.claim and chosen.rule.startswith("R1"):
+    claim = signals.claim or _claims_wages(received)
+    if not claim:
         lead, triage, name = None, None, "NONE"
         confidence = MILLION - signals.claim_ppm
         margin = MILLION - 2 * signals.claim_ppm
@@ -62,7 +63,7 @@ def answer(received: ComplaintReceived, policy: Policy) -> dict[str, Any]:
         name = lead or "TRIAGE"
     return {
         "ref": received.source_ref,
-        "claim": signals.claim,
+        "claim": claim,
         "lead": name,
         "co": list(chosen.co),
         "township": place.code,
@@ -79,3 +80,11 @@ def answer(received: ComplaintReceived, policy: Policy) -> dict[str, Any]:
             "mixed": signals.mixed,
         },
     }
+
+
+def _claims_wages(received: ComplaintReceived) -> bool:
+    """Whether the structured fields alone claim wages, whatever the text says."""
+    lines = received.claims
+    return received.amount_fen is not None or any(
+        line.amount_fen is not None or line.months_from is not None for line in lines
+    )

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from infra import topics
+from infra.keyring import ensure_keys
 from infra.problem import Unready
 from infra.ready import readiness
 from infra.stack.commands import services_of, stack_of
 from infra.stack.guard import stop_all
-from infra.stack.local import LocalStack, locked
+from infra.stack.local import LocalStack
+from infra.stack.process import locked
 from infra.stack.services import Services
 from shared.identity import NoTopic, identify
-from shared.keys import generate, write
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, PARTITIONS, Reader, Unavailable
-from shared.policy import adopt, read_book
 from shared.settings import SERVICES, Settings
 
 _FIX = "Fix: qingqian down --wipe (it removes the stack's data), then run the same command again"
@@ -57,7 +57,7 @@ def open_stage(
     stack.start()
     try:
         _begin_anew(stage, say)
-        _write_keys(settings)
+        ensure_keys(settings)
         asyncio.run(topics.ensure(settings.kafka, settings.namespace))
         say("starting intake, routing, supervision and reporting on the log clock")
         stage.services.start(say=say)
@@ -114,12 +114,3 @@ async def _lengths(settings: Settings) -> tuple[int, int]:
     except Unavailable as error:
         raise Unready(f"Kafka at {settings.kafka}: {error}") from None
     return sum(cases.values()), sum(governance.values())
-
-
-def _write_keys(settings: Settings) -> None:
-    """A key per role and unit, where there is no keys file yet."""
-    if not settings.keys_path.exists():
-        book = adopt(
-            read_book(settings.policy), datetime.fromisoformat("2021-11-10T00:00Z"), "keys"
-        )
-        write(settings.keys_path, generate(book)[0])

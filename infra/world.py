@@ -16,7 +16,7 @@ from services.routing.decider import STREAMS as ROUTING
 from services.supervision.decider import STREAMS as SUPERVISION
 from shared.events import Event, Kind, Service
 from shared.policy import Policy
-from shared.settle import Books, Decider, Stream, begin, settle_to, take, wake_at
+from shared.settle import Books, Decider, Stream, begin, due_at, settle_to, take
 from shared.streams import CITY, kind_of, unit_subject
 
 Deciders = dict[Kind, Decider[Any]]
@@ -130,7 +130,7 @@ class World:
 
     def _schedule(self, service: Service, subject: str) -> None:
         decider, stream = self._streams[service, subject]
-        wake = wake_at(decider, stream, stream.book or self.books.first)
+        wake = due_at(decider, stream, self.books)
         if self._due.get((service, subject)) != wake:
             self._due[service, subject] = wake
             if wake is not None:

@@ -7,6 +7,7 @@ never decide at replay time. Civil dates are in Asia/Shanghai (UTC+8, no dayligh
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from calendar import monthrange
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final
@@ -38,6 +39,12 @@ def at_hour(day: date, hour: int) -> datetime:
 def last_day_of(due: datetime) -> date:
     """The last civil date on which an act before `due` is in time; 24:00 is of the day it ends."""
     return civil(due - timedelta(microseconds=1))
+
+
+def months_after(day: date, count: int) -> date:
+    """The same day `count` months later, or that month's last day (民法典 202)."""
+    year, month = divmod(day.year * 12 + day.month - 1 + count, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 class Calendar:

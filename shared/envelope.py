@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha1
 from typing import Any, Final, get_args, get_origin
 
 import orjson
@@ -30,6 +31,7 @@ from shared.streams import kind_of
 
 NAMESPACE: Final = uuid.UUID("6d1c2c6e-9a3e-5b0e-8f77-0d4f5e1b7a21")
 """Names every derived id of this system; changing it would make every id a stranger."""
+_NAMESPACE: Final = NAMESPACE.bytes
 
 _ATTRIBUTES = (
     "id",
@@ -66,8 +68,16 @@ class Unreadable(ValueError):
 
 
 def derived_id(*parts: str) -> str:
-    """uuid5 of the parts: the same parts give the same id, on any machine, for ever."""
-    return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
+    """uuid5 of the parts: the same parts give the same id, on any machine, for ever.
+
+    Written out (RFC 9562, 5.5), because every decision is named by it and the library's way
+    takes three times as long.
+    """
+    digest = bytearray(sha1(_NAMESPACE + "|".join(parts).encode(), usedforsecurity=False).digest())
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
 
 
 def case_id_of(source: str, source_ref: str) -> str:

@@ -976,6 +976,7 @@ class ClaimLinesAdded(RoutingDecision):
     source_ref: str
     tier: Tier
     received_at: Instant
+    registered_at: Instant | None = None
     external_due_at: Instant | None = None
     lines: tuple[ClaimLine, ...] = ()
     same: dict[str, str] = Field(default_factory=dict)
@@ -1288,10 +1289,17 @@ class PhaseTargetEvaluated(Publication):
 
 
 class CheckpointSigned(Publication):
-    """A signed head of the log's trees (RFC 9162)."""
+    """A signed head of the log's trees (RFC 9162).
+
+    `positions`, `roots`: by `topic/partition`, the number of records and their tree's root, in
+    hexadecimal. `marks`: of each record since the checkpoint before, the first four bytes of its
+    leaf hash, together in base64; they say which record it is where a root is not found again.
+    `signature`: Ed25519, in base64; `key_id`: sha256 of the public key, in hexadecimal.
+    """
 
     positions: dict[str, int]
     roots: dict[str, str]
+    marks: dict[str, str] | None = None
     signature: str
     key_id: str
 

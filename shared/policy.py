@@ -154,12 +154,14 @@ class Rung(Rules):
     """One level: when it fires relative to the due.
 
     `morning_wd_before` n: 09:00 of the n-th working day before the due day (0 = the due day).
+    `last_working_morning`: 09:00 of the last working day not after the due day.
     `half`: half of the interval. `after_wd` k: 00:00 after the k-th working day after the due
     day ends (0 = at due).
     """
 
     level: Literal["L1", "L2", "L3", "L4", "L5", "L6", "L7"]
     morning_wd_before: int | None = None
+    last_working_morning: bool = False
     half: bool = False
     after_wd: int | None = None
 

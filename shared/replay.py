@@ -19,27 +19,27 @@ from shared.events import Event, Service
 from shared.settle import Books, Decider, Stream, begin, settle_to, take
 
 S = TypeVar("S")
+Mark = tuple[datetime, str | None]
+"""The `time` of a decision and the book it names."""
 
 
 @dataclass
 class Copies:
     """The decisions of one stream that are on the log. The first copy of an id counts.
 
-    `resting`: basis -> the latest `time` of the decisions that rest on it.
+    `resting`: basis -> (time, book) of the decisions that rest on it.
     """
 
     by_id: dict[str, Event] = field(default_factory=dict)
-    resting: dict[str, datetime] = field(default_factory=dict)
+    resting: dict[str, set[Mark]] = field(default_factory=dict)
 
     def add(self, event: Event, *, basis: str | None = None) -> bool:
         """Index a copy; False where its id is known already. `basis`: instead of its own."""
         if event.id in self.by_id:
             return False
         self.by_id[event.id] = event
-        basis = basis or event.basis or ""
-        latest = self.resting.get(basis)
-        if latest is None or event.time > latest:
-            self.resting[basis] = event.time
+        resting = self.resting.setdefault(basis or event.basis or "", set())
+        resting.add((event.time, event.policy))
         return True
 
 
@@ -96,11 +96,18 @@ def retake(
 def _catch_up(
     decider: Decider[S], stream: Stream[S], bases: list[str], books: Books, copies: Copies
 ) -> list[Event]:
-    times = [copies.resting[basis] for basis in bases if basis in copies.resting]
-    if not times or (stream.instant is not None and max(times) <= stream.instant):
+    resting = [mark for basis in bases for mark in copies.resting.get(basis, ())]
+    if not resting:
         return []
-    owed = settle_to(decider, stream, max(times), books, found=copies.by_id)
-    stream.instant = max(times)
+    # What a newer book found overdue has the time of its adoption, a tick before it is in force.
+    since: dict[Mark, datetime] = {
+        (book.adopted_at, book.ref): books.since(book) for book in books.adopted[1:]
+    }
+    until = max(since.get(mark, mark[0]) for mark in resting)
+    if stream.instant is not None and until <= stream.instant:
+        return []
+    owed = settle_to(decider, stream, until, books, found=copies.by_id)
+    stream.instant = until
     return owed
 
 

@@ -337,7 +337,9 @@ def _of(by: By, unit: str) -> bool:
 def _right_role(by: By, place: Place) -> bool:
     """Whether the role alone fits the place."""
     match place:
-        case "approver" | "conveners":
+        case "approver":
+            return by.role in ("office", "vice_convener", "convener")
+        case "conveners":
             return by.role in ("vice_convener", "convener")
         case "handler":
             return by.role == "township"

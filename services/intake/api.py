@@ -21,9 +21,9 @@ from services.intake.complaint import (
     problems_of,
 )
 from services.intake.desk import Report
+from services.intake.preparing import Receipt
 from services.intake.privacy import FIELDS, MAX_EXPORT, Caller
 from services.intake.problem import Answer, install
-from services.intake.reception import Receipt
 from services.intake.service import Intake
 from services.intake.stream import Exchange
 from shared.events import TYPES

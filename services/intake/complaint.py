@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -67,17 +66,12 @@ class Refused(ValueError):
         self.problems = problems
 
 
-def _line_text(value: str) -> str:
-    if any(ord(char) < 32 or 0xD800 <= ord(char) <= 0xDFFF for char in value):
-        raise ValueError("control characters are not allowed")
-    return value
-
-
 Funding = Literal["government", "soe", "private", "unknown"]
 Line = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
-    AfterValidator(_line_text),
+    StringConstraints(
+        min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
+    ),
 ]
 Text = Annotated[str, StringConstraints(max_length=20_000)]
 

@@ -20,12 +20,13 @@ import orjson
 from services.intake.complaint import Problem, Refused
 from services.intake.decider import Act, By, Refusal, decide
 from services.intake.facts import read_fact, seal_fact
+from services.intake.preparing import MAX_EVENT
 from services.intake.reception import Unknown
 from services.intake.tables import Connection, Tables, locked
 from services.intake.vault import Erased, Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
-from shared.envelope import derived_id
+from shared.envelope import derived_id, encode
 from shared.events import AnyData, ComplaintAccepted, Event, instant_text
 from shared.governance import Governance
 from shared.log import Producer, Unavailable, partition_of
@@ -167,7 +168,7 @@ class Desk:
             raise Refusing(verdict)
         data = await self._numbered(connection, verdict, now)
         person = self.vault.matcher.person(report.by.person)
-        return Event(
+        event = Event(
             id=report.event_id,
             subject=report.subject,
             time=report.occurred_at,
@@ -176,6 +177,9 @@ class Desk:
             actor=f"{report.by.unit}/{report.by.role}/{person}",
             attributes={"bodyhash": body_hash},
         )
+        if len(encode(event)) > MAX_EVENT:
+            raise Refused([Problem("/data", "too_long", f"an event has at most {MAX_EVENT} bytes")])
+        return event
 
     def _known_subject(self, subject: str) -> None:
         if kind_of(subject) != "unit":

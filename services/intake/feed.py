@@ -11,12 +11,13 @@ import asyncio
 import hashlib
 from typing import Any, Final
 
-import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from services.intake.reception import Receipt, Reception, Unknown
+from services.intake.preparing import Receipt
+from services.intake.reception import Reception, Unknown
+from services.intake.tables import PASSING
 from services.intake.vault import Vault
 from shared.journal import journal
 from shared.keys import ALL, Key
@@ -28,19 +29,6 @@ log = journal("intake.feed")
 
 FEED_KEY: Final = Key("feed-complaints", "platform", "platform", (ALL,))
 _BATCH: Final = 250
-PASSING: Final = (
-    Unknown,
-    KafkaError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    OSError,
-    TimeoutError,
-)
 
 
 class Feed:
@@ -52,32 +40,44 @@ class Feed:
         self.vault = vault
         self.consumer: AIOKafkaConsumer | None = None
 
-    async def start(self) -> None:
-        self.consumer = AIOKafkaConsumer(
-            self.settings.topic(FEED_COMPLAINTS),
-            bootstrap_servers=self.settings.kafka,
-            client_id="qingqian-intake-feed",
-            group_id=self.settings.group("intake-feed"),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=3_000,
-        )
-        await self.consumer.start()
-
     async def stop(self) -> None:
         if self.consumer is not None:
             await self.consumer.stop()
 
     async def run(self) -> None:
         """Take batch after batch; a passing fault is retried with the same batch."""
-        assert self.consumer is not None, "started before it runs"
+        self.consumer = await self._joined()
         while True:
             got = await self.consumer.getmany(timeout_ms=1000, max_records=_BATCH)
             records = [record for batch in got.values() for record in batch]
             if records:
                 await self._take(records)
                 await self._commit()
+
+    async def _joined(self) -> AIOKafkaConsumer:
+        """A consumer with its partitions; joining a group takes the broker some seconds."""
+        while True:
+            consumer = AIOKafkaConsumer(
+                self.settings.topic(FEED_COMPLAINTS),
+                bootstrap_servers=self.settings.kafka,
+                client_id="qingqian-intake-feed",
+                group_id=self.settings.group("intake-feed"),
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=10_000,
+                heartbeat_interval_ms=3_000,
+            )
+            try:
+                await consumer.start()
+                return consumer
+            except (KafkaError, OSError) as error:
+                RETRIES.labels("feed").inc()
+                log.warning("feed_waits", error=type(error).__name__)
+                await consumer.stop()
+            except asyncio.CancelledError:
+                await consumer.stop()
+                raise
+            await asyncio.sleep(1)
 
     async def _commit(self) -> None:
         assert self.consumer is not None
@@ -95,7 +95,7 @@ class Feed:
                     if receipt.status == "rejected":
                         await self._park(record, receipt)
                 return
-            except PASSING as error:
+            except (Unknown, KafkaError, *PASSING) as error:
                 RETRIES.labels("feed").inc()
                 log.warning("feed_waits", error=type(error).__name__)
             await asyncio.sleep(0.5)

@@ -10,64 +10,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 
-from services.intake.complaint import Complaint, Problem, Refused, admit, check, read
-from services.intake.tables import Connection, Tables
+from services.intake.complaint import Problem
+from services.intake.preparing import TYPE, Prepared, Receipt, Workshop
+from services.intake.tables import PASSING, Connection, Tables
 from services.intake.vault import Vault
 from services.intake.view import View
-from shared.envelope import case_id_of, derived_id, document, unsealed_fields
-from shared.events import Event, instant_text
+from shared.events import instant_text
 from shared.governance import Governance
 from shared.journal import journal
 from shared.keys import Key
-from shared.log import CASE_EVENTS, Place, Producer, Unsealed, count, partition_of
-from shared.metrics import COMPLAINTS, OUTBOX
+from shared.log import CASE_EVENTS, Producer
+from shared.metrics import COMPLAINTS, EVENTS, OUTBOX
 
 log = journal("intake.reception")
 
-Status = Literal["received", "duplicate", "rejected"]
-_TYPE: Final = "ComplaintReceived"
 _ACK_SECONDS: Final = 10.0
+
+
+def _restamped(event: bytes, stamp: str) -> bytes:
+    """A stored event, recorded now."""
+    document = orjson.loads(event) | {"recordedtime": stamp}
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
 class Unknown(Exception):
     """The log did not acknowledge in time: it may or may not stand there; sending again is safe."""
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of one complaint. `problems`: why it was rejected; `conflict`: 409, not 422."""
-
-    status: Status
-    case_id: str | None = None
-    event_id: str | None = None
-    problems: tuple[Problem, ...] = ()
-    conflict: bool = False
-    forbidden: bool = False
-
-
-@dataclass
-class Prepared:
-    """A complaint that is ready to be stored: sealed, with its key wrapped and its body hashed."""
-
-    source: str
-    source_ref: str
-    case_id: str
-    event_id: str
-    body_hash: str
-    wrapped_key: bytes
-    document: dict[str, Any]
-
-
-def event_id_of(case_id: str) -> str:
-    """The id of a case's ComplaintReceived: follows from the case, so it is always the same."""
-    return derived_id(case_id, _TYPE)
 
 
 class Reception:
@@ -88,7 +61,8 @@ class Reception:
         self.producer = producer
         self.governance = governance
         self.view = view
-        self._under_way: dict[str, asyncio.Future[Place]] = {}
+        self.workshop = Workshop(vault.safe)
+        self._under_way: dict[str, asyncio.Future[Any]] = {}
         self._marks: list[str] = []
         self._mark_task: asyncio.Task[None] | None = None
 
@@ -100,9 +74,12 @@ class Reception:
         Raises Unknown when the log does not acknowledge in time (what was stored is published
         later), and whatever the database raises (then nothing of the batch was stored).
         """
-        now = self.governance.clock.now()
-        prepared = [self.prepare(raw, key, now) for raw in raws]
-        return await self.store(prepared)
+        return await self.store(await self.prepare(raws, key))
+
+    async def prepare(self, raws: Sequence[bytes | None], key: Key) -> list[Prepared | Receipt]:
+        """Read, check and seal a batch; None stands for a line too long to keep."""
+        now, policy = self.governance.clock.now(), self.governance.books.latest
+        return await self.workshop.prepare(raws, key, now, policy)
 
     async def store(self, prepared: Sequence[Prepared | Receipt]) -> list[Receipt]:
         """Store and publish what was prepared; refusals pass through. Raises as `receive`."""
@@ -112,52 +89,13 @@ class Reception:
                 first.setdefault(item.case_id, item)
         known = await self._insert(list(first.values())) if first else {}
         fresh = [item for case_id, item in first.items() if case_id not in known]
-        futures = await self._publish([item.document for item in fresh])
-        again = [case_id for case_id in known if case_id in self._under_way]
-        await self._acknowledged([*futures, *(self._under_way[case_id] for case_id in again)])
+        futures = await self._publish(fresh)
+        again = [self._under_way[case_id] for case_id in known if case_id in self._under_way]
+        await self._acknowledged([*futures, *again])
         receipts = [self._receipt(item, first, known) for item in prepared]
         for receipt in receipts:
             COMPLAINTS.labels(receipt.status).inc()
         return receipts
-
-    def prepare(self, raw: bytes, key: Key, now: datetime) -> Prepared | Receipt:
-        """Read, check, seal: everything that needs no database."""
-        try:
-            complaint = read(raw)
-            if not key.may_post(complaint.source):
-                problem = Problem("/source", "not_your_source", "the key may not post this source")
-                return Receipt("rejected", problems=(problem,), forbidden=True)
-            check(complaint, now, self.governance.books.latest)
-        except Refused as error:
-            return Receipt("rejected", problems=tuple(error.problems))
-        return self._seal(complaint, key, now)
-
-    def _seal(self, complaint: Complaint, key: Key, now: datetime) -> Prepared:
-        case_id = case_id_of(complaint.source, complaint.source_ref)
-        sealer, wrapped = self.vault.fresh(case_id)
-        data = admit(complaint, case_id, sealer, self.governance.books.latest)
-        if found := unsealed_fields(data):
-            raise Unsealed(f"{_TYPE} {', '.join(found)}")
-        body = complaint.model_dump_json(exclude_none=True)
-        body_hash = self.vault.matcher.hash("body", body)
-        event = Event(
-            id=event_id_of(case_id),
-            subject=case_id,
-            time=data.received_at,
-            recordedtime=now,
-            data=data,
-            actor=f"{key.unit}/{key.role}/{self.vault.matcher.person(key.name)}",
-            attributes={"bodyhash": body_hash},
-        )
-        return Prepared(
-            complaint.source,
-            complaint.source_ref,
-            case_id,
-            event.id,
-            body_hash,
-            wrapped,
-            document(event),
-        )
 
     async def _insert(self, items: list[Prepared]) -> dict[str, str]:
         """Store rows, keys and events; returns the body hash of those that were known before."""
@@ -185,7 +123,7 @@ class Reception:
                 [item.case_id for item in items],
                 [item.body_hash for item in items],
                 [item.wrapped_key for item in items],
-                [orjson.dumps(item.document) for item in items],
+                [item.event for item in items],
             )
             fresh = {row["case_id"] for row in rows}
             known = [item for item in items if item.case_id not in fresh]
@@ -216,49 +154,51 @@ class Reception:
 
     # --- publishing -----------------------------------------------------------------------------
 
-    async def _publish(self, documents: Sequence[dict[str, Any]]) -> list[asyncio.Future[Place]]:
+    async def _publish(self, fresh: Sequence[Prepared]) -> list[asyncio.Future[Any]]:
         """Hand events to the sender, stamped now; each is marked once it is acknowledged."""
+        if not fresh:
+            return []
         stamp = instant_text(self.governance.clock.now())
-        futures = []
-        for doc in documents:
-            doc["recordedtime"] = stamp
-            case_id = doc["subject"]
-            future = await self.producer.send(
-                CASE_EVENTS,
-                case_id,
-                orjson.dumps(doc, option=orjson.OPT_SORT_KEYS),
-                partition_of(case_id),
-            )
-            self._under_way[case_id] = future
-            future.add_done_callback(partial(self._done, case_id))
-            futures.append(future)
-        return futures
+        return await self._send([(item.case_id, item.recorded(stamp)) for item in fresh])
 
-    def _done(self, case_id: str, future: asyncio.Future[Place]) -> None:
-        self._under_way.pop(case_id, None)
+    async def _send(self, records: list[tuple[str, bytes]]) -> list[asyncio.Future[Any]]:
+        sent = await self.producer.send_many(CASE_EVENTS, records)
+        for future, case_ids in sent:
+            self._under_way |= dict.fromkeys(case_ids, future)
+            future.add_done_callback(partial(self._done, case_ids))
+        return [future for future, _ in sent]
+
+    def _done(self, case_ids: list[str], future: asyncio.Future[Any]) -> None:
+        for case_id in case_ids:
+            self._under_way.pop(case_id, None)
         if future.cancelled() or future.exception() is not None:
             return
-        count(_TYPE, None)
-        self._marks.append(case_id)
+        EVENTS.labels(TYPE).inc(len(case_ids))
+        self._marks += case_ids
         if self._mark_task is None or self._mark_task.done():
             self._mark_task = asyncio.create_task(self._mark(), name="intake-mark")
 
-    async def _acknowledged(self, futures: Sequence[asyncio.Future[Place]]) -> None:
+    async def _acknowledged(self, futures: Sequence[asyncio.Future[Any]]) -> None:
         if not futures:
             return
-        _, late = await asyncio.wait(futures, timeout=_ACK_SECONDS)
-        failed = [f for f in futures if f.done() and (f.cancelled() or f.exception() is not None)]
+        done, late = await asyncio.wait(futures, timeout=_ACK_SECONDS)
+        failed = [item for item in done if item.cancelled() or item.exception() is not None]
         if late or failed:
-            raise Unknown(f"{len(late) + len(failed)} of {len(futures)} not acknowledged")
+            raise Unknown("the log did not acknowledge in time")
 
     async def _mark(self) -> None:
         """Take the acknowledged out of the outbox, many at a time."""
         while self._marks:
             marked, self._marks = self._marks, []
-            async with self.pool.acquire() as connection:
-                await connection.execute(
-                    f"DELETE FROM {self.tables.outbox} WHERE case_id = ANY($1)", marked
-                )
+            try:
+                async with self.pool.acquire() as connection:
+                    await connection.execute(
+                        f"DELETE FROM {self.tables.outbox} WHERE case_id = ANY($1)", marked
+                    )
+            except PASSING as error:
+                # `republish` will find them on the log and mark them then.
+                log.warning("not_marked", error=type(error).__name__, count=len(marked))
+                return
 
     async def republish(self, older_than: float = 0) -> int:
         """Publish what is stored but not marked and not under way; returns how many.
@@ -280,13 +220,15 @@ class Reception:
             )
         on_log = {row["subject"] for row in found}
         self._marks += on_log
-        documents = [orjson.loads(row["event"]) for row in waiting if row["case_id"] not in on_log]
-        if documents:
-            log.warning("republished", count=len(documents))
-            COMPLAINTS.labels("republished").inc(len(documents))
-        await self._acknowledged(await self._publish(documents))
+        left = {row["case_id"]: row["event"] for row in waiting if row["case_id"] not in on_log}
+        if left:
+            stamp = instant_text(self.governance.clock.now())
+            records = [(case_id, _restamped(event, stamp)) for case_id, event in left.items()]
+            log.warning("republished", count=len(left))
+            COMPLAINTS.labels("republished").inc(len(left))
+            await self._acknowledged(await self._send(records))
         await self._mark()
-        return len(documents)
+        return len(left)
 
     @property
     def waiting(self) -> int:
@@ -294,6 +236,7 @@ class Reception:
         return len(self._under_way) + len(self._marks)
 
     async def stop(self) -> None:
-        """Let marks under way end."""
+        """Let the helpers go, and marks under way end."""
+        self.workshop.close()
         if self._mark_task is not None:
             await self._mark_task

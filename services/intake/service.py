@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from services.intake.adoption import Governing
@@ -10,8 +11,8 @@ from services.intake.desk import Desk
 from services.intake.feed import Feed
 from services.intake.privacy import Privacy
 from services.intake.reception import Reception, Unknown
-from services.intake.tables import Tables, WrongLog, open_pool, prepare
-from services.intake.vault import Vault, master_key
+from services.intake.tables import PASSING, Tables, WrongLog, open_pool, prepare
+from services.intake.vault import Safe, Vault, master_key
 from services.intake.view import Behind, View
 from shared.clock import ClockUnset
 from shared.governance import Governance, Ungoverned
@@ -34,12 +35,13 @@ class Intake:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tables = Tables(settings)
-        self.vault = Vault(master_key(settings.master_key_path), self.tables)
+        self.vault = Vault(Safe(master_key(settings.master_key_path)), self.tables)
         self.keys: Keys = load(settings.keys_path)
         self.producer = Producer(settings, "intake")
         self.governance = Governance(settings, "intake")
         self.view = View(settings, self.tables)
         self.ready = False
+        self._opened = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -47,12 +49,16 @@ class Intake:
 
         Raises WrongLog, VaultError, KeysError, Unavailable, or what the database raises.
         """
+        opened = self._opened.push_async_callback
         self.pool: Any = await open_pool(self.settings)
+        opened(self.pool.close)
         identity = await identify(self.settings, CASE_EVENTS)
         async with self.pool.acquire() as connection:
             await prepare(connection, self.tables, identity)
             await self.vault.verify(connection)
+        opened(self.producer.stop)
         await self.producer.start()
+        opened(self.governance.stop)
         await self.governance.start()
         parts = (
             self.tables,
@@ -66,6 +72,8 @@ class Intake:
         self.governing = Governing(self.settings, *parts)
         self.privacy = Privacy(self.tables, self.pool, self.vault, self.desk)
         self.feed = Feed(self.settings, self.reception, self.vault)
+        opened(self.reception.stop)
+        opened(self.view.stop)
         await self.view.start()
         await self._check_positions()
         self._spawn(self.view.run(), "intake-view")
@@ -73,7 +81,7 @@ class Intake:
         await self._fold_to_end()
         await self.reception.republish()
         self._spawn(self._republish(), "intake-republish")
-        await self.feed.start()
+        opened(self.feed.stop)
         self._spawn(self.feed.run(), "intake-feed")
         self.ready = True
         log.info("ready", keys=len(self.keys))
@@ -83,12 +91,7 @@ class Intake:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.feed.stop()
-        await self.producer.stop()
-        await self.reception.stop()
-        await self.governance.stop()
-        await self.view.stop()
-        await self.pool.close()
+        await self._opened.aclose()
 
     async def run(self) -> None:
         """Wait for the background work, which ends only with a bug; then raise it."""
@@ -123,7 +126,7 @@ class Intake:
             await asyncio.sleep(_REPUBLISH_SECONDS)
             try:
                 await self.reception.republish(_STALE_SECONDS)
-            except (Unknown, Unavailable) as error:
+            except (Unknown, Unavailable, *PASSING) as error:
                 log.warning("republish_waits", error=type(error).__name__)
 
     async def readiness(self) -> Readiness:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import IO, Any, Final
 
 import orjson
 
 from services.intake.complaint import MAX_BYTES, Problem
-from services.intake.reception import Receipt, Reception
+from services.intake.preparing import Prepared, Receipt
+from services.intake.reception import Reception
 from shared.journal import journal
 from shared.keys import Key
 
@@ -131,20 +132,15 @@ class Exchange:
         return []
 
     async def _batch(self, lines: list[bytes | None]) -> list[Receipt]:
-        now = self.reception.governance.clock.now()
-        prepared = []
-        for number, line in enumerate(lines):
-            prepared.append(
-                _OVERLONG if line is None else self.reception.prepare(line, self.key, now)
-            )
-            if number % 25 == 24:
-                await asyncio.sleep(0)
+        prepared: list[Prepared | Receipt] = []
         try:
+            prepared = await self.reception.prepare(lines, self.key)
             return await self.reception.store(prepared)
         except Exception as error:
             # The stream goes on: these lines are refused as a whole and may be sent again.
             log.warning("batch_failed", error=type(error).__name__, lines=len(lines))
-            return [item if isinstance(item, Receipt) else _UNAVAILABLE for item in prepared]
+            found: Sequence[Prepared | Receipt] = prepared or [_UNAVAILABLE] * len(lines)
+            return [item if isinstance(item, Receipt) else _UNAVAILABLE for item in found]
 
     async def _write_oldest(self) -> None:
         receipts = await self._batches.popleft()
@@ -189,10 +185,6 @@ def receipt_line(number: int, receipt: Receipt) -> dict[str, Any]:
     }
 
 
-_OVERLONG: Final = Receipt(
-    "rejected",
-    problems=(Problem("", "too_long", f"a complaint has at most {MAX_BYTES} bytes"),),
-)
 _UNAVAILABLE: Final = Receipt(
     "rejected",
     problems=(Problem("", "unavailable", "not recorded for certain; send this line again"),),

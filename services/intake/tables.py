@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -22,6 +22,20 @@ SHAPE: Final = 1
 
 Connection = Any
 """An asyncpg connection, or a pool's proxy of one."""
+
+PASSING: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
+"""Faults of the database that pass: the work is done again."""
 
 
 class Tables:
@@ -113,12 +127,13 @@ async def lock(connection: Connection, name: str, *, in_transaction: bool = Fals
 
 @asynccontextmanager
 async def locked(connection: Connection, name: str) -> AsyncIterator[None]:
-    """An advisory lock for a while, outside a transaction."""
+    """An advisory lock for a while, outside a transaction; a lost connection frees it too."""
     await lock(connection, name)
     try:
         yield
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", lock_number(name))
+        with suppress(*PASSING):
+            await connection.execute("SELECT pg_advisory_unlock($1)", lock_number(name))
 
 
 async def open_pool(settings: Settings, most: int = 12) -> Any:

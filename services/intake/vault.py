@@ -29,14 +29,14 @@ class Erased(LookupError):
     """The subject's key was destroyed: what it sealed is gone, and nothing more is sealed."""
 
 
-class Vault:
-    """Wraps and opens the keys of cases. The matching key is derived from the master key."""
+class Safe:
+    """What is done with the master key alone: wrapping keys, and the matching key."""
 
-    def __init__(self, master: bytes, tables: Tables) -> None:
-        self._wrap = AESGCM(_derive(master, "wrap"))
+    def __init__(self, master: bytes) -> None:
+        self.master = master
         self.fingerprint = _derive(master, "fingerprint")
         self.matcher = Matcher(_derive(master, "match"))
-        self.tables = tables
+        self._wrap = AESGCM(_derive(master, "wrap"))
 
     def fresh(self, subject: str) -> tuple[Sealer, bytes]:
         """A sealer under a new key, and the wrapped key to be stored before anything is sent."""
@@ -45,11 +45,25 @@ class Vault:
         wrapped = nonce + self._wrap.encrypt(nonce, key, subject.encode())
         return Sealer(subject, key, self.matcher), wrapped
 
+    def open(self, subject: str, wrapped: bytes) -> Sealer:
+        """The sealer of a wrapped key."""
+        nonce, body = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
+        return Sealer(subject, self._wrap.decrypt(nonce, body, subject.encode()), self.matcher)
+
+
+class Vault:
+    """The stored keys of cases."""
+
+    def __init__(self, safe: Safe, tables: Tables) -> None:
+        self.safe = safe
+        self.matcher = safe.matcher
+        self.tables = tables
+
     async def sealer(self, connection: Connection, subject: str) -> Sealer:
         """The subject's sealer, with a new key if it has none. Raises Erased, VaultError."""
         row = await self._row(connection, subject)
         if row is None:
-            _, wrapped = self.fresh(subject)
+            _, wrapped = self.safe.fresh(subject)
             await connection.execute(
                 f"INSERT INTO {self.tables.keys} VALUES ($1, $2) ON CONFLICT DO NOTHING",
                 subject,
@@ -78,9 +92,9 @@ class Vault:
         known = await connection.fetchval(f"SELECT fingerprint FROM {self.tables.master}")
         if known is None:
             await connection.execute(
-                f"INSERT INTO {self.tables.master} VALUES ($1)", self.fingerprint
+                f"INSERT INTO {self.tables.master} VALUES ($1)", self.safe.fingerprint
             )
-        elif not hmac.compare_digest(known, self.fingerprint):
+        elif not hmac.compare_digest(known, self.safe.fingerprint):
             raise VaultError("the vault was sealed under another master key; restore that key")
 
     async def _row(self, connection: Connection, subject: str) -> tuple[bytes | None] | None:
@@ -90,11 +104,9 @@ class Vault:
         return None if row is None else (row["key"],)
 
     def _open(self, subject: str, row: tuple[bytes | None]) -> Sealer:
-        wrapped = row[0]
-        if wrapped is None:
+        if row[0] is None:
             raise Erased(subject)
-        nonce, body = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
-        return Sealer(subject, self._wrap.decrypt(nonce, body, subject.encode()), self.matcher)
+        return self.safe.open(subject, row[0])
 
 
 def _derive(master: bytes, purpose: str) -> bytes:

@@ -20,7 +20,7 @@ import asyncpg
 import msgspec
 
 from services.intake.decider import CaseFile, evolve, initial
-from services.intake.tables import Connection, Tables
+from services.intake.tables import PASSING, Connection, Tables
 from shared.envelope import Unreadable, decode
 from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact
 from shared.journal import journal
@@ -111,9 +111,9 @@ class View:
                 await self._follow()
             except _Overtaken:
                 await self._connect()
-            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
-                RETRIES.labels("database").inc()
-                log.warning("database_lost", error=type(error).__name__)
+            except (Unavailable, *PASSING) as error:
+                RETRIES.labels("view").inc()
+                log.warning("view_waits", error=type(error).__name__)
                 await self._reconnect()
 
     async def _reconnect(self) -> None:
@@ -121,12 +121,16 @@ class View:
             await asyncio.sleep(0.5)
             try:
                 return await self._connect()
-            except (asyncpg.PostgresError, OSError):
-                RETRIES.labels("database").inc()
+            except PASSING:
+                RETRIES.labels("view").inc()
 
     async def _connect(self) -> None:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self.settings.database, command_timeout=60)
+            self._connection = await asyncpg.connect(
+                self.settings.database,
+                command_timeout=60,
+                server_settings={"application_name": "qingqian-intake-view"},
+            )
         rows = await self._connection.fetch(f"SELECT partition, next FROM {self.tables.positions}")
         self.positions = {row["partition"]: row["next"] for row in rows}
         self._cache.clear()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.reporting import answers, cases, clearance, ledgers, overview, rankings
+from services.reporting import answers, cases, clearance, ledgers, overview, rankings, shapes
 from services.reporting.cases import MOST, Cursor, Filters, cursor_of
 from services.reporting.problem import Answer, install
-from services.reporting.reading import Cut, Malformed, Reading, instant, position_of
-from services.reporting.scoring import Counts, Scored
+from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
 from shared.events import instant_text
 from shared.health import observe, router
 from shared.keys import Key
-from shared.policy import Policy
 
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -67,14 +66,16 @@ class Api:
     def reading(self) -> Reading:
         return self.reporting.reading
 
-    async def cut(self, as_of: str | None, after: Cursor | None = None) -> Cut:
-        """The cut that is asked for; a cursor pins the one its list began with."""
+    def at(
+        self, as_of: str | None, after: Cursor | None = None
+    ) -> AbstractAsyncContextManager[tuple[Snapshot, Cut]]:
+        """The tables at the asked instant; a cursor pins the one its list began with."""
         at: datetime | None = instant(as_of, "as_of") if as_of is not None else None
         if after is not None:
             if at is not None and at != after.as_of:
                 raise Malformed("as_of", "the cursor pins another as_of; leave it out")
             at = after.as_of
-        return await self.reading.cut(at)
+        return self.reading.at(at)
 
     # --- cases ----------------------------------------------------------------------------------
 
@@ -97,33 +98,27 @@ class Api:
     ) -> dict[str, Any]:
         """Cases in order of receipt. The cursor pins `as_of`: later pages read the same log."""
         cursor = cursor_of(after) if after is not None else None
-        cut = await self.cut(as_of, cursor)
         filters = Filters(task_force, township, department, state, overdue, level, source, tier, q)
-        page = await cases.page(self.reading, cut, filters, limit, cursor)
+        async with self.at(as_of, cursor) as (snapshot, cut):
+            page = await cases.page(snapshot, cut, filters, limit, cursor)
         return {"meta": cut.meta, "items": page.items, "next": page.next, "total": page.total}
 
     async def one_case(
         self, case: Annotated[str, Path(description="id or number")], as_of: AsOf = None
     ) -> dict[str, Any]:
         """One case by its id or its number DF-QX-YYYY-NNNNNN."""
-        cut = await self.cut(as_of)
-        return {"meta": cut.meta, "case": await self._case(cut, case)}
+        async with self.at(as_of) as (snapshot, cut):
+            return {"meta": cut.meta, "case": await _case(snapshot, cut, case)}
 
     async def case_timeline(
         self, case: str, as_of: AsOf = None, limit: Limit = MOST, after: After = None
     ) -> dict[str, Any]:
         """The case's events in the order of the log, one sentence each."""
         cursor = cursor_of(after) if after is not None else None
-        cut = await self.cut(as_of, cursor)
-        found = await self._case(cut, case)
-        page = await cases.timeline(self.reading, cut, found["case_id"], limit, cursor)
+        async with self.at(as_of, cursor) as (snapshot, cut):
+            found = await _case(snapshot, cut, case)
+            page = await cases.timeline(snapshot, cut, found["case_id"], limit, cursor)
         return {"meta": cut.meta, "items": page.items, "next": page.next}
-
-    async def _case(self, cut: Cut, name: str) -> dict[str, Any]:
-        found = await cases.one(self.reading, cut, name)
-        if found is None:
-            raise Answer(404, "UNKNOWN_CASE", f"no case {name} as of {instant_text(cut.as_of)}")
-        return found
 
     # --- rankings, clearance, overview -----------------------------------------------------------
 
@@ -147,39 +142,37 @@ class Api:
         start: str | None,
         to: str | None,
     ) -> dict[str, Any]:
-        cut = await self.cut(as_of)
-        window = rankings.window_of(
-            cut,
-            instant(start, "from") if start is not None else None,
-            instant(to, "to") if to is not None else None,
-        )
-        found = await rankings.ranking(self.reading, cut, of, window)
-        beside = found.apart
-        if apart != of:
-            beside = (await rankings.ranking(self.reading, cut, apart, window)).apart
+        first = instant(start, "from") if start is not None else None
+        last = instant(to, "to") if to is not None else None
+        async with self.at(as_of) as (snapshot, cut):
+            window = rankings.window_of(cut, first, last)
+            found = await rankings.ranking(snapshot, cut, of, window)
+            beside = found.apart
+            if apart != of:
+                beside = (await rankings.ranking(snapshot, cut, apart, window)).apart
         return {
             "meta": cut.meta,
             "window": {"start": instant_text(window.start), "end": instant_text(window.end)},
-            "items": [_ranked(item, cut.policy) for item in found.items],
-            "apart": [_apart(counts) for counts in beside],
+            "items": [shapes.ranked(item, cut.policy) for item in found.items],
+            "apart": [shapes.apart(counts) for counts in beside],
         }
 
     async def clearance(self, as_of: AsOf = None) -> dict[str, Any]:
         """阶段目标: every predicate with its result, counts and the cases that stand in its way."""
-        cut = await self.cut(as_of)
-        found = await clearance.clearance(self.reading, cut)
-        return {"meta": cut.meta, "items": [_judged(item) for item in found]}
+        async with self.at(as_of) as (snapshot, cut):
+            found = await clearance.clearance(snapshot, cut)
+        return {"meta": cut.meta, "items": [shapes.judged(item) for item in found]}
 
     async def overview(self, as_of: AsOf = None) -> dict[str, Any]:
         """The whole city in numbers."""
-        cut = await self.cut(as_of)
-        return {"meta": cut.meta} | await overview.overview(self.reading, cut)
+        async with self.at(as_of) as (snapshot, cut):
+            return {"meta": cut.meta} | await overview.overview(snapshot, cut)
 
     async def public_overview(self, as_of: AsOf = None) -> dict[str, Any]:
         """What anybody may know; small numbers are withheld. Needs no key."""
         self.open()
-        cut = await self.cut(as_of)
-        return {"meta": cut.meta} | await overview.public(self.reading, cut)
+        async with self.at(as_of) as (snapshot, cut):
+            return {"meta": cut.meta} | await overview.public(snapshot, cut)
 
     # --- files and stream -----------------------------------------------------------------------
 
@@ -189,8 +182,8 @@ class Api:
         as_of: AsOf = None,
     ) -> Response:
         """A ledger (台账) as a spreadsheet, without personal data."""
-        cut = await self.cut(as_of)
-        body = await ledgers.workbook(self.reading, cut, name)
+        async with self.at(as_of) as (snapshot, cut):
+            body = await ledgers.workbook(snapshot, cut, name)
         headers = {
             "content-disposition": f'attachment; filename="{name}.xlsx"',
             "x-qingqian-as-of": instant_text(cut.as_of),
@@ -203,7 +196,7 @@ class Api:
         self, last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None
     ) -> Response:
         """Events as they are folded, from now on or after Last-Event-ID; `id:` is the position."""
-        now = {number: item.next for number, item in self.reading.folded.positions.items()}
+        now = await self.reading.positions()
         positions = now
         if last_event_id is not None:
             positions = position_of(last_event_id)
@@ -214,50 +207,11 @@ class Api:
         return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=headers)
 
 
-def _rates(counts: Counts) -> dict[str, Any]:
-    return {
-        name: {"met": met, "of": of, "percent": round(met * 100 / of, 2) if of > 0 else None}
-        for name, (met, of) in counts.rates.items()
-    }
-
-
-def _apart(counts: Counts) -> dict[str, Any]:
-    return {
-        "unit": counts.unit,
-        "base": counts.base,
-        "rates": _rates(counts),
-        "recovered_fen": counts.recovered_fen,
-        "workers_paid": counts.workers_paid,
-    }
-
-
-def _ranked(item: Scored, policy: Policy) -> dict[str, Any]:
-    counts = item.counts
-    entry = policy.task_forces.get(counts.unit) or policy.townships[counts.unit]
-    return _apart(counts) | {
-        "rank": item.rank,
-        "name": entry.name,
-        "score": item.score,
-        "raw": item.raw,
-        "parts": item.parts,
-        "note": item.note,
-        "deductions": counts.deductions,
-        "emergency_fen": counts.emergency_fen,
-        "returns": counts.returns,
-    }
-
-
-def _judged(item: clearance.Verdict) -> dict[str, Any]:
-    return item.also | {
-        "phase": item.phase,
-        "predicate": item.predicate,
-        "at": instant_text(item.at),
-        "result": item.result,
-        "met": item.met,
-        "of": item.of,
-        "cases": [{"case_id": case.case_id, "tag": case.tag} for case in item.cases],
-        "hash": item.hash,
-    }
+async def _case(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any]:
+    found = await cases.one(snapshot, cut, name)
+    if found is None:
+        raise Answer(404, "UNKNOWN_CASE", f"no case {name} as of {instant_text(cut.as_of)}")
+    return found
 
 
 def routes(api: Api) -> APIRouter:

@@ -215,7 +215,9 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def platform_received_at(self) -> datetime | None:
-        """When the first platform line of it was received; a merge never removes it (I-03)."""
+        """When its platform line was received: its own, else the first merged into it (I-03)."""
+        if self.tier in PLATFORM_TIERS:
+            return self.received_at
         received = [item.received_at for item in self.sources if item.tier in PLATFORM_TIERS]
         return min(received, default=None)
 

@@ -13,7 +13,7 @@ import orjson
 
 from services.reporting import sentences
 from services.reporting.case import LEVELS
-from services.reporting.reading import Cut, Malformed, Reading
+from services.reporting.reading import Cut, Malformed, Snapshot
 from shared.events import instant_text
 
 MOST: Final = 500
@@ -124,19 +124,21 @@ class Page:
 
 
 async def page(
-    reading: Reading, cut: Cut, filters: Filters, limit: int, after: Cursor | None
+    snapshot: Snapshot, cut: Cut, filters: Filters, limit: int, after: Cursor | None
 ) -> Page:
     """A page in order of receipt; `total` only on the first. Raises Malformed."""
     where = _where(cut, filters)
     total = None
     if after is None:
-        counted = await reading.fetch(f"SELECT count(*) AS n {_HELD}{where.text}", *where.arguments)
+        counted = await snapshot.fetch(
+            f"SELECT count(*) AS n {_HELD}{where.text}", *where.arguments
+        )
         total = counted[0]["n"]
     else:
         received, case_id = _place(after, filters.mark)
         where.add("(received_at, case_id) > ({0}, {1})", received, case_id)
     where.arguments.append(limit + 1)
-    found = await reading.fetch(
+    found = await snapshot.fetch(
         f"SELECT {_SHOWN.replace('{as_of}', '$1::timestamptz')} {_HELD}{where.text} "
         f"ORDER BY received_at, case_id LIMIT ${len(where.arguments)}",
         *where.arguments,
@@ -160,9 +162,9 @@ def _place(cursor: Cursor, mark: str) -> tuple[datetime, str]:
         raise Malformed("cursor", "no cursor of this service") from None
 
 
-async def one(reading: Reading, cut: Cut, name: str) -> dict[str, Any] | None:
+async def one(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any] | None:
     """A case by its id or its number, with the last deadline of each clock; None if unknown."""
-    found = await reading.fetch(
+    found = await snapshot.fetch(
         f"SELECT {_SHOWN.replace('{as_of}', '$1::timestamptz')} {_HELD} "
         "AND (case_id = $2 OR number = $2) ORDER BY case_id = $2 DESC, case_id LIMIT 1",
         cut.as_of,
@@ -171,12 +173,12 @@ async def one(reading: Reading, cut: Cut, name: str) -> dict[str, Any] | None:
     if not found:
         return None
     case = shown(found[0])
-    return case | {"deadlines": await _deadlines(reading, cut, case["case_id"])}
+    return case | {"deadlines": await _deadlines(snapshot, cut, case["case_id"])}
 
 
-async def _deadlines(reading: Reading, cut: Cut, case_id: str) -> list[dict[str, Any]]:
+async def _deadlines(snapshot: Snapshot, cut: Cut, case_id: str) -> list[dict[str, Any]]:
     """The last DeadlineSet of each timer, step and item, whether or not it still runs."""
-    found = await reading.fetch(
+    found = await snapshot.fetch(
         "SELECT event_id, data FROM {events} WHERE subject = $2 AND recorded_at <= $1 "
         "AND type = 'DeadlineSet' ORDER BY seat",
         cut.as_of,
@@ -192,7 +194,7 @@ async def _deadlines(reading: Reading, cut: Cut, case_id: str) -> list[dict[str,
 
 
 async def timeline(
-    reading: Reading, cut: Cut, case_id: str, limit: int, after: Cursor | None
+    snapshot: Snapshot, cut: Cut, case_id: str, limit: int, after: Cursor | None
 ) -> Page:
     """The case's events in the order of the log, each with its sentence. Raises Malformed."""
     mark = f"t:{case_id}"
@@ -201,7 +203,7 @@ async def timeline(
         if after.mark != mark or len(after.last) != 1 or not isinstance(after.last[0], int):
             raise Malformed("cursor", "this cursor belongs to another timeline")
         seat = after.last[0]
-    found = await reading.fetch(
+    found = await snapshot.fetch(
         "SELECT partition, seat, event_id, subject, type, at, recorded_at, actor, data "
         "FROM {events} WHERE subject = $2 AND recorded_at <= $1 AND seat > $3 "
         "ORDER BY seat LIMIT $4",

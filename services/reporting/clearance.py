@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from services.reporting.reading import TICK, Cut, Reading
+from services.reporting.reading import TICK, Cut, Snapshot
 from shared.calendar import DAY, end_of, start_of
 from shared.envelope import canonical
 from shared.policy import Phase, Policy
@@ -59,7 +59,7 @@ class Verdict:
 class _Asked:
     """A predicate being judged: at its instant, or before it at the cut."""
 
-    reading: Reading
+    snapshot: Snapshot
     cut: Cut
     at: datetime
 
@@ -77,7 +77,7 @@ class _Asked:
         return self.cut.policy
 
     async def rows(self, query: str, *arguments: object) -> list[Any]:
-        return await self.reading.fetch(_HELD + query, self.cut.as_of, *arguments)
+        return await self.snapshot.fetch(_HELD + query, self.cut.as_of, *arguments)
 
     def verdict(
         self,
@@ -101,7 +101,7 @@ class _Asked:
         return Verdict(phase, predicate, self.at, result, met, of, offenders, also)
 
 
-Judge = Callable[[Reading, Cut], Awaitable[Verdict]]
+Judge = Callable[[Snapshot, Cut], Awaitable[Verdict]]
 
 _HELD: Final = """
 WITH held AS (
@@ -124,36 +124,43 @@ def _grace_from(policy: Policy, date_id: str) -> datetime:
     return start_of(caps[0]) if caps else policy.date_end(date_id)
 
 
-async def _platform(reading: Reading, cut: Cut, *, strict: bool) -> Verdict:
-    """国家、省、郑州平台案件清零 (A2)."""
-    asked = _Asked(reading, cut, cut.policy.date_end("A2"))
+async def _platform(snapshot: Snapshot, cut: Cut, *, strict: bool) -> Verdict:
+    """国家、省、郑州平台案件清零 (A2). `carried`: city cases that took a platform line over."""
+    asked = _Asked(snapshot, cut, cut.policy.date_end("A2"))
     grace = _grace_from(cut.policy, "A2")
     found = await asked.rows(
-        "SELECT case_id, platform_received_at AS at, closed_during @> $3::timestamptz AS met "
-        "FROM kept WHERE platform_received_at < $2 ORDER BY case_id",
+        "SELECT case_id, received_at, tier <> 'CITY' AS own, closed_during @> $3::timestamptz "
+        "AS met FROM kept WHERE platform_received_at < $2 ORDER BY case_id",
         asked.at if strict else grace,
         asked.moment - TICK,
     )
+    own = [row for row in found if row["own"]]
     offenders = tuple(
-        Offender(row["case_id"], "GRACE" if row["at"] >= grace else None)
-        for row in found
+        Offender(row["case_id"], "GRACE" if row["received_at"] >= grace else None)
+        for row in own
         if not row["met"]
     )
-    return asked.verdict("P1-strict" if strict else "P1-lenient", len(found), offenders)
+    carried = [row for row in found if not row["own"]]
+    return asked.verdict(
+        "P1-strict" if strict else "P1-lenient",
+        len(own),
+        offenders,
+        carried={"met": sum(1 for row in carried if row["met"]), "of": len(carried)},
+    )
 
 
-async def _strict(reading: Reading, cut: Cut) -> Verdict:
-    return await _platform(reading, cut, strict=True)
+async def _strict(snapshot: Snapshot, cut: Cut) -> Verdict:
+    return await _platform(snapshot, cut, strict=True)
 
 
-async def _lenient(reading: Reading, cut: Cut) -> Verdict:
-    return await _platform(reading, cut, strict=False)
+async def _lenient(snapshot: Snapshot, cut: Cut) -> Verdict:
+    return await _platform(snapshot, cut, strict=False)
 
 
-async def _units(reading: Reading, cut: Cut, date_id: str, kind: str, predicate: str) -> Verdict:
+async def _units(snapshot: Snapshot, cut: Cut, date_id: str, kind: str, predicate: str) -> Verdict:
     """Every one of the 22 units has reported before a campaign date."""
-    asked = _Asked(reading, cut, cut.policy.date_end(date_id))
-    found = await reading.fetch(
+    asked = _Asked(snapshot, cut, cut.policy.date_end(date_id))
+    found = await snapshot.fetch(
         "SELECT DISTINCT substr(subject, 6) AS unit FROM {acts} "
         "WHERE kind = $2 AND recorded_at <= $1 AND at < $3 AND subject LIKE 'unit:%'",
         cut.as_of,
@@ -180,13 +187,13 @@ def _with_met(verdict: Verdict, met: int, **also: Any) -> Verdict:
     )
 
 
-async def _screen(reading: Reading, cut: Cut) -> Verdict:
-    return await _units(reading, cut, "A1", "SCREENING", "P1-screen")
+async def _screen(snapshot: Snapshot, cut: Cut) -> Verdict:
+    return await _units(snapshot, cut, "A1", "SCREENING", "P1-screen")
 
 
-async def _flood(reading: Reading, cut: Cut) -> Verdict:
+async def _flood(snapshot: Snapshot, cut: Cut) -> Verdict:
     """涉灾利益群体信访案件: asked to close within their due, at the latest by the date (A3)."""
-    asked = _Asked(reading, cut, cut.policy.date_end("A3"))
+    asked = _Asked(snapshot, cut, cut.policy.date_end("A3"))
     found = await asked.rows(
         "SELECT case_id, coalesce(passed_at < least(due_at, $2), false) AS met, "
         "due_at > $3 AS ahead FROM kept "
@@ -202,9 +209,9 @@ async def _flood(reading: Reading, cut: Cut) -> Verdict:
     return asked.verdict("P1-flood", len(found), offenders)
 
 
-async def _city(reading: Reading, cut: Cut) -> Verdict:
+async def _city(snapshot: Snapshot, cut: Cut) -> Verdict:
     """市本级受理的其他领域案件基本解决 (A4): settled / Base in percent."""
-    asked = _Asked(reading, cut, cut.policy.date_end("A4"))
+    asked = _Asked(snapshot, cut, cut.policy.date_end("A4"))
     start = start_of(_phase(cut.policy, "P1").first)
     found = await asked.rows(
         "SELECT case_id, settled_during @> $4::timestamptz AS met FROM kept "
@@ -224,9 +231,9 @@ async def _city(reading: Reading, cut: Cut) -> Verdict:
     )
 
 
-async def _stock(reading: Reading, cut: Cut) -> Verdict:
+async def _stock(snapshot: Snapshot, cut: Cut) -> Verdict:
     """存量清零 before the Festival (A5); what stood before the campaign also by itself."""
-    asked = _Asked(reading, cut, cut.policy.date_end("A5"))
+    asked = _Asked(snapshot, cut, cut.policy.date_end("A5"))
     campaign = cut.policy.content.campaign
     found = await asked.rows(
         "SELECT case_id, closed_during @> $3::timestamptz AS met, received_at < $4 AS before "
@@ -247,10 +254,10 @@ async def _stock(reading: Reading, cut: Cut) -> Verdict:
     )
 
 
-async def _extreme(reading: Reading, cut: Cut) -> Verdict:
+async def _extreme(snapshot: Snapshot, cut: Cut) -> Verdict:
     """不发生极端讨薪事件 (A6): a verified one fails at once, an unverified one leaves it open."""
-    asked = _Asked(reading, cut, cut.policy.date_end("A6"))
-    found = await reading.fetch(
+    asked = _Asked(snapshot, cut, cut.policy.date_end("A6"))
+    found = await snapshot.fetch(
         "SELECT i.subject, i.ref, EXISTS (SELECT FROM {acts} AS v "
         "WHERE v.kind = 'INCIDENT_VERIFIED' AND v.ref = i.ref AND v.recorded_at <= $1) AS verified "
         "FROM {acts} AS i WHERE i.kind = 'INCIDENT' AND i.recorded_at <= $1 "
@@ -278,10 +285,10 @@ async def _extreme(reading: Reading, cut: Cut) -> Verdict:
     )
 
 
-async def _new(reading: Reading, cut: Cut) -> Verdict:
+async def _new(snapshot: Snapshot, cut: Cut) -> Verdict:
     """新发案件及时办理: every new case that fell due in the phase was asked to close in time."""
     phase = _phase(cut.policy, "P2")
-    asked = _Asked(reading, cut, end_of(phase.last))
+    asked = _Asked(snapshot, cut, end_of(phase.last))
     found = await asked.rows(
         "SELECT case_id, coalesce(passed_at < due_at, false) AS met FROM kept "
         "WHERE left_base IS NULL AND NOT joined AND accepted_at >= $2 AND accepted_at < $3 "
@@ -302,10 +309,10 @@ def _day_ends(phase: Phase, until: datetime) -> list[tuple[date, datetime]]:
     return found
 
 
-async def _dynamic(reading: Reading, cut: Cut) -> Verdict:
+async def _dynamic(snapshot: Snapshot, cut: Cut) -> Verdict:
     """动态清零 (A7): at every day's end no case is overdue; the whole series is shown."""
     phase = _phase(cut.policy, "P3")
-    asked = _Asked(reading, cut, end_of(phase.last))
+    asked = _Asked(snapshot, cut, end_of(phase.last))
     days = _day_ends(phase, cut.as_of)
     grace = _grace_from(cut.policy, "A7")
     found = await asked.rows(
@@ -334,10 +341,10 @@ async def _dynamic(reading: Reading, cut: Cut) -> Verdict:
     return _with_met(verdict, sum(1 for item in series if item["overdue"] == 0))
 
 
-async def _summaries(reading: Reading, cut: Cut) -> Verdict:
+async def _summaries(snapshot: Snapshot, cut: Cut) -> Verdict:
     """总结规范 (A8): 22 summaries in time; what the city itself did is told beside."""
-    verdict = await _units(reading, cut, "A8", "SUMMARY", "P4")
-    found = await reading.fetch(
+    verdict = await _units(snapshot, cut, "A8", "SUMMARY", "P4")
+    found = await snapshot.fetch(
         "SELECT kind, count(*) AS n, bool_or(subject = 'city') AS city FROM {acts} "
         "WHERE kind IN ('SUMMARY', 'RULE_REVISED', 'PUBLICITY') AND recorded_at <= $1 "
         "GROUP BY kind",
@@ -367,6 +374,6 @@ JUDGES: Final[tuple[Judge, ...]] = (
 )
 
 
-async def clearance(reading: Reading, cut: Cut) -> list[Verdict]:
+async def clearance(snapshot: Snapshot, cut: Cut) -> list[Verdict]:
     """Every predicate in the order of the plan."""
-    return [await judge(reading, cut) for judge in JUDGES]
+    return [await judge(snapshot, cut) for judge in JUDGES]

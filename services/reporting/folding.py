@@ -304,10 +304,15 @@ def _claimed(data: ev.ComplaintReceived) -> int | None:
 
 def _supplemented(case: Case, data: ev.SupplementReceived) -> Case:
     """Adds what was missing; never overwrites what was received."""
+    read = data.signals
+    workers = data.workers or (read.workers if read else None)
+    claimed = data.amount_fen
+    if claimed is None and read is not None:
+        claimed = read.amount_fen
     return replace(
         case,
-        workers=case.workers or data.workers,
-        claimed_fen=case.claimed_fen if case.claimed_fen is not None else data.amount_fen,
+        workers=case.workers or workers,
+        claimed_fen=case.claimed_fen if case.claimed_fen is not None else claimed,
         months_from=case.months_from or data.months_from,
         months_to=case.months_to or data.months_to,
         employer_known=case.employer_known or data.employer is not None,

@@ -140,7 +140,12 @@ class Follower:
             await self._idle()
 
     async def _idle(self) -> None:
-        """Nothing arrived: the moment to see whether everything is folded."""
+        """Nothing arrived: the moment to see whether all is folded, and the tables still ours.
+
+        Raises Overtaken where another writer went on, or one of GONE where somebody dropped them.
+        """
+        if await self._store.positions() != self.positions:
+            raise Overtaken("another writer moved a position of reporting")
         behind = await self.look()
         if behind == 0:
             LAG.set(0)

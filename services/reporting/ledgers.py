@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ import xlsxwriter
 
 from services.reporting.case import LEVELS
 from services.reporting.cases import told
-from services.reporting.reading import Cut, Reading
+from services.reporting.reading import Cut, Snapshot
 from services.reporting.sentences import word
 from services.reporting.wording import ACTIONS
 from shared.calendar import ZONE
@@ -36,6 +37,12 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 _CASES: Final = """
 SELECT *, overdue_during @> $1::timestamptz AS overdue
 FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1
+"""
+_EVENTS: Final = """
+SELECT e.*, v.number FROM {events} AS e LEFT JOIN {versions} AS v
+    ON v.case_id = e.subject AND v.recorded_from <= $1 AND v.recorded_to > $1
+WHERE e.type = ANY($2) AND e.recorded_at <= $1
+ORDER BY e.at, e.recorded_at, e.partition, e.seat
 """
 
 
@@ -182,88 +189,93 @@ _EVENT_LEDGERS: Final[dict[Name, tuple[str, tuple[str, ...]]]] = {
 _EVENT_COLUMNS: Final = ("案件编号", "事项", "时间", "登记时间", "单位", "内容")
 
 
-async def workbook(reading: Reading, cut: Cut, name: Name) -> bytes:
-    """The ledger as .xlsx bytes; written on disk and off the loop, so size costs no memory."""
-    if name in _CASE_LEDGERS:
-        ledger = _CASE_LEDGERS[name]
-        rows = await reading.fetch(_CASES + ledger.condition, cut.as_of)
-        cells = [ledger.cells(row, orjson.loads(row["doc"]), cut.policy) for row in rows]
-        return await asyncio.to_thread(_write, ledger.title, ledger.columns, cells, cut)
-    title, types = _EVENT_LEDGERS[name]
-    cells = await _acts(reading, cut, types)
-    return await asyncio.to_thread(_write, title, _EVENT_COLUMNS, cells, cut)
-
-
-async def _acts(reading: Reading, cut: Cut, types: tuple[str, ...]) -> list[list[Cell]]:
-    """A row for each event of these types, with its sentence."""
-    rows = await reading.fetch(
-        "SELECT e.*, v.number FROM {events} AS e LEFT JOIN {versions} AS v "
-        "ON v.case_id = e.subject AND v.recorded_from <= $1 AND v.recorded_to > $1 "
-        "WHERE e.type = ANY($2) AND e.recorded_at <= $1 "
-        "ORDER BY e.at, e.recorded_at, e.partition, e.seat",
-        cut.as_of,
-        list(types),
-    )
-    cells: list[list[Cell]] = []
-    for row in rows:
-        item = told(row)
-        act = ACTIONS.get(row["type"], row["type"])
-        who = row["number"] or row["subject"]
-        cells.append([who, act, row["at"], row["recorded_at"], item["unit"], item["sentence"]])
-    return cells
-
-
-def _write(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], cut: Cut) -> bytes:
+async def workbook(snapshot: Snapshot, cut: Cut, name: Name) -> bytes:
+    """The ledger as .xlsx bytes; read and written in pieces, so its size costs little memory."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.xlsx"
+        if name in _CASE_LEDGERS:
+            await _cases(snapshot, cut, _CASE_LEDGERS[name], path)
+        else:
+            await _acts(snapshot, cut, *_EVENT_LEDGERS[name], path)
+        return await asyncio.to_thread(path.read_bytes)
+
+
+async def _cases(snapshot: Snapshot, cut: Cut, ledger: Ledger, path: Path) -> None:
+    """A row for each case."""
+    sheet = Sheet(path, ledger.title, ledger.columns, cut)
+    async with aclosing(snapshot.pieces(_CASES + ledger.condition, cut.as_of)) as pieces:
+        async for rows in pieces:
+            cells = [ledger.cells(row, orjson.loads(row["doc"]), cut.policy) for row in rows]
+            await asyncio.to_thread(sheet.write, cells)
+    await asyncio.to_thread(sheet.close)
+
+
+async def _acts(
+    snapshot: Snapshot, cut: Cut, title: str, types: tuple[str, ...], path: Path
+) -> None:
+    """A row for each event of these types, with its sentence."""
+    sheet = Sheet(path, title, _EVENT_COLUMNS, cut)
+    async with aclosing(snapshot.pieces(_EVENTS, cut.as_of, list(types))) as pieces:
+        async for rows in pieces:
+            await asyncio.to_thread(sheet.write, [_act(row) for row in rows])
+    await asyncio.to_thread(sheet.close)
+
+
+def _act(row: Mapping[str, Any]) -> list[Cell]:
+    item = told(row)
+    who = row["number"] or row["subject"]
+    act = ACTIONS.get(row["type"], row["type"])
+    return [who, act, row["at"], row["recorded_at"], item["unit"], item["sentence"]]
+
+
+class Sheet:
+    """A workbook of one sheet that is written row by row."""
+
+    def __init__(self, path: Path, title: str, columns: Sequence[str], cut: Cut) -> None:
         options = {
             "constant_memory": True,
             "strings_to_formulas": False,
             "strings_to_urls": False,
             "strings_to_numbers": False,
-            "tmpdir": folder,
+            "tmpdir": str(path.parent),
         }
-        book = xlsxwriter.Workbook(str(path), options)
-        book.set_properties({"title": title, "created": cut.as_of.replace(tzinfo=None)})
-        sheet = book.add_worksheet(title.replace("/", "、"))
-        _fill(book, sheet, title, columns, rows, cut)
-        book.close()
-        return path.read_bytes()
+        self._book = xlsxwriter.Workbook(str(path), options)
+        self._book.set_properties({"title": title, "created": cut.as_of.replace(tzinfo=None)})
+        self._sheet = self._book.add_worksheet(title.replace("/", "、"))
+        self._moment = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        self._quoted = self._book.add_format({"quote_prefix": True})
+        self._columns = len(columns)
+        self._row = 2
+        head = self._book.add_format({"bold": True, "text_wrap": True, "border": 1})
+        self._sheet.set_column(0, 0, 6)
+        self._sheet.set_column(1, len(columns), 16)
+        self._sheet.freeze_panes(2, 2)
+        self._sheet.write_string(0, 0, title)
+        self._sheet.write_string(0, 2, f"截至 {instant_text(cut.as_of)} · {cut.policy.ref}")
+        for column, text in enumerate(("序号", *columns)):
+            self._sheet.write_string(1, column, text, head)
 
+    def write(self, rows: Sequence[Sequence[Cell]]) -> None:
+        """Append rows; their number comes before their cells."""
+        for cells in rows:
+            self._sheet.write_number(self._row, 0, self._row - 1)
+            for column, value in enumerate(cells, start=1):
+                self._put(column, value)
+            self._row += 1
 
-def _fill(
-    book: xlsxwriter.Workbook,
-    sheet: Any,
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    cut: Cut,
-) -> None:
-    head = book.add_format({"bold": True, "text_wrap": True, "border": 1})
-    moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
-    quoted = book.add_format({"quote_prefix": True})
-    sheet.set_column(0, 0, 6)
-    sheet.set_column(1, len(columns), 16)
-    sheet.write_string(0, 0, title)
-    sheet.write_string(0, 2, f"截至 {instant_text(cut.as_of)} · {cut.policy.ref}")
-    for column, text in enumerate(("序号", *columns)):
-        sheet.write_string(1, column, text, head)
-    for index, cells in enumerate(rows, start=1):
-        sheet.write_number(index + 1, 0, index)
-        for column, value in enumerate(cells, start=1):
-            _put(sheet, index + 1, column, value, moment, quoted)
-    sheet.freeze_panes(2, 2)
-    sheet.autofilter(1, 0, max(1, len(rows) + 1), len(columns))
+    def close(self) -> None:
+        self._sheet.autofilter(1, 0, self._row - 1, self._columns)
+        self._book.close()
 
-
-def _put(sheet: Any, row: int, column: int, value: Cell, moment: Any, quoted: Any) -> None:
-    match value:
-        case None:
-            return
-        case datetime():
-            sheet.write_datetime(row, column, value.astimezone(ZONE).replace(tzinfo=None), moment)
-        case int():
-            sheet.write_number(row, column, value)
-        case str():
-            mark = quoted if value.startswith(_FORMULA) else None
-            sheet.write_string(row, column, value, mark)
+    def _put(self, column: int, value: Cell) -> None:
+        match value:
+            case None:
+                return
+            case datetime():
+                local = value.astimezone(ZONE).replace(tzinfo=None)
+                self._sheet.write_datetime(self._row, column, local, self._moment)
+            case int():
+                self._sheet.write_number(self._row, column, value)
+            case str():
+                mark = self._quoted if value.startswith(_FORMULA) else None
+                self._sheet.write_string(self._row, column, value, mark)

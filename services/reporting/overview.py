@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.reporting.case import LEVELS
-from services.reporting.reading import Cut, Reading
+from services.reporting.reading import Cut, Snapshot
 
 SMALL: Final = 3
 """A published number of cases below it could point at a person (domain 7)."""
@@ -40,23 +40,23 @@ GROUP BY 1
 """
 
 
-async def overview(reading: Reading, cut: Cut) -> dict[str, Any]:
+async def overview(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
     """Counts, money and alert levels as of the cut; open means accepted and not ended."""
-    (whole,) = await reading.fetch(_WHOLE.replace("{open}", _OPEN), cut.as_of)
+    (whole,) = await snapshot.fetch(_WHOLE.replace("{open}", _OPEN), cut.as_of)
     found: dict[str, Any] = dict(whole)
     for name in ("state", "tier", "source"):
-        rows = await reading.fetch(_BY.replace("{by}", name), cut.as_of)
+        rows = await snapshot.fetch(_BY.replace("{by}", name), cut.as_of)
         found[f"by_{name}"] = {row["key"]: row["n"] for row in rows}
-    rows = await reading.fetch(_BY.replace("{by}", "level"), cut.as_of)
+    rows = await snapshot.fetch(_BY.replace("{by}", "level"), cut.as_of)
     found["by_level"] = {LEVELS[row["key"]]: row["n"] for row in rows}
     phase = cut.policy.phase_of(cut.local_day)
     return found | {"phase": phase.id if phase else None}
 
 
-async def public(reading: Reading, cut: Cut) -> dict[str, Any]:
+async def public(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
     """What anybody may know."""
-    (whole,) = await reading.fetch(_WHOLE.replace("{open}", _OPEN), cut.as_of)
-    rows = {row["township"]: row for row in await reading.fetch(_TOWNSHIPS, cut.as_of)}
+    (whole,) = await snapshot.fetch(_WHOLE.replace("{open}", _OPEN), cut.as_of)
+    rows = {row["township"]: row for row in await snapshot.fetch(_TOWNSHIPS, cut.as_of)}
     townships = []
     for code, entry in cut.policy.townships.items():
         received = rows[code]["received"] if code in rows else 0
@@ -87,9 +87,9 @@ def _small(number: int) -> bool:
     return 0 < number < SMALL
 
 
-async def overdue_cases(reading: Reading, cut: Cut) -> int:
+async def overdue_cases(snapshot: Snapshot, cut: Cut) -> int:
     """Open cases past due at the cut."""
-    rows = await reading.fetch(
+    rows = await snapshot.fetch(
         "SELECT count(*) AS n FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1 "
         f"AND {_OPEN} AND overdue_during @> $1::timestamptz",
         cut.as_of,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
-from services.reporting.reading import TICK, Cut, Reading
+from services.reporting.reading import TICK, Cut, Snapshot
 from services.reporting.rows import REQUIRED
 from services.reporting.scoring import Counts, Scored, rank
 from shared.calendar import DAY, ZONE, at_hour, start_of
@@ -132,10 +132,10 @@ class _Tally:
     reports: set[date] = field(default_factory=set)
 
 
-async def ranking(reading: Reading, cut: Cut, of: List, window: Window) -> Ranking:
+async def ranking(snapshot: Snapshot, cut: Cut, of: List, window: Window) -> Ranking:
     """The list of task forces or townships at a cut, or the departments' counts apart."""
     policy = cut.policy
-    tallies = await _tallies(reading, cut, of, window)
+    tallies = await _tallies(snapshot, cut, of, window)
     expected = duty_days(policy, window)
     ranked = _ranked(policy, of)
     units = [_counts(code, tallies[code], expected) for code in ranked]
@@ -158,24 +158,24 @@ def _ranked(policy: Policy, of: List) -> tuple[str, ...]:
 
 
 async def _tallies(
-    reading: Reading, cut: Cut, of: List, window: Window
+    snapshot: Snapshot, cut: Cut, of: List, window: Window
 ) -> defaultdict[str, _Tally]:
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     hours = timedelta(hours=cut.policy.content.score.first_contact_hours)
     start, end = window.start, window.end
     before = (cut.as_of, start, end, start - TICK)
-    for found in await reading.fetch(_of(_CASES, of), *before, end - TICK, hours):
+    for found in await snapshot.fetch(_of(_CASES, of), *before, end - TICK, hours):
         _put(tallies, found)
-    for found in await reading.fetch(_of(_MONEY, of), *before):
+    for found in await snapshot.fetch(_of(_MONEY, of), *before):
         _put(tallies, found)
     span = (cut.as_of, start, end)
-    for found in await reading.fetch(_of(_ACTS, of), *span):
+    for found in await snapshot.fetch(_of(_ACTS, of), *span):
         tallies[found["unit"]].numbers[found["kind"]] = found["n"]
-    for found in await reading.fetch(_of(_NOTICES, of), *span):
+    for found in await snapshot.fetch(_of(_NOTICES, of), *span):
         tallies[found["unit"]].numbers["NOTICE"] = found["n"]
-    for found in await reading.fetch(_of(_INCIDENTS, of), *span):
+    for found in await snapshot.fetch(_of(_INCIDENTS, of), *span):
         tallies[found["unit"]].numbers["INCIDENT"] = found["n"]
-    for found in await reading.fetch(_REPORTS, *span):
+    for found in await snapshot.fetch(_REPORTS, *span):
         at: datetime = found["at"]
         day = at.astimezone(ZONE).date()
         if at < at_hour(day, ROLL_CALL_HOUR):

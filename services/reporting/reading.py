@@ -7,17 +7,19 @@ not later than A. Without it a read takes everything that is folded.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from services.reporting.schema import Tables
+from services.reporting.schema import Connection, Tables
 from services.reporting.store import Pool, Position
 from shared.calendar import civil
 from shared.events import instant_text
 from shared.governance import Governance
 from shared.policy import Policy
+from shared.settle import Books
 
 TICK: Final = timedelta(microseconds=1)
 """The smallest step of time: a window that ends with what happens at A ends at A + TICK."""
@@ -90,56 +92,98 @@ class Cut:
         return self.as_of + TICK
 
 
-class Folded(Protocol):
-    """Who knows how far the log is folded."""
+class Snapshot:
+    """The tables in one unchanging state, so that all numbers of an answer fit together.
 
-    @property
-    def positions(self) -> dict[int, Position]: ...
+    `folded`: how far each partition is folded in it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        tables: Tables,
+        books: Books,
+        folded: Mapping[int, Position],
+    ) -> None:
+        self.connection = connection
+        self.tables = tables
+        self.books = books
+        self.folded = folded
+
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+        """Rows of a query in which {versions}, {events} and {acts} stand for the tables."""
+        return list(await self.connection.fetch(named(query, self.tables), *arguments))
+
+    async def pieces(
+        self, query: str, *arguments: Any, size: int = 1000
+    ) -> AsyncGenerator[list[Any]]:
+        """The same, in pieces."""
+        cursor = await self.connection.cursor(named(query, self.tables), *arguments)
+        while found := await cursor.fetch(size):
+            yield found
+
+    async def cut(self, as_of: datetime) -> Cut:
+        """The cut of the log at `as_of`, with the book then in force."""
+        return Cut(as_of, await self._position(as_of), self.books.at(as_of))
+
+    async def _position(self, as_of: datetime) -> str:
+        """Where each partition was at `as_of`."""
+        whole, earlier = {}, []
+        for number, item in self.folded.items():
+            if item.recorded_at is None or item.recorded_at <= as_of:
+                whole[number] = item.next
+            else:
+                earlier.append(number)
+        if earlier:
+            found = await self.fetch(
+                "SELECT p AS partition, coalesce((SELECT max(seat) + 1 FROM {events} "
+                "WHERE partition = p AND recorded_at <= $2), 0) AS next "
+                "FROM unnest($1::int[]) AS p",
+                earlier,
+                as_of,
+            )
+            whole |= {row["partition"]: row["next"] for row in found}
+        return position_text(whole)
 
 
 class Reading:
     """Reads the tables of one generation."""
 
-    def __init__(self, pool: Pool, tables: Tables, governance: Governance, folded: Folded) -> None:
+    def __init__(self, pool: Pool, tables: Tables, governance: Governance) -> None:
         self.pool = pool
         self.tables = tables
         self.governance = governance
-        self.folded = folded
 
-    def now(self) -> datetime:
-        """The clock, or the last folded record if that is ahead of it."""
-        found = [item.recorded_at for item in self.folded.positions.values() if item.recorded_at]
-        return max([self.governance.clock.now(), *found])
-
-    async def cut(self, as_of: datetime | None = None) -> Cut:
-        """The cut at `as_of`, or at the present. Raises Ungoverned before the first adoption."""
-        at = as_of or self.now()
-        return Cut(at, await self._position(at), self.governance.books.at(at))
-
-    async def _position(self, at: datetime) -> str:
-        """Where each partition was at `at`."""
-        whole, earlier = {}, []
-        for number, item in self.folded.positions.items():
-            if item.recorded_at is None or item.recorded_at <= at:
-                whole[number] = item.next
-            else:
-                earlier.append(number)
-        if earlier:
-            found = await self.pool.fetch(
-                f"SELECT p AS partition, coalesce((SELECT max(seat) + 1 FROM {self.tables.events} "
-                "WHERE partition = p AND recorded_at <= $2), 0) AS next "
-                "FROM unnest($1::int[]) AS p",
-                earlier,
-                at,
+    @asynccontextmanager
+    async def at(self, as_of: datetime | None = None) -> AsyncIterator[tuple[Snapshot, Cut]]:
+        """A snapshot and the cut at `as_of`; without it at the clock, or at the last folded
+        record if that is ahead of it. Raises Ungoverned before the first adoption.
+        """
+        async with (
+            self.pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            found = await connection.fetch(
+                f"SELECT partition, next, recorded_at FROM {self.tables.positions}"
             )
-            whole |= {row["partition"]: row["next"] for row in found}
-        return position_text(whole)
+            folded = {row["partition"]: Position(row["next"], row["recorded_at"]) for row in found}
+            snapshot = Snapshot(connection, self.tables, self.governance.books, folded)
+            yield snapshot, await snapshot.cut(as_of or self._now(folded.values()))
+
+    def _now(self, folded: Iterable[Position]) -> datetime:
+        instants = [item.recorded_at for item in folded if item.recorded_at is not None]
+        return max([self.governance.clock.now(), *instants])
+
+    async def positions(self) -> dict[int, int]:
+        """The next offset of each partition as folded now."""
+        found = await self.pool.fetch(f"SELECT partition, next FROM {self.tables.positions}")
+        return {row["partition"]: row["next"] for row in found}
 
     async def fetch(self, query: str, *arguments: Any) -> list[Any]:
-        """Rows of a query in which {versions}, {events} and {acts} stand for the tables."""
-        return list(await self.pool.fetch(self.named(query), *arguments))
+        """Rows of one query by itself."""
+        return list(await self.pool.fetch(named(query, self.tables), *arguments))
 
-    def named(self, query: str) -> str:
-        return query.format(
-            versions=self.tables.versions, events=self.tables.events, acts=self.tables.acts
-        )
+
+def named(query: str, tables: Tables) -> str:
+    """The query with the names of the tables in place of theirs."""
+    return query.format(versions=tables.versions, events=tables.events, acts=tables.acts)

@@ -137,11 +137,13 @@ def _group(item: Scored) -> int:
 
 def _merit(item: Scored) -> tuple[Fraction, ...]:
     """Score, then fewer overdue, higher 满意率, larger 追发金额, larger base; smaller is better."""
+    if item.score is None:
+        return ()
     counts = item.counts
     met, of = counts.rates["satisfied"]
     satisfied = Fraction(met, of) if of > 0 else Fraction(-1)
     return (
-        -Fraction(item.score or 0),
+        -Fraction(item.score),
         Fraction(counts.deductions["overdue"]),
         -satisfied,
         Fraction(-counts.recovered_fen),

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from services.reporting.follower import PASSING, Follower
+from services.reporting.follower import GONE, PASSING, Follower
 from services.reporting.overview import overdue_cases
 from services.reporting.projection import Decoded
 from services.reporting.reading import Reading
@@ -50,10 +50,10 @@ class Reporting:
     async def start(self) -> None:
         """Connect to database and log, waiting for what is not up yet."""
         self.pool: Any = await _patiently(self._open_pool)
-        store = Store(self.pool, self.tables)
-        self.follower = Follower(self.settings, store)
+        self.store = Store(self.pool, self.tables)
+        self.follower = Follower(self.settings, self.store)
         self.follower.listeners.append(self._heard)
-        self.reading = Reading(self.pool, self.tables, self.governance, self.follower)
+        self.reading = Reading(self.pool, self.tables, self.governance)
         await _patiently(self.governance.start)
         self._started = True
 
@@ -61,7 +61,7 @@ class Reporting:
         return await asyncpg.create_pool(
             self.settings.database,
             min_size=1,
-            max_size=8,
+            max_size=12,
             server_settings={"application_name": "qingqian-reporting", "jit": "off"},
         )
 
@@ -95,7 +95,8 @@ class Reporting:
         while True:
             if self.ready:
                 try:
-                    OVERDUE.set(await overdue_cases(self.reading, await self.reading.cut()))
+                    async with self.reading.at() as (snapshot, cut):
+                        OVERDUE.set(await overdue_cases(snapshot, cut))
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                     log.warning("not_counted", fault=type(error).__name__)
             await asyncio.sleep(_GAUGE_SECONDS)
@@ -109,16 +110,16 @@ class Reporting:
             behind = await follower.look() if follower.positions else 0
             await self.governance.catch_up()
             clock = self.governance.clock.now()
-            await self.pool.fetchval("SELECT 1")
+            stored = await self.store.positions()
+        except GONE:
+            return Readiness(ready=False, reason="the tables are being made anew")
         except (Ungoverned, ClockUnset):
             return Readiness(ready=False, reason="no policy book and clock are adopted yet")
         except Unavailable:
             return Readiness(ready=False, reason="the log does not answer")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             return Readiness(ready=False, reason="the database does not answer")
-        positions = {
-            f"{CASE_EVENTS}/{number}": item.next for number, item in follower.positions.items()
-        }
+        positions = {f"{CASE_EVENTS}/{number}": item.next for number, item in stored.items()}
         positions[f"{GOVERNANCE_EVENTS}/0"] = self.governance.position
         reason = None if follower.caught_up else "the log is being folded"
         return Readiness(

@@ -23,10 +23,11 @@ class Standing(Enum):
 class Partition:
     """What a worker knows of one assigned partition.
 
-    `lock` covers fold, decide, write, publish and clear; nothing of the partition is touched
-    without it. `next_wake` is not later than the earliest wake-up stored.
-    `book_hash`: the book under which every wake-up stored was computed. `moved` (monotonic
-    seconds): when the position last changed or nothing was left to read.
+    `lock` covers fold, decide, write, publish and clear; nothing of the partition is written
+    without it. `next_wake` is not later than the earliest wake-up stored; `wake_moved`: it may be
+    earlier by now; `heeded` counts its changes. `book_hash`: the book under which every wake-up
+    stored was computed. `moved` (monotonic seconds): when the position last changed or nothing
+    was left to read.
     """
 
     def __init__(self, number: int, most_streams: int) -> None:
@@ -38,6 +39,8 @@ class Partition:
         self.next = 0
         self.end = 0
         self.next_wake: datetime | None = None
+        self.wake_moved = False
+        self.heeded = 0
         self.book_hash = ""
         self.last_timestamp: int | None = None
         self.moved = time.monotonic()
@@ -83,7 +86,10 @@ class Partition:
     def wakes_by(self, cut: datetime) -> bool:
         return self.next_wake is not None and self.next_wake <= cut
 
-    def heed(self, wake: datetime | None) -> None:
-        """Lower `next_wake` to a wake-up just stored."""
-        if wake is not None and (self.next_wake is None or wake < self.next_wake):
+    def heed(self, before: datetime | None, wake: datetime | None) -> None:
+        """Lower `next_wake` to a wake-up just stored in place of `before`."""
+        self.heeded += 1
+        if wake is not None and (self.next_wake is None or wake <= self.next_wake):
             self.next_wake = wake
+        elif before is not None and before == self.next_wake:
+            self.wake_moved = True

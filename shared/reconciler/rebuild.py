@@ -37,8 +37,8 @@ SHARE_RECORDS: Final = 40_000
 CHUNK: Final = 500
 
 Records = dict[str, list[Record]]
-Progress = Callable[[int, int], None]
-"""Told (records read, records to read) as a pass over a partition goes on."""
+Progress = Callable[[int, int, int], None]
+"""Told (partition, records read, records to read) as a pass over a partition goes on."""
 
 
 class Crossed:
@@ -116,17 +116,11 @@ class Rebuild:
         self.reader = reader
         self.parking = parking
         self.crossed = Crossed(service, store, reader)
+        self.progress: Progress = lambda partition, done, whole: None
         self.beyond: Counter[str] = Counter()
         self.not_owed: Counter[str] = Counter()
 
-    async def partition(
-        self,
-        held: Held,
-        end: int,
-        books: Books,
-        now: datetime,
-        progress: Progress = lambda done, whole: None,
-    ) -> Held:
+    async def partition(self, held: Held, end: int, books: Books, now: datetime) -> Held:
         """Replay [0, end) of a held partition and write its rows; the position moves last.
 
         `now`: recorded on what is owed beyond the log. Raises LostOwnership.
@@ -138,7 +132,7 @@ class Rebuild:
             own: Records = {}
             if share == 0:
                 foreign = {subject: [] for subject in self._units(held.partition, books)}
-            async for subject, is_own, record in self._read(held.partition, end, progress, share):
+            async for subject, is_own, record in self._read(held.partition, end, share):
                 if zlib.crc32(subject.encode()) % shares == share:
                     (own if is_own else foreign).setdefault(subject, []).append(record)
             await self._write(held, foreign, own, crossed, books, now)
@@ -152,7 +146,7 @@ class Rebuild:
         return [subject for subject in subjects if partition_of(subject) == partition]
 
     async def _read(
-        self, partition: int, end: int, progress: Progress, share: int
+        self, partition: int, end: int, share: int
     ) -> AsyncIterator[tuple[str, bool, Record]]:
         reading = self.reader.range(CASE_EVENTS, partition, 0, end)
         async with aclosing(reading) as batches:
@@ -166,7 +160,7 @@ class Rebuild:
                         continue
                     if found is not None and kind_of(found.subject) in self.deciders:
                         yield found.subject, found.own, record
-                progress(records[-1].offset + 1, end)
+                self.progress(partition, records[-1].offset + 1, end)
 
     async def _write(
         self,

@@ -37,12 +37,16 @@ class Outgoing(NamedTuple):
 
 @dataclass(slots=True)
 class Row:
-    """One stream in memory. `partition`: of its subject. `pending`: not acknowledged yet."""
+    """One stream in memory. `partition`: of its subject. `pending`: not acknowledged yet.
+
+    `wake_at`: as it was last stored.
+    """
 
     decider: Decider[Any]
     stream: Stream[Any]
     partition: int
     pending: list[Outgoing] = field(default_factory=list)
+    wake_at: datetime | None = None
 
 
 def begin_row(deciders: Deciders, subject: str) -> Row:
@@ -96,7 +100,7 @@ def load_row(deciders: Deciders, stored: StoredRow) -> Row:
         seen=set(stored.seen.split(" ")) if stored.seen else set(),
     )
     pending = [parse_outgoing(line) for line in stored.pending.split("\n") if line]
-    return Row(decider, stream, stored.partition, pending)
+    return Row(decider, stream, stored.partition, pending, stored.wake_at)
 
 
 def shape_of(deciders: Deciders) -> str:

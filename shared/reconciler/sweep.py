@@ -20,6 +20,7 @@ from shared.journal import journal
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
 from shared.metrics import CLOCK, LAG, LAG_RECORDS, ROUND_SECONDS, UNDECIDED
 from shared.reconciler.partition import Partition, Standing
+from shared.reconciler.store import PASSING
 from shared.reconciler.worker import CHUNK, Worker
 from shared.settle import LawBroken
 
@@ -155,7 +156,7 @@ class Sweep:
                 raise LawBroken(f"{min(again)} is due again right after it was settled")
             await self.worker.settle(partition, subjects, cut, now)
             settled |= set(subjects)
-        partition.next_wake = await self.worker.store.next_wake(partition.number)
+        await self.worker.look_ahead(partition)
 
     # --- readiness --------------------------------------------------------------------------------
 
@@ -169,8 +170,13 @@ class Sweep:
         try:
             await self._look(partitions)
             end = await governance.end()
+            for partition in partitions:
+                if partition.wake_moved and partition.standing is Standing.HELD:
+                    await worker.look_ahead(partition)
         except Unavailable:
             return Readiness(ready=False, reason="the log does not answer")
+        except PASSING:
+            return Readiness(ready=False, reason="the database does not answer")
         clock = governance.clock
         now = clock.now()
         settled = self.settled if clock.kind == "log" else now

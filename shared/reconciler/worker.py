@@ -78,7 +78,11 @@ class Worker:
         reader: Reader,
         governance: Governance,
         identity: Identity,
+        *,
+        alone: bool = False,
     ) -> None:
+        """`alone`: the tables are being made anew by us, and nobody else may claim meanwhile."""
+        self.alone = alone
         self.service = service
         self.deciders = deciders
         self.store = store
@@ -236,6 +240,13 @@ class Worker:
             rows.append(row)
         await self._commit(partition, rows, partition.next, books)
 
+    async def look_ahead(self, partition: Partition) -> None:
+        """Read the partition's earliest wake-up; needs no lock."""
+        heeded = partition.heeded
+        found = await self.store.next_wake(partition.number)
+        if partition.heeded == heeded:
+            partition.next_wake, partition.wake_moved = found, False
+
     async def begin_units(self, partition: Partition) -> None:
         """Rows of the units and the city of every book: their silence must wake the sweep too."""
         books = self.governance.books
@@ -256,8 +267,9 @@ class Worker:
         begun = time.perf_counter()
         stored = [store_row(row, books.first) for row in rows]
         partition.hold(await self.store.put(partition.held, stored, next))
-        for each in stored:
-            partition.heed(each.wake_at)
+        for row, each in zip(rows, stored, strict=True):
+            partition.heed(row.wake_at, each.wake_at)
+            row.wake_at = each.wake_at
             if each.policy_hash != partition.book_hash:
                 partition.book_hash = ""
         written = time.perf_counter()
@@ -333,7 +345,7 @@ class Worker:
         since = time.monotonic() - partition.lost_at
         if partition.standing is Standing.LOST and since < RECLAIM_AFTER:
             return False
-        held = await self.store.claim(partition.number, self.identity)
+        held = await self.store.claim(partition.number, self.identity, alone=self.alone)
         end = (await self.reader.ends(CASE_EVENTS, (partition.number,)))[partition.number]
         if held.next > end:
             raise WrongLog(
@@ -348,7 +360,7 @@ class Worker:
         partition.hold(held)
         partition.end = end
         await self._resend(partition)
-        partition.next_wake = await self.store.next_wake(partition.number)
+        await self.look_ahead(partition)
         await self.begin_units(partition)
         await self.read_up(partition, end)
         log.info("claimed", partition=partition.number, next=held.next, end=end)

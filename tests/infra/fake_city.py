@@ -41,6 +41,7 @@ class FakeCity:
     at_once: int = 0
     most_at_once: int = 0
     townships: dict[str, str] = field(default_factory=dict)
+    listed: list[tuple[str, str]] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     actors: list[str] = field(default_factory=list)
 
@@ -73,11 +74,17 @@ def application(city: FakeCity) -> FastAPI:
     async def readyz(service: str) -> dict[str, Any]:
         return city.readyz(service)
 
+    @app.get("/reporting/v1/cases")
+    async def cases(state: str) -> JSONResponse:
+        city.reads.append(state)
+        items = [{"case_id": case, "township": t, "task_force": "TF1"} for case, t in city.listed]
+        return JSONResponse({"items": items})
+
     @app.get("/reporting/v1/cases/{case_id}")
     async def case(case_id: str) -> JSONResponse:
         city.reads.append(case_id)
         town = city.townships.get(case_id)
-        return JSONResponse({"township": town, "task_force": "TF1" if town else None})
+        return JSONResponse({"case": {"township": town, "task_force": "TF1" if town else None}})
 
     @app.post("/intake/v1/{path:path}")
     async def post(path: str, request: Request) -> JSONResponse:

@@ -32,7 +32,7 @@ def environment(compose: dict[str, Any], service: str) -> dict[str, str]:
     return {name: VARIABLE.sub(r"\2", value) for name, value in given.items()}
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "topics"])
+@pytest.mark.parametrize("service", [*SERVICES, "topics", "keys"])
 def test_every_container_of_ours_is_given_settings_that_exist_and_hold(
     compose: dict[str, Any], service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +110,7 @@ def test_nothing_starts_before_what_it_needs_is_healthy(compose: dict[str, Any])
     for name in SERVICES:
         needs = services[name]["depends_on"]
         assert needs["topics"] == {"condition": "service_completed_successfully"}
+        assert needs["keys"] == {"condition": "service_completed_successfully"}
         assert needs["postgres"] == {"condition": "service_healthy"}
     for name in ("kafka", "postgres", *SERVICES):
         assert services[name]["healthcheck"]["test"][0] == "CMD"

@@ -14,7 +14,7 @@ import rfc8785
 from infra import export, importer
 from infra.audit.log import LogFile, parse
 from infra.export import line_of
-from infra.merkle import Tree
+from shared.merkle import Tree
 from infra.problem import Unready
 from shared.log import Record
 from shared.settings import Settings

@@ -10,7 +10,8 @@ import pytest
 
 from infra import lockstep
 from infra.agenda import Act, Agenda, Cast
-from infra.lockstep import Answer, Lockstep, Services
+from infra.client import Answer, Client
+from infra.lockstep import Lockstep
 from infra.problem import Unready
 from infra.story import Line
 from shared.envelope import case_id_of
@@ -45,8 +46,8 @@ def numbered(lines: list[Line]) -> tuple[Cast, list[Act]]:
 
 async def play(city: FakeCity, lines: list[Line], until: datetime | None = None) -> Lockstep:
     cast, acts = numbered(lines)
-    async with serving(city) as urls, Services(urls, FakeKeys()) as services:
-        player = Lockstep(services, cast)
+    async with serving(city) as urls, Client(urls, FakeKeys()) as client:
+        player = Lockstep(client, cast)
         await player.run(Agenda(acts), until or lines[-1].at)
         return player
 
@@ -97,7 +98,16 @@ async def test_who_acts_is_the_unit_that_handles_the_case() -> None:
         "operator/operator", "window/platform", "operator/operator", "410185001/township",
         "operator/operator", "TF1/task_force",
     ]  # fmt: skip
-    assert city.reads == [case_id_of("window", "A")], "asked once, then remembered"
+    assert city.reads == ["ASSIGNED", case_id_of("window", "A")], "asked once, then remembered"
+
+
+async def test_newly_assigned_cases_are_asked_for_together() -> None:
+    names = "ABCDEF"
+    city = FakeCity(listed=[(case_id_of("window", name), "410185004") for name in names])
+    lines = [received(0, name) for name in names]
+    await play(city, lines + [line(1, name, "AssignmentSigned") for name in names])
+    assert city.reads == ["ASSIGNED"]
+    assert city.actors.count("410185004/township") == 6
 
 
 async def test_a_forbidden_act_asks_again_who_handles_the_case() -> None:
@@ -105,7 +115,8 @@ async def test_a_forbidden_act_asks_again_who_handles_the_case() -> None:
     await play(
         city, [received(0, "A"), line(1, "A", "AssignmentSigned"), line(2, "A", "FirstContactMade")]
     )
-    assert len(city.reads) == 2
+    case_id = case_id_of("window", "A")
+    assert city.reads == ["ASSIGNED", case_id, "ASSIGNED", case_id]
 
 
 async def test_it_waits_when_intake_asks_it_to() -> None:
@@ -128,8 +139,8 @@ async def test_an_answer_may_put_more_on_the_agenda() -> None:
         later = act.line.at + timedelta(hours=1)
         return (cast.act(replace(act.line, number=0, type="TriageDecided", at=later)),)
 
-    async with serving(city) as urls, Services(urls, FakeKeys()) as services:
-        player = Lockstep(services, cast, on_answer=on_answer)
+    async with serving(city) as urls, Client(urls, FakeKeys()) as client:
+        player = Lockstep(client, cast, on_answer=on_answer)
         await player.run(Agenda(acts), acts[-1].line.at)
     assert [what for what, _ in answers] == [
         "ComplaintReceived", "AssignmentSigned", "TriageDecided", "ProgressReported",
@@ -159,6 +170,6 @@ async def test_workers_that_never_come_to_rest_are_named(monkeypatch: pytest.Mon
 async def test_a_service_that_is_not_up_is_named() -> None:
     urls = dict.fromkeys(("intake", "routing", "supervision", "reporting"), "http://127.0.0.1:9")
     cast, acts = numbered([received(0, "A")])
-    async with Services(urls, FakeKeys()) as services:
+    async with Client(urls, FakeKeys()) as client:
         with pytest.raises(Unready, match=r"intake does not answer.*qingqian up"):
-            await Lockstep(services, cast).run(Agenda(acts), START)
+            await Lockstep(client, cast).run(Agenda(acts), START)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -128,6 +129,7 @@ def strings(value: Any) -> set[str]:
     return {value} if isinstance(value, str) else set()
 
 
+@lru_cache(maxsize=1)
 def known_strings() -> set[str]:
     words = raw("lexicon")
     allowed = {VERSION, *lexicon().words, *lexicon().sectors, *words["urgent"], *words["not_wages"]}
@@ -198,7 +200,10 @@ def test_only_the_beginning_of_a_very_long_text_is_read() -> None:
 PROGRAM = """
 import json
 from tests.intake.signals_book import signals_of
-texts = ["某小区工地拖欠农民工工资\\n我们12人，每人5000元，老板失联，要跳楼", "公交公司欠薪，学校、医院、煤矿、外卖"]
+texts = [
+    "某小区工地拖欠农民工工资\\n我们12人，每人5000元，老板失联，要跳楼",
+    "公交公司欠薪，学校、医院、煤矿、外卖",
+]
 print(json.dumps([signals_of(text, "登封市卢店镇").as_data() for text in texts]))
 """
 

@@ -75,7 +75,7 @@ def test_a_full_name_outranks_a_bare_one_and_the_address_comes_first() -> None:
 
 
 def test_every_township_of_the_book_is_known() -> None:
-    codes = {entry["code"] for entry in raw("organisation")["townships"]}
+    codes = {entry["code"] for entry in raw("organisation")["organisation"]["townships"]}
     assert {alias.township for alias in gazetteer().aliases.values()} - {None} == codes
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ import orjson
 
 from services.intake.tables import Tables
 from shared import keys
-from shared.envelope import decode
+from shared.envelope import Unreadable, decode
 from shared.events import Event
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record
 from shared.policy import adopt, read_book
@@ -87,18 +87,18 @@ class Desk:
     def journal(self) -> Path:
         return self.folder / "intake.log"
 
-    def spawn(self, module: str | None = None) -> None:
+    def spawn(self, *module: str) -> None:
         environment = os.environ | self.settings.environment() | self.environment
         with self.journal.open("ab") as output:
             self.running = subprocess.Popen(
-                [sys.executable, "-m", module or self.module],
+                [sys.executable, "-m", *(module or (self.module,))],
                 env=environment,
                 stdout=output,
                 stderr=output,
             )
 
-    async def start(self) -> None:
-        self.spawn()
+    async def start(self, *module: str) -> None:
+        self.spawn(*module)
         await self.until_ready()
 
     async def until_ready(self) -> None:
@@ -184,7 +184,10 @@ class Desk:
 
     async def events(self, subject: str | None = None) -> list[Event]:
         """Every readable event of `case-events`, of one subject or all."""
-        events = [decode(record.value) for record in await self.records()]
+        events = []
+        for record in await self.records():
+            with suppress(Unreadable):
+                events.append(decode(record.value))
         return [event for event in events if subject in (None, event.subject)]
 
     async def outbox(self) -> int:

@@ -73,6 +73,7 @@ class Process:
         with self.journal.open("ab") as output:
             self.running = subprocess.Popen(
                 [sys.executable, "-m", self.module],
+                stdin=subprocess.DEVNULL,
                 env=os.environ | self.settings.environment() | dict(self.environment),
                 stdout=output,
                 stderr=output,
@@ -132,17 +133,30 @@ class Rig:
 
     # --- the log ----------------------------------------------------------------------------------
 
-    async def govern(self, clock: Literal["wall", "log"], at: datetime | None = None) -> None:
+    async def govern(
+        self,
+        clock: Literal["wall", "log"],
+        at: datetime | None = None,
+        book: dict[str, Any] | None = None,
+    ) -> None:
         """Adopt the clock and the book, as intake does at its first start."""
         at = at or datetime.now(UTC)
-        book = read_book(BOOK)
-        policy = PolicyAdopted(book=BOOK, hash=content_hash(book), content=book)
+        book = book or read_book(BOOK)
+        policy = PolicyAdopted(book=book["id"], hash=content_hash(book), content=book)
         await self.producer.publish(
             [
                 governance("clock", ClockAdopted(clock=clock), at),
                 governance("policy", policy, at),
             ]
         )
+
+    async def policy(self) -> Event:
+        """The first adoption."""
+        async for records in self.reader.range(GOVERNANCE_EVENTS, 0, 0, 2):
+            for event in (decode(record.value) for record in records):
+                if event.type == "PolicyAdopted":
+                    return event
+        raise LookupError("nothing is adopted")
 
     async def advance(self, to: datetime) -> None:
         """Move the log clock."""
@@ -177,10 +191,12 @@ class Rig:
         service: Service = "supervision",
         worker_id: str = "0",
         module: str = TOY,
+        first: bool = False,
         **environment: str,
     ) -> Process:
-        """A worker, not started yet, with a port of its own."""
-        changes: dict[str, Any] = {f"{service}_port": free_ports(1)[0], "worker_id": worker_id}
+        """A worker, not started yet; the `first` has the port of the settings, others their own."""
+        port = self.settings.port(service) if first else free_ports(1)[0]
+        changes: dict[str, Any] = {f"{service}_port": port, "worker_id": worker_id}
         process = Process(
             service,
             module,

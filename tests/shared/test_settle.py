@@ -18,9 +18,10 @@ from shared.events import (
     ExtensionApproved,
     ProgressReported,
 )
-from shared.settle import Books, LawBroken, begin, settle_to, take
+from shared.policy import Policy
+from shared.settle import Books, LawBroken, begin, due_at, settle_to, take
 from tests.shared import laws
-from tests.shared.toy import HOUR, START, Toy, book, fact
+from tests.shared.toy import HOUR, START, Case, Toy, book, fact
 
 TOY = Toy()
 BOOKS = Books([book()])
@@ -171,3 +172,30 @@ def test_batches_do_not_matter(history: list[Event], adopted: Books, data: st.Da
     worker.publish(UNTIL)
     ideal = laws.live(TOY, "case-1", history, adopted, UNTIL)
     assert laws.outcome(worker.decided()) == laws.outcome(ideal)
+
+
+def test_what_is_recorded_at_the_instant_of_an_adoption_is_under_the_older_book() -> None:
+    """The log clock stands still: a fact of that instant may lie before the adoption or after."""
+    two = Books([book(10), book(4, START + 6 * HOUR, "short")])
+    at_once = fact(1, ComplaintAccepted(), START + 6 * HOUR, subject="case-2")
+    [deadline] = take(TOY, begin(TOY, "case-2"), at_once, two)
+    [alone] = take(TOY, begin(TOY, "case-2"), at_once, Books([book(10)]))
+    assert deadline == alone
+
+
+def test_what_a_newer_book_finds_overdue_has_the_time_of_its_adoption() -> None:
+    late = Books([book(1000), book(1, START + 6 * HOUR, "short")])
+    idle = Patient()
+    decided = laws.live(idle, "case-1", [ACCEPTED], late, UNTIL)
+    assert decided[0].time == START + 6 * HOUR
+    assert decided[0].policy == late.latest.ref
+    stream = begin(idle, "case-1")
+    take(idle, stream, ACCEPTED, late)
+    assert due_at(idle, stream, late) == late.since(late.latest)
+
+
+class Patient(Toy):
+    """Owes nothing under a book that gives more than a hundred hours."""
+
+    def owed(self, state: Case, policy: Policy) -> list[Event]:
+        return [] if int(policy.raw["hours"]) > 100 else super().owed(state, policy)

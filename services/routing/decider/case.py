@@ -462,6 +462,7 @@ def _claim_lines(
         source_ref=received.source_ref,
         tier=received.tier,
         received_at=received.received_at,
+        registered_at=state.received_event.at if state.received_event else None,
         external_due_at=received.external_due_at,
         lines=tuple(line.model_copy(update={"sealed": None}) for line in lines),
         same=same,

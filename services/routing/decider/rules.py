@@ -37,6 +37,7 @@ class Facts:
     via: str | None = None
     leads: tuple[tuple[str, int], ...] = ()
     terms: tuple[str, ...] = ()
+    platform: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None 
         via=received.via,
         leads=tuple(sorted(signals.leads.items(), key=lambda item: (-item[1], item[0]))),
         terms=tuple(term for terms in signals.terms.values() for term in terms),
+        platform="platform" in signals.terms,
     )
 
 
@@ -167,7 +169,9 @@ def _by_signals(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
     runner_up = RunnerUp(lead=second[0], rule="signals", ppm=second[1]) if second else None
     evidence = facts.terms[:8]
     sure = confidence >= rules.confidence_ppm and margin >= rules.margin_ppm
-    if sure and lead == "TRIAGE":
+    if sure and lead == "TRIAGE" and not facts.platform:
+        answer = Answer("R13", None, (), "UNCOVERED_SECTOR", None, confidence, margin, evidence)
+    elif sure and lead == "TRIAGE":
         entry = next(item for item in rules.departments if item.triage == "PLATFORM_WORK")
         answer = Answer(
             "R11", None, entry.co, "PLATFORM_WORK", entry.department, confidence, margin, evidence
@@ -210,7 +214,7 @@ def default_co(department: str, facts: Facts, policy: Policy) -> tuple[str, ...]
         platform = [
             item for item in policy.content.routing.departments if item.triage == "PLATFORM_WORK"
         ]
-        by_text = bool(facts.leads) and facts.leads[0][0] == "TRIAGE" and facts.industry is None
+        by_text = facts.platform and facts.industry is None
         entry = (
             platform[0] if by_text and platform and platform[0].department == department else None
         )

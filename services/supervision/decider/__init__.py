@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from services.supervision.decider.agenda import agenda
+from services.supervision.decider.agenda import Step, agenda, due_now
 from services.supervision.decider.facts import evolve
 from services.supervision.decider.state import Watch
-from services.supervision.decider.units import CitySupervision, UnitSupervision, due_now
+from services.supervision.decider.units import CitySupervision, UnitSupervision
 from shared.events import Event, Kind, Service
 from shared.policy import Policy
 from shared.settle import Decider
@@ -26,11 +26,21 @@ class CaseSupervision:
     def evolve(self, state: Watch, event: Event) -> Watch:
         return evolve(state, event)
 
+    def __init__(self) -> None:
+        self._last: tuple[Watch, Policy, list[Step]] | None = None
+
     def decide(self, state: Watch, now: datetime, policy: Policy) -> list[Event]:
-        return due_now(agenda(state, policy), now)
+        return due_now(self._agenda(state, policy), now)
 
     def wake_at(self, state: Watch, policy: Policy) -> datetime | None:
-        return min((step[0] for step in agenda(state, policy)), default=None)
+        return min((step[0] for step in self._agenda(state, policy)), default=None)
+
+    def _agenda(self, state: Watch, policy: Policy) -> list[Step]:
+        """The agenda of a state is asked for twice in a row: when it wakes, and what is due."""
+        last = self._last
+        if last is None or last[0] is not state or last[1] is not policy:
+            last = self._last = (state, policy, agenda(state, policy))
+        return last[2]
 
 
 STREAMS: dict[Kind, Decider[Any]] = {

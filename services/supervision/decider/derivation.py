@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from services.supervision.decider.state import Clock, Watch
-from shared.calendar import civil, end_of, last_day_of
+from services.supervision.decider.state import Clock, Watch, replace
+from shared.calendar import civil, end_of, last_day_of, months_after, start_of
 from shared.policy import Length, ListingRule, Policy, TimerRule
+
+UNIT_CLOCKS = ("T43", "T53")
+"""Their due is set with the day or quarter that begins them."""
 
 
 @dataclass(frozen=True)
 class Due:
-    """A derived deadline. `binding`: which of length, cap, limit, document gave it."""
+    """A derived deadline. `rule`: of the listing rules the one that gave it (T42)."""
 
     due_at: datetime
     outer_due_at: datetime | None = None
@@ -22,54 +26,79 @@ class Due:
     rule: str | None = None
 
 
+@dataclass(frozen=True)
+class Case:
+    """What of the case its deadlines depend on."""
+
+    tier: str
+    received_at: datetime | None
+    urgent: bool
+    group_level: str | None
+    petition: bool
+
+
 def derive(clock: Clock, state: Watch, policy: Policy) -> Due:
     """The due of a clock under a book. Raises CalendarEnds beyond the adopted calendar."""
-    if clock.timer.startswith("A"):
-        date_id = date_of(clock, state, policy)
+    petition = is_petition(state, policy)
+    case = Case(state.tier, state.received_at, state.urgent, state.group_level, petition)
+    return _derive(clock, case, policy)
+
+
+def _derive(clock: Clock, case: Case, policy: Policy) -> Due:
+    timer = clock.timer
+    if timer.startswith("A"):
+        date_id = _date_of(clock, case, policy)
         assert date_id is not None
-        return Due(policy.date_end(date_id), cap=date_id if clock.timer == "A" else None)
-    rule = policy.timers[clock.timer]
-    if clock.timer == "T09":
-        return _handling(clock, state, policy)
-    if clock.timer == "T18":
-        return _redo(clock, state, policy)
-    if clock.timer == "T42":
+        return Due(policy.date_end(date_id), cap=date_id if timer == "A" else None)
+    if timer == "T09":
+        return _handling(clock, case, policy)
+    if timer == "T18":
+        return _redo(clock, case, policy)
+    if timer == "T42":
         listing = listing_rule(policy, clock.started_at)
-        return Due(
-            add(clock.started_at, Length(unit="wd", n=listing.within_wd), "none", policy),
-            rule=listing.id,
-        )
-    if clock.timer == "T06" and clock.item == "window" and is_petition(state, policy):
+        length = Length(unit="wd", n=listing.within_wd)
+        return Due(add(clock.started_at, length, "none", policy), rule=listing.id)
+    if timer == "T06" and clock.item == "window" and case.petition:
         days = policy.content.handling.petition_window_cd
         return Due(end_of(civil(clock.started_at) + timedelta(days=days)))
-    if clock.timer == "T16" and clock.fixed_due is not None:
-        return Due(end_of(policy.calendar.on_or_before(civil(clock.fixed_due))))
-    if clock.timer == "T10" and clock.fixed_due is not None:
-        return Due(end_of(policy.calendar.before(last_day_of(clock.fixed_due), 1)))
     if clock.fixed_due is not None:
-        return Due(clock.fixed_due)
-    if clock.timer == "T10":
-        source = (clock.item or "").partition("|")[0]
-        length = Length(unit="wd", n=policy.content.handling.reply_default_wd[source])
-        return Due(add(clock.started_at, length, "none", policy))
-    if clock.variant == "tries":
-        days = policy.content.handling.tries_wd
-        return Due(add(clock.started_at, Length(unit="wd", n=days), "none", policy))
-    due = add(clock.started_at, length_of(clock, rule), rule.roll, policy)
-    outer = rule.outer
-    if outer is None or clock.variant != "length" or clock.timer in ("T50", "T52"):
+        return Due(_fixed(timer, clock.fixed_due, policy))
+    rule = policy.timers[timer]
+    due = add(clock.started_at, length_of(clock, policy), rule.roll, policy)
+    if rule.outer is None or clock.variant != "length" or timer in ("T50", "T52"):
         return Due(due)
-    return Due(due, add(clock.started_at, outer, rule.roll, policy))
+    return Due(due, add(clock.started_at, rule.outer, rule.roll, policy))
 
 
-def date_of(clock: Clock, state: Watch, policy: Policy) -> str | None:
-    """The campaign date of an `A` clock: the unit's own, or the case's cap; None when there is none."""
+def _fixed(timer: str, due: datetime, policy: Policy) -> datetime:
+    """A due that a document names: pay days roll back (条例 14), a reply goes out a day before."""
+    if timer == "T16":
+        return end_of(policy.calendar.on_or_before(civil(due)))
+    if timer == "T10":
+        return end_of(policy.calendar.before(last_day_of(due), 1))
+    return due
+
+
+def starts_at(clock: Clock, policy: Policy) -> datetime:
+    """Where a clock counts from: an internal one from recording if the fact came late (补录)."""
+    if clock.timer == "T16" and clock.fixed_due is not None:
+        return start_of(policy.calendar.on_or_before(civil(clock.fixed_due)))
+    rule = policy.timers.get(clock.timer)
+    if rule is None or rule.clock != "internal" or clock.moved:
+        return clock.started_at
+    recorded = clock.recorded_at or clock.known_at
+    late = policy.content.handling.late_filing_wd
+    if recorded >= end_of(policy.calendar.after(civil(clock.started_at), late)):
+        return recorded
+    return clock.started_at
+
+
+def _date_of(clock: Clock, case: Case, policy: Policy) -> str | None:
+    """The campaign date of an `A` clock: the unit's own, or the case's cap; None: there is none."""
     if clock.timer != "A":
         return clock.timer
-    cap = policy.cap_of(state.tier, state.received_at) if state.received_at else None
-    if cap is None:
-        return None
-    if clock.variant == "reopened" and policy.date_end(cap.id) <= clock.started_at:
+    cap = policy.cap_of(case.tier, case.received_at) if case.received_at else None
+    if cap is None or (clock.variant == "reopened" and policy.date_end(cap.id) <= clock.started_at):
         return None
     return cap.id
 
@@ -82,26 +111,40 @@ def is_petition(state: Watch, policy: Policy) -> bool:
 
 def idle(clock: Clock, state: Watch, policy: Policy) -> bool:
     """A clock that no rule of this book gives a due: nothing is owed for it."""
+    timer = clock.timer
+    if timer == "A":
+        case = Case(state.tier, state.received_at, False, None, False)
+        return _date_of(clock, case, policy) is None
     handling = policy.content.handling
-    if clock.timer == "A":
-        return date_of(clock, state, policy) is None
-    if clock.timer == "T10":
+    if timer == "T10":
         source = (clock.item or "").partition("|")[0]
         return clock.fixed_due is None and source not in handling.reply_default_wd
-    if clock.timer == "T20":
+    if timer == "T20":
         source = state.sources[0].source if state.sources else ""
         return state.kind != "complaint" or source not in handling.inspection_sources
-    if clock.timer == "T41" and clock.item is not None:
+    if timer == "T41" and clock.item is not None:
         return not is_petition(state, policy)
-    if clock.timer == "T42":
+    if timer == "T42":
         ground = (clock.item or "").partition("|")[0]
         return ground not in listing_rule(policy, clock.started_at).grounds
     return False
 
 
-def length_of(clock: Clock, rule: TimerRule) -> Length:
+def length_of(clock: Clock, policy: Policy) -> Length:
     """The length that the clock's variant names; missing ones fall back to the plain length."""
-    named = {"urgent": rule.urgent, "next": rule.next, "outer": rule.outer}.get(clock.variant)
+    handling = policy.content.handling
+    if clock.variant == "tries":
+        return Length(unit="wd", n=handling.tries_wd)
+    if clock.timer == "T10":
+        source = (clock.item or "").partition("|")[0]
+        return Length(unit="wd", n=handling.reply_default_wd.get(source, 0))
+    if clock.timer == "T13" and clock.item == "explain":
+        return Length(unit="wd", n=handling.explain_wd)
+    return _named_length(policy.timers[clock.timer], clock.variant)
+
+
+def _named_length(rule: TimerRule, variant: str) -> Length:
+    named = {"urgent": rule.urgent, "next": rule.next, "outer": rule.outer}.get(variant)
     return named or rule.length
 
 
@@ -116,28 +159,27 @@ def add(start: datetime, length: Length, roll: str, policy: Policy) -> datetime:
     if length.unit == "wd":
         return end_of(calendar.after(day, length.n) if length.n else day)
     if length.unit == "months":
-        month = day.month - 1 + length.n
-        year, month = day.year + month // 12, month % 12 + 1
-        last = min(day.day, 28)
-        return end_of(day.replace(year=year, month=month, day=last))
+        last_day = months_after(last_day_of(start), length.n)
+        return end_of(calendar.on_or_after(last_day) if roll == "forward" else last_day)
     last_day = day + timedelta(days=length.n)
-    if roll == "back":
-        # Never before the day after the act: an own-side period is at least one day.
-        return end_of(max(calendar.on_or_before(last_day), day + timedelta(days=1)))
     if roll == "forward":
-        last_day = calendar.on_or_after(last_day)
+        return end_of(calendar.on_or_after(last_day))
+    if roll == "back":
+        # Where no working day lies between the act and the end, the legal end stays.
+        earlier = calendar.on_or_before(last_day)
+        return end_of(earlier if earlier >= day else last_day)
     return end_of(last_day)
 
 
-def _handling(clock: Clock, state: Watch, policy: Policy) -> Due:
+def _handling(clock: Clock, case: Case, policy: Policy) -> Due:
     """T09: by the phase of the assignment, capped by the campaign date (domain 4.2)."""
     handling = policy.content.handling
     day = civil(clock.started_at)
     phase = policy.phase_of(day)
     days = phase.handle_wd if phase else policy.content.campaign.default_handle_wd
-    if state.urgent:
+    if case.urgent:
         days = min(days, handling.urgent_handle_wd)
-    if state.group_level in ("G2", "G3"):
+    if case.group_level in ("G2", "G3"):
         days = min(days, handling.group_handle_wd)
     due = clock.fixed_due or end_of(policy.calendar.after(day, days))
     if clock.limit is not None and clock.fixed_due is None:
@@ -145,15 +187,15 @@ def _handling(clock: Clock, state: Watch, policy: Policy) -> Due:
         grace_days = handling.reassignment_grace_wd
         due = min(due, end_of(policy.calendar.after(last_day_of(clock.limit), grace_days)))
     due = _shifted(clock, due, policy)
-    cap = policy.cap_of(state.tier, state.received_at) if state.received_at else None
-    grace = policy.grace_of(state.tier, state.received_at) if state.received_at else None
+    cap = policy.cap_of(case.tier, case.received_at) if case.received_at else None
+    grace = policy.grace_of(case.tier, case.received_at) if case.received_at else None
     if cap is None:
         return Due(due, grace=grace)
-    if clock.fixed_due is None or clock.spans:
-        due = min(
-            due, max(policy.date_end(cap.id), clock.fixed_due or due.min.replace(tzinfo=due.tzinfo))
-        )
-    return Due(due, None, cap.id, end_of(cap.target_last_day), grace)
+    ceiling = policy.date_end(cap.id)
+    if clock.fixed_due is not None:
+        # Beyond the campaign date only as far as the convener went (T11).
+        ceiling = max(ceiling, clock.fixed_due)
+    return Due(min(due, ceiling), None, cap.id, end_of(cap.target_last_day), grace)
 
 
 def _shifted(clock: Clock, due: datetime, policy: Policy) -> datetime:
@@ -165,10 +207,10 @@ def _shifted(clock: Clock, due: datetime, policy: Policy) -> datetime:
     return due
 
 
-def _redo(clock: Clock, state: Watch, policy: Policy) -> Due:
+def _redo(clock: Clock, case: Case, policy: Policy) -> Due:
     """T18: three working days, capped while the campaign date lies ahead."""
     due = add(clock.started_at, policy.timers["T18"].length, "none", policy)
-    cap = policy.cap_of(state.tier, state.received_at) if state.received_at else None
+    cap = policy.cap_of(case.tier, case.received_at) if case.received_at else None
     if cap is None or policy.date_end(cap.id) <= clock.started_at:
         return Due(due)
     return Due(min(due, policy.date_end(cap.id)), cap=cap.id)
@@ -180,10 +222,20 @@ def listing_rule(policy: Policy, at: datetime) -> ListingRule:
     return max(rules, key=lambda rule: rule.effective)
 
 
-def counting_start(
-    event_time: datetime, known_at: datetime, policy_wd: int, policy: Policy
-) -> datetime:
-    """Where an internal timer starts: at recording when the fact was filed late (补录)."""
-    if known_at >= end_of(policy.calendar.after(civil(event_time), policy_wd)):
-        return known_at
-    return event_time
+def moved_by(clock: Clock, state: Watch, policy: Policy) -> bool:
+    """Whether a book newer than the clock's gives it another due or another target."""
+    if clock.timer in UNIT_CLOCKS or idle(clock, state, policy):
+        return False
+    bare = replace(clock, raised=(), reached="", jump=None, notice=None, replied_at=None)
+    petition = is_petition(state, policy)
+    case = Case(state.tier, state.received_at, state.urgent, state.group_level, petition)
+    due = _derived(bare, case, policy)
+    return (due.due_at, due.outer_due_at, due.cap_target_at) != (
+        clock.due_at,
+        clock.outer_due_at,
+        clock.cap_target_at,
+    )
+
+
+_derived = lru_cache(maxsize=16384)(_derive)
+"""Asked of every running clock at every event once a second book is adopted."""

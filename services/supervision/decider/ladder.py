@@ -4,85 +4,137 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
 from services.supervision.decider.derivation import length_of
-from services.supervision.decider.state import Clock, Watch
+from services.supervision.decider.state import Clock, Jump, Watch
 from shared.calendar import at_hour, civil, end_of, last_day_of
 from shared.policy import Policy, Rung
 
-MORNING = 9
+MORNING: Final = 9
 """Reminders of a day are given at this hour, Asia/Shanghai."""
 
 Step = tuple[datetime, str]
 
-_OWN_EVENT = frozenset(("T02", "T05", "T16", "T17", "T23"))
+_OWN_EVENT: Final = frozenset(("T02", "T05", "T16", "T17", "T23"))
 """Timers whose own event stands in the place of L3."""
+
+_SILENT: Final = frozenset((("T06", "window"), ("T02", "tries"), ("T32", "pass_on")))
+"""What raises nothing: the window to return a case, and what no act of ours would stop."""
+
+POLICE: Final = "市公安局"
+CYBERSPACE: Final = "市委网信办"
+LABOUR: Final = "市人社局"
 
 
 def ladder_name(clock: Clock, state: Watch, policy: Policy) -> str:
     """The ladder a clock climbs; short and hourly timers have their own first rungs."""
-    if clock.timer.startswith("A"):
-        return "campaign_date" if _is_case(state) else "unit_date"
-    if clock.timer == "T06" and clock.item == "window":
+    timer, item = clock.timer, clock.item
+    if timer.startswith("A"):
+        return "unit_date" if state.received_at is None else "campaign_date"
+    if (timer, item) in _SILENT:
         return "none"
-    if clock.timer in ("T02", "T32") and clock.item in ("tries", "pass_on"):
-        return "none"
-    if clock.timer == "T50" and clock.step != "phone":
+    if timer == "T50" and clock.step != "phone":
         return "watch"
-    if clock.timer == "T51" and clock.item is not None:
-        level = clock.item.rsplit("|", 1)[-1]
+    if timer == "T51" and item is not None:
+        level = item.rsplit("|", 1)[-1]
         return {"G2": "group_g2", "G3": "group_g3"}.get(level, "stops_at_l4_hours")
-    rule = policy.timers[clock.timer]
-    if rule.ladder not in ("stops_at_l4", "own_event"):
-        return rule.ladder
-    length = length_of(clock, rule)
+    name = policy.timers[timer].ladder
+    if name not in ("stops_at_l4", "own_event"):
+        return name
+    # A pay day (T16) is a timer of that one day; other dues that a document names are long.
+    fixed = clock.fixed_due is not None
+    if timer == "T16":
+        return f"{name}_short"
+    return name if fixed else name + _suffix(policy, timer, clock)
+
+
+def _suffix(policy: Policy, timer: str, clock: Clock) -> str:
+    length = length_of(clock, policy)
     if length.unit in ("h", "min"):
-        return "stops_at_l4_hours"
-    short = length.unit in ("wd", "cd") and length.n <= 2 and clock.fixed_due is None
-    if clock.timer in ("T16",):
-        short = True
-    return f"{rule.ladder}_short" if short else rule.ladder
+        return "_hours"
+    return "_short" if length.unit in ("wd", "cd") and length.n <= 2 else ""
 
 
-def _is_case(state: Watch) -> bool:
-    return state.received_at is not None
+def next_step(clock: Clock, state: Watch, policy: Policy) -> Step | None:
+    """The next alert of a running clock with its instant; None when it has none left.
 
-
-def steps(clock: Clock, state: Watch, policy: Policy) -> tuple[Step, ...]:
-    """(instant, level) of every rung, in order of instant, lower levels first."""
+    Steps that precede the recording of the clock's start are not raised then: at 00:00 after the
+    next working day only the highest still owed is (domain 4.3).
+    """
     assert clock.due_at is not None
-    name = ladder_name(clock, state, policy)
-    jump = None
-    if clock.timer == "T09" and state.kind == "supervised" and state.tier == "NAT":
-        jump = policy.content.ladder.supervised_national_jump
-    return _steps(
-        policy, name, clock.started_at, clock.due_at, clock.cap_target_at, clock.known_at, jump
+    full = clock.timer in ("T09", "T18")
+    supervised = full and state.kind == "supervised" and state.tier == "NAT"
+    target = clock.cap_target_at
+    if target is not None and clock.started_at < clock.known_at and target < clock.known_at:
+        # It was past when the deadline was moved: it reminded before, or was suspended away.
+        target = None
+    return _next_step(
+        policy,
+        ladder_name(clock, state, policy),
+        clock.started_at,
+        clock.due_at,
+        target,
+        clock.known_at,
+        clock.reached,
+        clock.timer == "T09",
+        supervised,
+        clock.timer == "T09" and state.a_date_missed,
     )
 
 
 @lru_cache(maxsize=65536)
-def _steps(
+def _next_step(
     policy: Policy,
     name: str,
     started_at: datetime,
     due_at: datetime,
     target: datetime | None,
     known_at: datetime,
-    jump: str | None,
+    reached: str,
+    handling: bool,
+    supervised: bool,
+    a_date_missed: bool,
+) -> Step | None:
+    every = _steps(policy, name, started_at, due_at, target, handling, supervised)
+    if a_date_missed:
+        every = tuple(step for step in every if step[1] != "L7")
+    owed = [(at, level) for at, level in every if at >= known_at and level > reached]
+    missed = max((level for at, level in every if at < known_at), default="")
+    if missed > reached:
+        at = next_working_end(policy, known_at)
+        passed = max((level for instant, level in owed if instant <= at), default="")
+        if missed > passed:
+            owed.append((at, missed))
+    return min(owed, default=None)
+
+
+@lru_cache(maxsize=16384)
+def _steps(
+    policy: Policy,
+    name: str,
+    started_at: datetime,
+    due_at: datetime,
+    target: datetime | None,
+    handling: bool,
+    supervised: bool,
 ) -> tuple[Step, ...]:
+    """(instant, level) of every rung, in order of instant, lower levels first."""
     found: list[Step] = []
+    lane = policy.content.ladder.supervised_national_jump
     for rung in policy.content.ladder.ladders[name].rungs:
         at = _instant(rung, started_at, due_at, policy)
         level: str = rung.level
-        if level == "L1" and target is not None:
+        if level == "L1" and handling:
             # The campaign's back-scheduled target reminds earlier; at assignment if past.
-            at = max(min(at, target), known_at)
-        if jump is not None and level in ("L4", "L5", "L6"):
-            if level != "L4":
-                continue
-            level = jump
+            at = max(min(at, target or at), started_at)
+        if supervised and level == "L4":
+            # 国家平台督办: overdue by one working day goes to the vice convener at once.
+            level = lane
+        elif supervised and "L4" < level <= lane:
+            continue
         found.append((at, level))
-    return tuple(sorted(found, key=lambda step: (step[0], step[1])))
+    return tuple(sorted(found))
 
 
 def _instant(rung: Rung, started_at: datetime, due_at: datetime, policy: Policy) -> datetime:
@@ -90,69 +142,56 @@ def _instant(rung: Rung, started_at: datetime, due_at: datetime, policy: Policy)
     due_day = last_day_of(due_at)
     if rung.half:
         return started_at + (due_at - started_at) / 2
+    if rung.last_working_morning:
+        return at_hour(calendar.on_or_before(due_day), MORNING)
     if rung.morning_wd_before is not None:
-        day = calendar.on_or_before(due_day)
-        return at_hour(
-            calendar.before(day, rung.morning_wd_before) if rung.morning_wd_before else day, MORNING
-        )
+        count = rung.morning_wd_before
+        return at_hour(calendar.before(due_day, count) if count else due_day, MORNING)
     if not rung.after_wd:
         return due_at
-    # An hour timer's due may lie within a day: that day is the due day.
-    day = due_day if due_at == end_of(due_day) else civil(due_at)
-    return end_of(calendar.after(day, rung.after_wd))
+    return end_of(calendar.after(due_day, rung.after_wd))
 
 
 @lru_cache(maxsize=8192)
-def _next_working_end(policy: Policy, known_at: datetime) -> datetime:
-    return end_of(policy.calendar.after(civil(known_at), 1))
+def next_working_end(policy: Policy, instant: datetime) -> datetime:
+    """00:00 after the working day that follows an instant's own day."""
+    return end_of(policy.calendar.after(civil(instant), 1))
 
 
-def owed_steps(clock: Clock, state: Watch, policy: Policy) -> list[Step]:
-    """Alerts of a running clock that are still to be raised, each with its own instant.
-
-    Steps that precede the recording of the clock's start are not raised then: at 00:00 after the
-    next working day only the highest still owed is (domain 4.3).
-    """
-    highest = max(
-        (alert.level for alert in clock.raised if alert.under == clock.set_id), default=""
-    )
-    every = steps(clock, state, policy)
-    owed = [(at, level) for at, level in every if at >= clock.known_at and level > highest]
-    missed = max((level for at, level in every if at < clock.known_at), default="")
-    if missed > highest:
-        at = _next_working_end(policy, clock.known_at)
-        passed = [level for instant, level in owed if instant <= at]
-        if missed > max(passed, default=""):
-            owed = [step for step in owed if step[1] > missed or step[0] <= at]
-            owed.append((at, missed))
-    if clock.timer == "T09" and state.a_date_missed:
-        owed = [step for step in owed if step[1] != "L7"]
-    if clock.floor is not None:
-        owed = [(max(at, clock.floor), level) for at, level in owed]
-    return sorted(owed)
+def own_event_at(clock: Clock, policy: Policy) -> datetime | None:
+    """When its own event stands in the place of L3: at due, or where L3 would be raised later."""
+    if clock.timer not in _OWN_EVENT or clock.item == "tries":
+        return None
+    assert clock.due_at is not None
+    if clock.due_at < clock.known_at:
+        return next_working_end(policy, clock.known_at)
+    return clock.due_at
 
 
-def own_event(clock: Clock) -> bool:
-    """Whether its own event stands in the place of L3 at due."""
-    return clock.timer in _OWN_EVENT and clock.item not in ("tries",)
+def lane_of(clock: Clock, state: Watch, policy: Policy) -> str:
+    """Whom a ladder concerns: handling, police, procuratorate, unit or group."""
+    return policy.content.ladder.ladders[ladder_name(clock, state, policy)].recipients
 
 
-def recipients(clock: Clock, state: Watch, level: str, policy: Policy) -> tuple[str, ...]:
+def recipients(
+    clock: Clock, state: Watch, level: str, policy: Policy, jump: Jump | None = None
+) -> tuple[str, ...]:
     """Posts and units that an alert of this level reaches; each level keeps the lower ones'."""
     content = policy.content
     posts = content.organisation.posts
-    if state.subject.startswith("unit:") or state.subject == "city":
+    if state.received_at is None:
         code = state.subject.removeprefix("unit:")
-        found = [code, *(() if level < "L3" else (content.organisation.office,))]
-        return tuple([*found, *((posts["convener"],) if level == "L7" else ())])
-    lane = content.ladder.ladders[ladder_name(clock, state, policy)].recipients
+        first = LABOUR if clock.timer == "T43" else code
+        found = [first, *(() if level < "L3" else (content.organisation.office,))]
+        return (*found, *((posts["convener"],) if level == "L7" else ()))
+    lane = lane_of(clock, state, policy)
     if lane in ("police", "procuratorate"):
-        found = ["市人社局"]
+        found = [LABOUR]
         found += [posts["police_vice_convener"]] if level >= "L6" else []
         found += [posts["procuratorate"]] if lane == "procuratorate" else []
         return tuple(found)
     force = policy.task_forces.get(state.task_force or "")
-    handler = state.township or content.organisation.office
+    handler = state.handler or content.organisation.office
     found = [handler, *((state.department,) if state.department else ())]
     if force is not None and level >= "L2":
         found += force.lead_units
@@ -165,5 +204,22 @@ def recipients(clock: Clock, state: Watch, level: str, policy: Policy) -> tuple[
     if level == "L7":
         found.append(posts["convener"])
     if clock.timer == "T50":
-        found += ["市公安局", "市委网信办"]
+        found += [POLICE, CYBERSPACE]
+    if jump is not None and jump.level == "L4":
+        # Fled: the police are asked to help find the employer (条例 41).
+        found.append(POLICE)
     return tuple(dict.fromkeys(found))
+
+
+def notified(clock: Clock, state: Watch, policy: Policy) -> tuple[str, ...]:
+    """Whom a 督办函 goes to: township and lead units; in the police lane those who are late."""
+    lane = lane_of(clock, state, policy)
+    if lane == "procuratorate":
+        return (POLICE, policy.content.organisation.posts["procuratorate"])
+    if lane == "police":
+        return (LABOUR,)
+    if state.received_at is None:
+        return (LABOUR if clock.timer == "T43" else state.subject.removeprefix("unit:"),)
+    force = policy.task_forces.get(state.task_force or "")
+    handler = state.handler or policy.content.organisation.office
+    return tuple(dict.fromkeys((handler, *(force.lead_units if force else ()))))

@@ -35,43 +35,43 @@ def paid_in_full(state: Watch) -> bool:
 
 def referral_pending(state: Watch) -> bool:
     """Threshold met and neither approved nor declined (I-10: no fine instead of referral)."""
-    met = any(order.threshold_id is not None for order in state.orders)
-    return met and not state.referral_decided
+    return state.threshold_id is not None and not state.referral_decided
+
+
+def reasons_standing(state: Watch) -> list[RefusalOfClosure]:
+    """What forbids to close at any step: I-10, and I-11 until paid in full or legally ended."""
+    reasons: list[RefusalOfClosure] = []
+    if referral_pending(state):
+        reasons.append("REFERRAL_PENDING")
+    if state.police_filed and not paid_in_full(state) and not state.legal_ended:
+        reasons.append("POLICE_FILED")
+    return reasons
 
 
 def reasons_at_request(state: Watch, data: ClosureRequested) -> list[RefusalOfClosure]:
     """What forbids a request to close."""
-    reasons: list[RefusalOfClosure] = []
-    full = paid_in_full(state)
-    if data.kind == "PAID_IN_FULL" and not full:
-        reasons.append("UNPAID")
-    if referral_pending(state):
-        reasons.append("REFERRAL_PENDING")
-    if state.police_filed and not full and not state.legal_ended:
-        reasons.append("POLICE_FILED")
-    return reasons
+    unpaid = data.kind == "PAID_IN_FULL" and not paid_in_full(state)
+    return [*(("UNPAID",) if unpaid else ()), *reasons_standing(state)]
 
 
 def reasons_at_follow_up(
     state: Watch, event: Event, data: FollowUpCompleted
 ) -> list[RefusalOfClosure]:
-    """What a completed follow-up still lacks of the standard."""
+    """What a completed follow-up still lacks of the standard (I-01, I-19)."""
     reasons: list[RefusalOfClosure] = []
-    kind = state.closure_kind or "PAID_IN_FULL"
-    if event.unit in (state.township, state.department):
+    if event.unit in (state.handler, state.department):
         reasons.append("SAME_UNIT")
-    if kind == "PAID_IN_FULL":
-        if data.satisfaction == "unreached":
-            reasons.append("FOLLOW_UP_MISSING")
-        elif data.got_paid != "Y":
+    if data.satisfaction == "unreached":
+        reasons.append("FOLLOW_UP_MISSING")
+    if (state.closure_kind or "PAID_IN_FULL") == "PAID_IN_FULL":
+        reached = data.satisfaction != "unreached"
+        if not paid_in_full(state) or (reached and data.got_paid != "Y"):
             reasons.append("NOT_PAID")
-        if not paid_in_full(state):
-            reasons.append("UNPAID")
         if state.last_paid_time is not None and event.time < state.last_paid_time:
             reasons.append("FOLLOW_UP_MISSING")
     if data.satisfaction == "unsatisfied":
         reasons.append("UNSATISFIED")
-    return list(dict.fromkeys(reasons))
+    return [*dict.fromkeys(reasons), *reasons_standing(state)]
 
 
 def threshold_of(policy: Policy, at: datetime) -> Threshold:

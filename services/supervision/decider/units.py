@@ -1,17 +1,22 @@
-"""Units and the city: a silent unit is also watched (方案 五(二)一, 四; A1, A8, T43, T53)."""
+"""Units and the city: a silent unit is also watched (方案 五(二)一, 四; A1, A8, T43, T53).
+
+What a supervision visit found (方案 五(三)三) and what a measure promised (方案 五(四)二) run as
+T55 and T56 on the stream of the unit.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from services.supervision.decider.agenda import DEADLINE, Step, agenda
+from services.supervision.decider.agenda import DEADLINE, Step, agenda, due_now
+from services.supervision.decider.clocks import book_of
 from services.supervision.decider.facts import evolve as evolve_case
-from services.supervision.decider.state import Clock, Watch, stop
+from services.supervision.decider.state import Clock, Watch, replace, start, stop
 from shared import events as ev
-from shared.calendar import DAY, at_hour, civil, start_of
+from shared.calendar import DAY, at_hour, civil, end_of, start_of
 from shared.envelope import owe
 from shared.events import Event, Service
 from shared.policy import Policy
@@ -21,7 +26,7 @@ ROLL_CALL_HOUR = 9
 
 
 class UnitSupervision:
-    """Supervision on a unit's stream: screening, summary and duty roll-calls."""
+    """Supervision on a unit's stream: screening, summary, roll-calls, visits and measures."""
 
     writer: Service = "supervision"
     state_type = Watch
@@ -37,9 +42,18 @@ class UnitSupervision:
             case ev.SummaryFiled():
                 return stop(state, event, "A8")
             case ev.ZeroReportFiled():
-                return stop(state, event, "T53", item=civil(event.time).isoformat())
+                return _reported(state, event, data)
+            case ev.SupervisionVisitRecorded():
+                return start(state, "T55", event, item=event.id) if data.findings else state
+            case ev.RectificationReported():
+                return stop(state, event, "T55", item=data.visit)
+            case ev.MeasurePlanFiled():
+                due = end_of(data.due_on)
+                return start(state, "T56", event, item=data.measure, fixed_due=due)
+            case ev.MeasureCompleted():
+                return stop(state, event, "T56", item=data.measure)
             case ev.DeadlineSet():
-                return _started(state, event, data)
+                return _begun(state, event, data)
             case _:
                 return evolve_case(state, event)
 
@@ -54,10 +68,11 @@ class CitySupervision(UnitSupervision):
     """Supervision on the city's stream: the quarterly publication (T43)."""
 
     def evolve(self, state: Watch, event: Event) -> Watch:
-        if isinstance(event.data, ev.PublicationMade):
-            return stop(state, event, "T43", item=event.data.quarter)
-        if isinstance(event.data, ev.DeadlineSet):
-            return _started(state, event, event.data)
+        data = event.data
+        if isinstance(data, ev.PublicationMade):
+            return stop(state, event, "T43", item=_quarter(data.quarter))
+        if isinstance(data, ev.DeadlineSet):
+            return _begun(state, event, data)
         return evolve_case(state, event)
 
     def decide(self, state: Watch, now: datetime, policy: Policy) -> list[Event]:
@@ -67,24 +82,29 @@ class CitySupervision(UnitSupervision):
         return min((step[0] for step in _city_agenda(state, policy)), default=None)
 
 
-def due_now(steps: list[Step], now: datetime) -> list[Event]:
-    """The decisions of steps whose instant has come, in order of instant, rank and level."""
-    due = sorted((step for step in steps if step[0] <= now), key=lambda step: step[:2])
-    return [build() for _, _, build in due]
+def _quarter(text: str | None) -> str | None:
+    """`2021Q4` of whatever names it (2021-Q4, 2021年第4季度); None stands for any."""
+    found = re.findall(r"\d+", text or "")
+    return f"{found[0]}Q{found[1]}" if len(found) == 2 else None
 
 
-def _started(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
-    """A unit's clock begins with its own DeadlineSet: nobody's act starts it."""
-    if any(clock.set_id == event.id for clock in state.clocks):
-        return state
-    running = next(
-        (
-            clock
-            for clock in state.clocks
-            if clock.key == (data.timer, data.step, data.item) and clock.running
-        ),
-        None,
-    )
+def _reported(state: Watch, event: Event, data: ev.ZeroReportFiled) -> Watch:
+    """The report of a duty day: the one that `period` names, else the day on which it was made.
+
+    Made before the roll-call of its day it answers that roll-call, which does not begin then.
+    """
+    day = civil(event.time).isoformat()
+    if data.period is not None and re.fullmatch(r"\d{4}-\d\d-\d\d", data.period):
+        day = data.period
+    mark = f"T53|{day}"
+    state = stop(state, event, "T53", item=day)
+    return state if mark in state.begun else replace(state, begun=(*state.begun, mark))
+
+
+def _begun(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
+    """A unit's campaign clock begins with its own DeadlineSet: nobody's act starts it."""
+    if any(clock.key == (data.timer, data.step, data.item) for clock in state.clocks):
+        return evolve_case(state, event)
     clock = Clock(
         timer=data.timer,
         cause=data.cause,
@@ -94,14 +114,10 @@ def _started(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
         item=data.item,
         set_id=event.id,
         due_at=data.due_at,
-        book=(event.policy or "").partition("@")[2] or None,
-        fixed_due=data.due_at if data.timer in ("T53", "T43") else None,
-        raised=running.raised if running else (),
+        book=book_of(event),
     )
-    clocks = tuple(other for other in state.clocks if other is not running)
     mark = f"{data.timer}|{data.item or ''}"
-    begun = state.begun if mark in state.begun else (*state.begun, mark)
-    return replace(state, clocks=(*clocks, clock), begun=begun)
+    return replace(state, clocks=(*state.clocks, clock), begun=(*state.begun, mark))
 
 
 def _unit_agenda(state: Watch, policy: Policy) -> list[Step]:
@@ -136,22 +152,17 @@ def _dates(state: Watch, policy: Policy) -> Iterator[Step]:
 
 
 def _roll_call(state: Watch, policy: Policy) -> Iterator[Step]:
-    """T53: on each duty day from 09:00; the next day's follows the last one begun."""
+    """T53: on each duty day from 09:00, unless its report came before."""
     if unit_code(state.subject) not in policy.units:
         return
-    last = max((mark.split("|")[1] for mark in state.begun if mark.startswith("T53|")), default="")
     for window in policy.content.campaign.duty:
-        first = max(window.first, civil(policy.adopted_at))
-        if last:
-            first = max(first, date.fromisoformat(last) + DAY)
-        if at_hour(first, ROLL_CALL_HOUR) < policy.adopted_at:
-            first += DAY
-        if first <= window.last:
-            begin = at_hour(first, ROLL_CALL_HOUR)
-            due = begin + timedelta(hours=policy.timers["T53"].length.n)
-            item = first.isoformat()
-            yield begin, DEADLINE, partial(_deadline, state, policy, "T53", item, begin, due)
-            return
+        for number in range((window.last - window.first).days + 1):
+            item = (window.first + number * DAY).isoformat()
+            begin = at_hour(window.first + number * DAY, ROLL_CALL_HOUR)
+            if begin >= policy.adopted_at and f"T53|{item}" not in state.begun:
+                due = begin + timedelta(hours=policy.timers["T53"].length.n)
+                yield begin, DEADLINE, partial(_deadline, state, policy, "T53", item, begin, due)
+                return
 
 
 def _quarters(state: Watch, policy: Policy) -> Iterator[Step]:
@@ -168,6 +179,6 @@ def _quarters(state: Watch, policy: Policy) -> Iterator[Step]:
         return
     begin = start_of(first)
     days = policy.timers["T43"].length.n
-    due = start_of(policy.calendar.after(first - DAY, days) + DAY)
+    due = end_of(policy.calendar.after(first - DAY, days))
     item = f"{year}Q{quarter}"
     yield begin, DEADLINE, partial(_deadline, state, policy, "T43", item, begin, due)

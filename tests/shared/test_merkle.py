@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.merkle import Tree, inclusion_proof, leaf_hash, node_hash, root_from, root_of
+from shared.merkle import Tree, inclusion_proof, leaf_hash, node_hash, root_from, root_of
 
 # The eight leaves and roots with which Certificate Transparency's own implementations are tested.
 LEAVES = [

@@ -1,0 +1,157 @@
+"""Figure: complaints per second through intake's stream, against a raw producer of the same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import aiohttp
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from infra import simulator
+from infra.bench.figures import Figure, Limit, Peer
+from infra.bench.rig import Installation, Rig
+from infra.problem import Unready
+from infra.simulator import season
+from shared.roles import By
+from shared.settings import Settings
+
+LIMIT: Final = Limit("at least", 0.25)
+OPERATOR: Final = By("operator", "operator")
+TRIAL: Final = 3000
+_CHUNK_BYTES: Final = 64 << 10
+
+
+class Setup(NamedTuple):
+    """How the raw producer is set up."""
+
+    linger_ms: int
+    max_batch_size: int
+    compression: str | None
+
+    def __str__(self) -> str:
+        squeezed = self.compression or "no compression"
+        return f"linger {self.linger_ms} ms, batch {self.max_batch_size >> 10} KiB, {squeezed}"
+
+
+SETUPS: Final = (
+    Setup(0, 131_072, None),
+    Setup(5, 131_072, None),
+    Setup(5, 131_072, "lz4"),
+    Setup(5, 1_048_576, None),
+)
+
+
+def lines(count: int, name: str) -> list[bytes]:
+    """Complaints of the simulated campaign, one JSON line each; `name` makes them new ones."""
+    bodies = [item.data for item in simulator.received(1, "full" if count > 1000 else "small")]
+    return [
+        orjson.dumps(bodies[number % len(bodies)] | {"source_ref": f"{name}-{number}"})
+        for number in range(count)
+    ]
+
+
+async def stream(made: Installation, complaints: Sequence[bytes]) -> float:
+    """Seconds from the first byte sent to the last receipt. Raises Unready for a refused line."""
+    headers = made.keyring().headers(OPERATOR) | {"content-type": "application/x-ndjson"}
+    url = f"{made.settings.url('intake')}/v1/complaints:stream"
+    timeout = aiohttp.ClientTimeout(total=None, sock_read=120)
+    begun = time.monotonic()
+    received = bytearray()
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as http,
+        http.post(url, data=_body(complaints), headers=headers) as response,
+    ):
+        if response.status != 200:
+            raise Unready(f"intake answered {response.status}: {(await response.text())[:200]}")
+        async for part in response.content.iter_any():
+            received += part
+    taken = time.monotonic() - begun
+    count = received.count(b'"status":"received"')
+    if count != len(complaints):
+        other = next((x for x in received.splitlines() if b'"received"' not in x), b"nothing else")
+        raise Unready(f"{count} of {len(complaints)} received; {other[:200].decode()}")
+    return taken
+
+
+async def _body(complaints: Sequence[bytes]) -> AsyncIterator[bytes]:
+    chunk = bytearray()
+    for line in complaints:
+        chunk += line + b"\n"
+        if len(chunk) >= _CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    yield bytes(chunk)
+
+
+async def produce(
+    settings: Settings, topic: str, complaints: Sequence[bytes], setup: Setup
+) -> float:
+    """Seconds in which a raw idempotent producer has the same bytes acknowledged."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=setup.linger_ms,
+        max_batch_size=setup.max_batch_size,
+        compression_type=setup.compression,
+    )
+    await producer.start()
+    try:
+        # The first record opens the connection to the leader; it is not timed.
+        await producer.send_and_wait(topic, b"{}")
+        keyed = [(str(number).encode(), value) for number, value in enumerate(complaints)]
+        begun = time.monotonic()
+        sent = [await producer.send(topic, value, key=key) for key, value in keyed]
+        await asyncio.gather(*sent)
+        return time.monotonic() - begun
+    finally:
+        await producer.stop()
+
+
+async def measure(rig: Rig, count: int, runs: int) -> Figure:
+    """Complaints a second, `runs` times `count` of them through one intake."""
+    made = await rig.installation("intake", at=_clock())
+    try:
+        made.launch("intake")
+        await made.ready("intake")
+        topic = await made.make_topic("raw")
+        setup = await _best(made, topic)
+        await stream(made, lines(TRIAL // 3, "warm"))
+        rates: list[float] = []
+        peers: list[float] = []
+        for number in range(runs):
+            complaints = lines(count, f"run{number}")
+            peers.append(count / await produce(made.settings, topic, complaints, setup))
+            rates.append(count / await stream(made, complaints))
+            rig.say(f"intake: {rates[-1]:.0f} complaints/s, raw producer {peers[-1]:.0f}/s")
+        peak = made.usage("intake").peak_mb
+    finally:
+        await made.drop_topics("raw")
+        await made.close()
+    size = sum(map(len, complaints)) // count
+    return Figure(
+        "intake: complaints through the stream",
+        "complaints/s",
+        tuple(rates),
+        LIMIT,
+        Peer("a raw idempotent aiokafka producer, acks=all, of the same bytes", str(setup), tuple(peers)),
+        f"{count} complaints of {size} bytes a run; intake's peak memory {peak:.0f} MB",
+    )
+
+
+async def _best(made: Installation, topic: str) -> Setup:
+    complaints = lines(TRIAL, "trial")
+    seconds = {
+        setup: await produce(made.settings, topic, complaints, setup) for setup in SETUPS
+    }
+    return min(SETUPS, key=lambda setup: seconds[setup])
+
+
+def _clock() -> datetime:
+    """An instant after every complaint of the campaign was received."""
+    return season.END.astimezone(UTC)

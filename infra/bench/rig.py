@@ -1,0 +1,351 @@
+"""What a figure is measured on: one stack of its own, and on it an installation for each run.
+
+An installation is a namespace with its topics, its schemas, its ports and its processes, so that
+runs do not meet. Everything lives in a temporary folder and ends with the bench.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import asyncpg
+import psutil
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from infra import topics
+from infra.keyring import KeyRing, read_keys
+from infra.problem import Unready
+from infra.ready import readiness
+from infra.stack.local import LocalStack
+from infra.stack.process import Child, free_ports, spawn
+from shared import keys
+from shared.envelope import derived_id
+from shared.events import ClockAdopted, ClockAdvanced, Event, Fact, PolicyAdopted
+from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader
+from shared.policy import Policy, adopt, content_hash, read_book
+from shared.settings import PREFIX, SCHEMAS, SERVICES, Settings
+from shared.streams import GOVERNANCE
+
+BOOK: Final = "dengfeng-2021-35"
+START_SECONDS: Final = 120.0
+"""A service must be ready within this; reading a whole log at the start has its own figure."""
+
+STALLED_SECONDS: Final = 60.0
+"""Without any progress for so long a run is given up."""
+
+AT_ONCE: Final = 20_000
+"""Records handed to the sender before their acknowledgements are awaited."""
+
+ADOPTION_ID: Final = derived_id(GOVERNANCE, "bench", "PolicyAdopted")
+
+
+def book(at: datetime) -> Policy:
+    """The policy book as every installation here adopts it, at `at`."""
+    return adopt(read_book(BOOK), at, ADOPTION_ID)
+
+
+@dataclass
+class Usage:
+    """What a process has used so far: processor seconds, and its largest memory in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def usage(pid: int) -> Usage:
+    """Of a running process."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    return Usage(times.user + times.system, _peak_mb(process))
+
+
+def _peak_mb(process: psutil.Process) -> float:
+    """The kernel's own high-water mark where there is one; else what it holds now."""
+    try:
+        for line in Path(f"/proc/{process.pid}/status").read_text("ascii", "replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return float(process.memory_info().rss) / 2**20
+
+
+class Rig:
+    """A running stack. `say`: told what is being done, a line each."""
+
+    def __init__(self, stack: LocalStack, say: Callable[[str], None]) -> None:
+        self.stack = stack
+        self.say = say
+        self._made = 0
+
+    async def installation(
+        self, what: str, *, clock: Literal["log", "wall"] = "log", at: datetime | None = None
+    ) -> Installation:
+        """A fresh one with its topics; with `at` clock and book are adopted at that instant."""
+        self._made += 1
+        prefix = f"b{self._made}_{what}_"
+        folder = self.stack.data_dir / prefix.rstrip("_")
+        ports = dict(zip((f"{name}_port" for name in SERVICES), free_ports(4), strict=True))
+        settings = Settings.model_validate(
+            {
+                "kafka": self.stack.bootstrap,
+                "database": self.stack.database_url,
+                "namespace": prefix,
+                "data_dir": folder,
+                "clock": clock,
+                "clock_start": at,
+                "log_level": "warning",
+                **ports,
+            }
+        )
+        await topics.ensure(self.stack.bootstrap, prefix)
+        keys.write(settings.keys_path, keys.generate(book(datetime.now(UTC)))[0])
+        made = Installation(settings, self.stack)
+        if at is not None:
+            await made.adopt(at)
+        return made
+
+
+@dataclass
+class Installation:
+    """One namespace on the stack."""
+
+    settings: Settings
+    stack: LocalStack
+    children: dict[str, Child] = field(default_factory=dict)
+    _steps: int = 0
+
+    # --- processes ------------------------------------------------------------------------------
+
+    def launch(self, name: str, argv: Sequence[str] | None = None, **extra: str) -> Child:
+        """Start a service, or another Python module with its arguments, on this installation."""
+        module = argv or ("-m", f"services.{name}")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
+        child = spawn(
+            f"{self.settings.namespace}{name}",
+            [sys.executable, *module],
+            run=self.stack.run,
+            log=self.stack.data_dir / "log" / f"{self.settings.namespace}{name}.log",
+            env=environment | self.settings.environment() | extra,
+        )
+        self.children[name] = child
+        return child
+
+    async def ready(self, *names: str, seconds: float = START_SECONDS) -> None:
+        """Wait for services to be ready. Raises Unready with the reason of one that is not."""
+        for name in names:
+            await self._until(name, lambda name=name: self._is_ready(name), "was not ready", seconds)
+
+    def _is_ready(self, name: str) -> bool:
+        return readiness(self.settings.url(name))[0]
+
+    async def _until(
+        self, name: str, done: Callable[[], bool], what: str, seconds: float = START_SECONDS
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        child = self.children[name]
+        while not await asyncio.to_thread(done):
+            if not child.alive:
+                raise Unready(f"{name} ended: {child.last_words('Error', 'critical')}")
+            if time.monotonic() > deadline:
+                raise Unready(f"{name} {what} in {seconds:.0f} s: {child.last_words('warning')}")
+            await asyncio.sleep(0.05)
+
+    def pause(self, name: str) -> None:
+        """Freeze a process, so that records can be put before it."""
+        self.children[name].send(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self.children[name].send(signal.SIGCONT)
+
+    def usage(self, name: str) -> Usage:
+        return usage(self.children[name].pid)
+
+    def stop(self, *names: str) -> None:
+        """Stop these processes, or all of this installation."""
+        children = [self.children.pop(name) for name in names or tuple(self.children)]
+        for child in children:
+            child.send(signal.SIGCONT)
+            child.send(signal.SIGTERM)
+        for child in children:
+            child.stop(signal.SIGTERM, 12)
+
+    def kill(self, name: str) -> None:
+        """End a service as a power cut would."""
+        self.children.pop(name).kill()
+
+    async def close(self) -> None:
+        """Stop everything and drop its topics and schemas."""
+        self.stop()
+        prefix = self.settings.namespace
+        await topics.remove(self.settings.kafka, prefix)
+        async with Database(self.settings) as database:
+            for schema in SCHEMAS:
+                await database.run(f'DROP SCHEMA IF EXISTS "{prefix}{schema}" CASCADE')
+
+    def keyring(self) -> KeyRing:
+        return read_keys(self.settings)
+
+    # --- the log --------------------------------------------------------------------------------
+
+    async def adopt(self, at: datetime) -> None:
+        """What intake does at the first start: adopt clock and book."""
+        raw = read_book(BOOK)
+        await self.govern(
+            self._governing(ClockAdopted(clock=self.settings.clock), at, "ClockAdopted"),
+            self._governing(
+                PolicyAdopted(book=BOOK, hash=content_hash(raw), content=raw), at, "PolicyAdopted"
+            ),
+        )
+
+    async def advance(self, to: datetime) -> None:
+        """Move the log clock."""
+        self._steps += 1
+        await self.govern(self._governing(ClockAdvanced(to=to), to, f"clock {self._steps}"))
+
+    def _governing(self, data: Fact, at: datetime, name: str) -> Event:
+        return Event(
+            id=derived_id(GOVERNANCE, "bench", name),
+            subject=GOVERNANCE,
+            time=at,
+            recordedtime=at,
+            data=data,  # type: ignore[arg-type]
+            actor="operator/operator/-",
+        )
+
+    async def govern(self, *events: Event) -> None:
+        producer = Producer(self.settings, "intake")
+        await producer.start()
+        try:
+            await producer.publish(events)
+        finally:
+            await producer.stop()
+
+    async def publish(self, records: Sequence[tuple[str, bytes]], topic: str = CASE_EVENTS) -> None:
+        """Append records (subject, stored bytes), each subject's in their order; wait for acks."""
+        producer = Producer(self.settings, "intake")
+        await producer.start()
+        try:
+            for first in range(0, len(records), AT_ONCE):
+                sent = await producer.send_many(topic, records[first : first + AT_ONCE])
+                await asyncio.gather(*(future for future, _ in sent))
+        finally:
+            await producer.stop()
+
+    async def make_topic(self, name: str, partitions: int = PARTITIONS) -> str:
+        """A topic beside the declared ones, for a peer; its full name."""
+        full = self.settings.topic(name)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        await admin.start()
+        try:
+            await admin.create_topics([NewTopic(full, partitions, 1)])
+            deadline = time.monotonic() + START_SECONDS
+            while any(part["leader"] < 0 for part in await _parts(admin, full)):
+                if time.monotonic() > deadline:
+                    raise Unready(f"topic {full} has no leader")
+                await asyncio.sleep(0.05)
+        finally:
+            await admin.close()
+        return full
+
+    async def drop_topics(self, *names: str) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        await admin.start()
+        try:
+            await admin.delete_topics([self.settings.topic(name) for name in names])
+        finally:
+            await admin.close()
+
+    async def length(self, topic: str = CASE_EVENTS, partitions: int = PARTITIONS) -> int:
+        """Records that a topic has now."""
+        async with Ends(self.settings, topic, partitions) as ends:
+            return await ends.total()
+
+
+async def _parts(admin: AIOKafkaAdminClient, topic: str) -> list[dict[str, int]]:
+    """The partitions of a topic as far as the broker tells of it; one without a leader if none."""
+    found = (await admin.describe_topics([topic]))[0]
+    return found["partitions"] if not found["error_code"] else [{"leader": -1}]
+
+
+class Database:
+    """A connection of the bench's own to the stack's database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.connection: Any = None
+
+    async def __aenter__(self) -> Database:
+        self.connection = await asyncpg.connect(self.settings.database)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.connection.close()
+
+    async def run(self, statement: str, *arguments: Any) -> None:
+        await self.connection.execute(statement, *arguments)
+
+    async def number(self, statement: str, *arguments: Any) -> int:
+        """One number; 0 while the table is not there."""
+        try:
+            return int(await self.connection.fetchval(statement, *arguments) or 0)
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            return 0
+
+
+class Ends:
+    """How many records a topic has, asked on a connection that stays open."""
+
+    def __init__(
+        self, settings: Settings, topic: str = CASE_EVENTS, partitions: int = PARTITIONS
+    ) -> None:
+        self.topic = topic
+        self.partitions = range(partitions)
+        self._reader = Reader(settings, "bench")
+
+    async def __aenter__(self) -> Ends:
+        await self._reader.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._reader.stop()
+
+    async def total(self) -> int:
+        return sum((await self._reader.ends(self.topic, self.partitions)).values())
+
+
+async def reach(
+    ask: Callable[[], Awaitable[int]],
+    goal: int,
+    child: Child,
+    *,
+    every: float = 0.025,
+    told: Callable[[int], None] = lambda done: None,
+) -> float:
+    """The monotonic second at which `ask()` has come to `goal`.
+
+    Raises Unready when the process ends before that, or stands still for a minute.
+    """
+    last, since = -1, time.monotonic()
+    while True:
+        found = await ask()
+        now = time.monotonic()
+        if found >= goal:
+            return now
+        if found != last:
+            last, since = found, now
+            told(found)
+        if not child.alive:
+            raise Unready(f"{child.name} ended: {child.last_words('Error', 'critical')}")
+        if now - since > STALLED_SECONDS:
+            raise Unready(f"{child.name} stands still at {found} of {goal}")
+        await asyncio.sleep(every)

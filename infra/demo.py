@@ -1,0 +1,191 @@
+"""`make demo`: the real stack, a whole campaign played through intake, then what came of it.
+
+Half a year runs in minutes on the log clock. Everything is in a data folder of its own, which is
+removed with the processes when the demo ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from infra import audit, export, simulator
+from infra.agenda import Agenda, Cast
+from infra.client import Client
+from infra.keyring import read_keys
+from infra.lockstep import READER, Lockstep
+from infra.outcome import Outcome, show
+from infra.problem import Unready
+from infra.show import Show
+from infra.simulator import season
+from infra.simulator.handlers import Handlers
+from infra.stack.process import running
+from infra.stage import Stage, open_stage
+from infra.story import Line
+from shared.settings import Settings, load
+
+SEED = 1
+
+
+def run(*, exit_when_done: bool, size: simulator.Size) -> int:
+    """Play a campaign and show its outcome; with `exit_when_done` 0 only if the audit is clean.
+
+    Else it serves until Ctrl-C. Raises Unready where something outside is missing.
+    """
+    settings = _settings()
+    console = Console(width=None if sys.stdout.isatty() else 108, highlight=False)
+    _remove(settings)
+    with _ending_by_signal():
+        stage = None
+        try:
+            stage = open_stage(
+                settings, season.at_opening(), keep=False, say=lambda text: console.print(text)
+            )
+            clean = _play_and_show(stage, size, console)
+            if not exit_when_done:
+                console.print("\nserving until Ctrl-C")
+                threading.Event().wait()
+            return 0 if clean else 1
+        except KeyboardInterrupt:
+            console.print("\nstopping")
+            return 0 if not exit_when_done else 130
+        finally:
+            if stage is not None:
+                stage.close()
+            _remove(settings)
+
+
+def _settings() -> Settings:
+    """This installation's settings, with the demo's data in a folder of its own."""
+    settings = load()
+    own = settings.data_dir / "demo"
+    return settings.model_copy(
+        update={
+            "data_dir": own,
+            "keys_file": settings.keys_path,
+            "master_key_file": own / "master.key",
+            "clock": "log",
+        }
+    )
+
+
+def _remove(settings: Settings) -> None:
+    """The demo's own data; keys and export stay in the folder above.
+
+    Raises Unready while another demo runs in it.
+    """
+    if left := running(settings.data_dir / "run"):
+        names = ", ".join(child.name for child in left)
+        raise Unready(f"another demo is running in {settings.data_dir} ({names}): end it first")
+    shutil.rmtree(settings.data_dir, ignore_errors=True)
+
+
+@contextmanager
+def _ending_by_signal() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does: through the same cleaning up."""
+
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _play_and_show(stage: Stage, size: simulator.Size, console: Console) -> bool:
+    """The campaign, its outcome, the log's export and the audit's verdict; True if clean."""
+    begun = time.monotonic()
+    outcome = asyncio.run(_play(stage, size, console))
+    played = time.monotonic() - begun
+    file = stage.settings.data_dir.parent / "export.jsonl"
+    count = _export(stage.settings, file)
+    verdict = audit.audit_file(file)
+    show(outcome, file, console)
+    console.print(f"\ncampaign played in {played:.0f} s; {count} events written to {_near(file)}")
+    console.print("\n[bold]Audit[/bold]: the whole log decided again from its bytes")
+    for finding in verdict.findings[:10]:
+        console.print(finding.line().decode().rstrip(), markup=False)
+    console.print(verdict.report(), markup=False)
+    _where_next(stage, outcome, file, console)
+    return verdict.clean
+
+
+async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome:
+    """Play every act of the plan; handlers take up what is refused."""
+    lines = [_line(number, line) for number, line in enumerate(simulator.plan(SEED, size), 1)]
+    cast = Cast(lines)
+    handlers = Handlers(cast, simulator.received(SEED, size), simulator.book().calendar)
+    async with Client(stage.urls, read_keys(stage.settings)) as client:
+        with Show(console, client, handlers, simulator.book()) as display:
+            player = Lockstep(
+                client,
+                cast,
+                name=f"demo-{SEED}-{size}",
+                on_answer=handlers.react,
+                wanted=handlers.wanted,
+                on_instant=display.at,
+            )
+            agenda = Agenda(cast.act(line) for line in lines)
+            await player.run(agenda, lines[-1].at)
+            await player.folded()
+        for text in handlers.summary():
+            console.print(text, markup=False)
+        return Outcome(
+            task_forces=await client.read("/v1/rankings/task-forces", READER),
+            townships=await client.read("/v1/rankings/townships", READER),
+            clearance=await client.read("/v1/clearance", READER),
+            overview=await client.read("/v1/overview", READER),
+        )
+
+
+def _line(number: int, line: dict[str, Any]) -> Line:
+    at = datetime.fromisoformat(line["at"])
+    happened = line.get("occurred_at")
+    occurred = datetime.fromisoformat(happened) if happened else at
+    return Line(number, at, line["case"], line["type"], line["data"], occurred)
+
+
+def _export(settings: Settings, file: Path) -> int:
+    with file.open("wb") as out:
+        return asyncio.run(export.write(settings, out.writelines))
+
+
+def _where_next(stage: Stage, outcome: Outcome, file: Path, console: Console) -> None:
+    """Where to look: addresses and commands."""
+    settings = stage.settings
+    example = outcome.an_overdue_case(file) or "CASE_ID"
+    console.print("\n[bold]Where to look next[/bold] (while this serves)")
+    for what, how in (
+        ("figures and lists", f"{settings.url('reporting')}/v1/overview, /v1/cases, /v1/clearance"),
+        ("keys", f"{_near(settings.keys_path)} (Authorization: Bearer …), one per role and unit"),
+        (
+            "interfaces",
+            f"{settings.url('intake')}/openapi.json, {settings.url('intake')}/v1/asyncapi.json",
+        ),
+        ("one case, day by day", f"qingqian explain {example}"),
+        ("the log checked again", f"qingqian audit --log {_near(file)}"),
+        ("another policy", f"qingqian whatif --policy FILE --log {_near(file)}"),
+        ("metrics", f"{settings.url('supervision')}/metrics"),
+    ):
+        console.print(f"  {what:<22} {how}", markup=False, soft_wrap=True)
+
+
+def _near(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

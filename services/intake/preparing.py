@@ -1,0 +1,211 @@
+"""From a complaint's bytes to what is stored: read, checked, sealed, hashed. Needs no database.
+
+It is most of the work of a complaint and pure, so long streams have it done by helper processes,
+one a core, started with the first full batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final, Literal
+
+from services.intake.complaint import (
+    MAX_BYTES,
+    Complaint,
+    Problem,
+    Refused,
+    admit,
+    check,
+    read,
+)
+from services.intake.vault import Safe
+from shared.envelope import case_id_of, derived_id, encode, unsealed_fields
+from shared.events import Event, instant_text
+from shared.journal import journal
+from shared.keys import Key
+from shared.log import Unsealed
+from shared.policy import Policy, adopt
+
+log = journal("intake.preparing")
+
+Status = Literal["received", "duplicate", "rejected"]
+TYPE: Final = "ComplaintReceived"
+MAX_EVENT: Final = 900_000
+"""Bytes of an event: a broker takes a record of a mebibyte, and what it refuses stays behind."""
+
+_BULK: Final = 200
+"""Lines of a batch from which helpers are worth their start."""
+_SLICE: Final = 20
+_MOST_HELPERS: Final = 4
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one complaint. `problems`: why it was rejected; `conflict`: 409, not 422."""
+
+    status: Status
+    case_id: str | None = None
+    event_id: str | None = None
+    problems: tuple[Problem, ...] = ()
+    conflict: bool = False
+    forbidden: bool = False
+
+
+@dataclass
+class Prepared:
+    """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`."""
+
+    source: str
+    source_ref: str
+    case_id: str
+    event_id: str
+    body_hash: str
+    wrapped_key: bytes
+    event: bytes
+    stamp: str
+
+    def recorded(self, now: str) -> bytes:
+        """The event as recorded at another instant.
+
+        A text inside the event cannot hold these bytes: its quotes would be escaped.
+        """
+        old = f'"recordedtime":"{self.stamp}"'.encode()
+        return self.event.replace(old, f'"recordedtime":"{now}"'.encode(), 1)
+
+
+OVERLONG: Final = Receipt(
+    "rejected",
+    problems=(Problem("", "too_long", f"a complaint has at most {MAX_BYTES} bytes"),),
+)
+
+
+def event_id_of(case_id: str) -> str:
+    """The id of a case's ComplaintReceived: follows from the case, so it is always the same."""
+    return derived_id(case_id, TYPE)
+
+
+def prepare(
+    raw: bytes | None, key: Key, now: datetime, policy: Policy, safe: Safe
+) -> Prepared | Receipt:
+    """One complaint; None stands for a line that was too long to keep."""
+    if raw is None:
+        return OVERLONG
+    try:
+        complaint = read(raw)
+        if not key.may_post(complaint.source):
+            problem = Problem("/source", "not_your_source", "the key may not post this source")
+            return Receipt("rejected", problems=(problem,), forbidden=True)
+        check(complaint, now, policy)
+    except Refused as error:
+        return Receipt("rejected", problems=tuple(error.problems))
+    prepared = _seal(complaint, key, now, policy, safe)
+    return prepared if len(prepared.event) <= MAX_EVENT else OVERLONG
+
+
+def _seal(complaint: Complaint, key: Key, now: datetime, policy: Policy, safe: Safe) -> Prepared:
+    case_id = case_id_of(complaint.source, complaint.source_ref)
+    sealer, wrapped = safe.fresh(case_id)
+    data = admit(complaint, case_id, sealer, policy)
+    if found := unsealed_fields(data):
+        raise Unsealed(f"{TYPE} {', '.join(found)}")
+    body_hash = safe.matcher.hash("body", complaint.model_dump_json(exclude_none=True))
+    event = Event(
+        id=event_id_of(case_id),
+        subject=case_id,
+        time=data.received_at,
+        recordedtime=now,
+        data=data,
+        actor=f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}",
+        attributes={"bodyhash": body_hash},
+    )
+    return Prepared(
+        complaint.source,
+        complaint.source_ref,
+        case_id,
+        event.id,
+        body_hash,
+        wrapped,
+        encode(event),
+        instant_text(now),
+    )
+
+
+class Workshop:
+    """Prepares batches: small ones here, full ones in helper processes."""
+
+    def __init__(self, safe: Safe, helpers: int | None = None) -> None:
+        self.safe = safe
+        self.helpers = min(os.cpu_count() or 1, _MOST_HELPERS) if helpers is None else helpers
+        self._pool: ProcessPoolExecutor | None = None
+        self._hash = ""
+
+    async def prepare(
+        self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
+    ) -> list[Prepared | Receipt]:
+        """A batch, in order."""
+        if self.helpers and len(raws) >= _BULK:
+            work = partial(_work, list(raws), key, now)
+            try:
+                running = asyncio.get_running_loop().run_in_executor(self._open(policy), work)
+                return await running
+            except BrokenProcessPool:
+                log.warning("helpers_lost", helpers=self.helpers)
+                self._pool = None
+        found: list[Prepared | Receipt] = []
+        for first in range(0, len(raws), _SLICE):
+            part = raws[first : first + _SLICE]
+            found += [prepare(raw, key, now, policy, self.safe) for raw in part]
+            if len(raws) > _SLICE:
+                await asyncio.sleep(0)
+        return found
+
+    def _open(self, policy: Policy) -> ProcessPoolExecutor:
+        """Helpers that know the book in force; a new book needs new ones."""
+        if self._pool is None or self._hash != policy.hash:
+            self.close()
+            self._hash = policy.hash
+            self._pool = ProcessPoolExecutor(
+                self.helpers,
+                multiprocessing.get_context("spawn"),
+                _begin,
+                (self.safe.master, policy.raw, policy.adopted_at, policy.adoption_id),
+            )
+        return self._pool
+
+    def close(self) -> None:
+        """Let the helpers go."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+# --- inside a helper ------------------------------------------------------------------------------
+
+_known: list[tuple[Policy, Safe]] = []
+
+
+def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption_id: str) -> None:
+    """What a helper knows; it ends with the service, however that ends."""
+    _known[:] = [(adopt(raw, adopted_at, adoption_id), Safe(master))]
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a helper has a parent"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(0)
+
+    threading.Thread(target=follow, name="parent", daemon=True).start()
+
+
+def _work(raws: list[bytes | None], key: Key, now: datetime) -> list[Prepared | Receipt]:
+    policy, safe = _known[0]
+    return [prepare(raw, key, now, policy, safe) for raw in raws]

@@ -1,0 +1,267 @@
+"""How a case begins, is assigned, merged and left: the folds of domain 3.2, rows 1-23."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.supervision.decider.state import (
+    Line,
+    Owed,
+    Source,
+    Watch,
+    owe_later,
+    replace,
+    start,
+    stop,
+)
+from shared import events as ev
+from shared.events import ClaimLine, Event
+
+A_DATES: Final = ("A", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8")
+POLICE_LANE: Final = ("T30", "T31", "T32", "T33", "T34", "T35", "T36", "T37", "T38")
+"""Rows 40-44 remain possible after closing, and so do their clocks run on."""
+
+ENDS_WITH_CASE: Final = (
+    *(f"T{n:02}" for n in (*range(1, 10), *range(12, 19), *range(20, 25))),
+    *("T39", "T40", "T41", "T51", "T54"),
+    *A_DATES,
+)
+"""What ends with the case; a source's reply (T10), incidents, opinion and listing go on."""
+
+
+def months_between(first: str | None, last: str | None) -> int:
+    """Whole months from first to last, both counted; 0 when unknown."""
+    if first is None or last is None:
+        return 0
+    return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:]) - int(first[5:]) + 1
+
+
+def _line(line: ClaimLine, heads: int = 1) -> Line:
+    months = months_between(line.months_from, line.months_to)
+    return Line(line.line, line.amount_fen, months, heads)
+
+
+# --- intake --------------------------------------------------------------------------------------
+
+
+def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
+    if state.received_at is not None:
+        return state
+    heads = data.workers or 1
+    if data.claims:
+        single = len(data.claims) == 1
+        lines = tuple(_line(line, heads if single else 1) for line in data.claims)
+    else:
+        months = months_between(data.months_from, data.months_to)
+        lines = (Line("1", data.amount_fen, months, heads),)
+    source = Source(
+        data.source,
+        data.source_ref,
+        data.tier,
+        data.received_at,
+        event.known_at,
+        data.external_due_at,
+    )
+    state = replace(
+        state,
+        tier=data.tier,
+        kind=data.kind,
+        received_at=data.received_at,
+        petition=data.via == "petition",
+        signalled_urgent=bool(data.signals and data.signals.urgent),
+        lines=lines,
+        sources=(source,),
+    )
+    state = start(state, "T01", event)
+    state = start(state, "T20", event)
+    state = start(state, "T41", event, item="acceptance")
+    state = start(state, "T41", event, item="conclusion", variant="outer")
+    return _reply_clock(state, event, source)
+
+
+def _reply_clock(state: Watch, event: Event, source: Source) -> Watch:
+    """T10: started for every source; derivation drops it where no rule gives a due."""
+    return start(
+        state,
+        "T10",
+        event,
+        item=f"{source.source}|{source.source_ref}",
+        started_at=source.received_at,
+        recorded_at=source.recorded_at,
+        fixed_due=source.external_due_at,
+        source_ref=source.source_ref,
+    )
+
+
+def accepted(state: Watch, event: Event, data: ev.ComplaintAccepted) -> Watch:
+    urgent = state.signalled_urgent if data.urgent is None else data.urgent
+    state = replace(state, accepted=True, urgent=urgent)
+    state = stop(state, event, "T01", "T02")
+    state = stop(state, event, "T41", item="acceptance")
+    state = start(state, "T03", event, variant="urgent" if urgent else "length")
+    return start(state, "A", event)
+
+
+def contact_tried(state: Watch, event: Event) -> Watch:
+    """Three tries after the supplement lapsed are what T02 asks for."""
+    tries = state.contact_tries + 1
+    state = replace(state, contact_tries=tries)
+    return stop(state, event, "T02", item="tries") if tries >= 3 else state
+
+
+def supplement_lapsed(state: Watch, event: Event) -> Watch:
+    state = stop(replace(state, contact_tries=0), event, "T02")
+    return start(state, "T02", event, item="tries", variant="tries")
+
+
+def left(state: Watch, event: Event, conclusion: str) -> Watch:
+    """The case leaves the base: every clock of it stops, its sources are answered."""
+    state = stop(replace(state, out=True), event, *ENDS_WITH_CASE, *POLICE_LANE)
+    return owe_replies(state, event, conclusion)
+
+
+# --- sources -------------------------------------------------------------------------------------
+
+
+def owe_replies(state: Watch, event: Event, conclusion: str) -> Watch:
+    """SourceReplyOwed, one a source that was not answered (I-03)."""
+    for source in state.sources:
+        if not source.replied:
+            fields: dict[str, str | list[str] | None] = {
+                "source": source.source,
+                "source_ref": source.source_ref,
+                "conclusion": conclusion,
+            }
+            owed = Owed("SourceReplyOwed", event.id, event.known_at, fields)
+            state = replace(state, owed=(*state.owed, owed))
+    return state
+
+
+def reply_owed(state: Watch, data: ev.SourceReplyOwed) -> Watch:
+    kept = tuple(
+        item
+        for item in state.owed
+        if not (
+            item.type == "SourceReplyOwed"
+            and item.cause == data.cause
+            and item.fields["source"] == data.source
+            and item.fields["source_ref"] == data.source_ref
+        )
+    )
+    return replace(state, owed=kept)
+
+
+def replied(state: Watch, event: Event, data: ev.SourceReplied) -> Watch:
+    sources = tuple(
+        replace(source, replied=True)
+        if (source.source, source.source_ref) == (data.source, data.source_ref)
+        else source
+        for source in state.sources
+    )
+    item = f"{data.source}|{data.source_ref}"
+    return stop(replace(state, sources=sources), event, "T10", item=item)
+
+
+# --- merging -------------------------------------------------------------------------------------
+
+
+def merged(state: Watch, event: Event, data: ev.ComplaintMerged) -> Watch:
+    """The case goes on under its master, with its lines, its sources and their clocks."""
+    state = replace(state, merged_into=data.master)
+    return stop(state, event, *ENDS_WITH_CASE, *POLICE_LANE, "T10", "T42")
+
+
+def unmerged(state: Watch, event: Event) -> Watch:
+    state = start(replace(state, merged_into=None), "T01", event)
+    for source in state.sources:
+        if not source.replied:
+            state = _reply_clock(state, event, source)
+    return state
+
+
+def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
+    """A merged case's new lines and source go on here; a repeat in time reopens (domain 2.3)."""
+    number = len(state.lines)
+    lines = list(state.lines)
+    for line in data.lines:
+        if line.line not in data.same:
+            number += 1
+            lines.append(replace(_line(line), line=str(number)))
+    state = replace(state, lines=tuple(lines), facts_at=event.known_at)
+    if data.whole:
+        source = Source(
+            data.source,
+            data.source_ref,
+            data.tier,
+            data.received_at,
+            data.registered_at or event.known_at,
+            data.external_due_at,
+        )
+        state = replace(state, sources=(*state.sources, source))
+        state = _reply_clock(state, event, source)
+    if data.reopens and state.closed:
+        return owe_later(state, "CaseReopened", event, reason="REPEATED_COMPLAINT")
+    return state
+
+
+# --- groups --------------------------------------------------------------------------------------
+
+
+def group_formed(state: Watch, event: Event, data: ev.GroupFormed | ev.GroupLevelChanged) -> Watch:
+    """T51: the group's leader is told within two hours (条例 14)."""
+    state = replace(state, group_level=data.level)
+    return start(state, "T51", event, item=f"{data.group}|{data.level}")
+
+
+def group_notified(state: Watch, event: Event, data: ev.GroupNoticeGiven) -> Watch:
+    """A notice of a level also gives those below it."""
+    for clock in state.clocks:
+        if clock.timer == "T51" and (clock.item or "").rsplit("|", 1)[-1] <= data.level:
+            state = stop(state, event, "T51", item=clock.item)
+    return state
+
+
+# --- assignment ----------------------------------------------------------------------------------
+
+
+def assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassigned) -> Watch:
+    """Signing, return window, contact, progress and handling start (or start anew).
+
+    Where the office designated the handler (I-06) there is nothing to sign and no way back.
+    """
+    before = state.clock("T09")
+    state = replace(
+        state,
+        task_force=data.task_force,
+        department=data.department,
+        township=data.township,
+        reviewing=False,
+    )
+    state = stop(state, event, "T03", "T04", "T05", "T06")
+    if data.rule != "DESIGNATED":
+        state = start(state, "T05", event)
+        state = start(state, "T06", event, item="window")
+    state = start(state, "T07", event, variant="urgent" if state.urgent else "length")
+    state = start(state, "T08", event)
+    if state.group_member:
+        return state
+    limit = (before.limit or before.due_at) if before is not None else None
+    return start(state, "T09", event, limit=limit)
+
+
+def return_requested(state: Watch, event: Event) -> Watch:
+    state = stop(state, event, "T05")
+    state = stop(state, event, "T06", item="window")
+    return start(state, "T06", event)
+
+
+def progressed(state: Watch, event: Event) -> Watch:
+    """T08: the next report is due five working days after each one; an older one changes nothing.
+
+    Not while a closure is under review, and not once the case is closed.
+    """
+    running = state.clock("T08")
+    handling = state.handler is not None and not (state.reviewing or state.closed)
+    if not handling or (running is not None and event.time < running.started_at):
+        return state
+    return start(state, "T08", event, variant="next")

@@ -1,0 +1,360 @@
+"""How a case is handled and closed: the folds of domain 3.2, rows 24-49."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.supervision.decider.cases import ENDS_WITH_CASE, owe_replies
+from services.supervision.decider.clocks import jump
+from services.supervision.decider.standards import (
+    paid_in_full,
+    reasons_at_follow_up,
+    reasons_at_request,
+    reasons_standing,
+    verified_fen,
+)
+from services.supervision.decider.state import (
+    Asked,
+    Instalments,
+    Jump,
+    Line,
+    Order,
+    Paid,
+    Part,
+    Watch,
+    ended,
+    owe_later,
+    replace,
+    start,
+    stop,
+    swap,
+    without_owed,
+)
+from shared import events as ev
+from shared.calendar import civil, end_of, months_after
+from shared.events import Event
+
+SUIT_MONTHS = 6
+"""行诉法 46: a suit may be brought for six months; then enforcement may be applied for (T24)."""
+
+BACK_TO_HANDLING = {"NOT_PAID", "REFERRAL_PENDING", "POLICE_FILED"}
+"""Reasons at a follow-up after which the handler must do it again (T18)."""
+
+
+def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
+    known = {line.line: line for line in data.lines}
+    lines = [
+        replace(
+            line, verified_fen=known[line.line].amount_fen, verified_months=known[line.line].months
+        )
+        if line.line in known
+        else line
+        for line in state.lines
+    ]
+    have = {line.line for line in lines}
+    lines += [
+        Line(line.line, None, line.months, 1, line.amount_fen, line.months)
+        for line in data.lines
+        if line.line not in have
+    ]
+    state = replace(state, lines=tuple(lines), facts_at=event.known_at)
+    asked = state.funds_requested or state.clock("T54") is not None
+    if data.root_cause == "GOV_FUNDS" and not asked:
+        state = start(state, "T54", event)
+    if data.root_cause == "FLED":
+        state = jump(state, event, "L4")
+    return _orders_paid(state, event)
+
+
+# --- extension and suspension --------------------------------------------------------------------
+
+
+def _asked(state: Watch, event: Event, to: datetime, approver: str | None = None) -> Asked:
+    clock = state.clock("T09")
+    due_at = clock.due_at if clock is not None else None
+    return Asked(event.id, event.known_at, event.time, to, due_at, state.extensions, approver)
+
+
+def extension_requested(state: Watch, event: Event, data: ev.ExtensionRequested) -> Watch:
+    return replace(state, extension=_asked(state, event, data.to), extension_refused=None)
+
+
+def extension_approved(state: Watch, event: Event, data: ev.ExtensionApproved) -> Watch:
+    """An approval of what was refused by rule has no effect; any other is answered by the rule."""
+    state = replace(state, extension=None)
+    if state.extension_refused == data.to:
+        return replace(state, extension_refused=None)
+    return replace(
+        state, approval=_asked(state, event, data.to, data.approver), extension_refused=None
+    )
+
+
+def extension_refused(state: Watch, data: ev.ExtensionRefused) -> Watch:
+    if state.approval is not None and state.approval.id == data.cause:
+        return replace(state, approval=None)
+    refused = state.extension.to if state.extension is not None else None
+    return replace(state, extension=None, extension_refused=refused)
+
+
+def suspended(state: Watch, event: Event) -> Watch:
+    return start(replace(state, suspended_at=event.time), "T17", event)
+
+
+def resumed(state: Watch, event: Event) -> Watch:
+    """After a suspension the handling deadline moves by the working days wholly in it (I-18).
+
+    What was overdue before the suspension stays so: it was not suspended in time.
+    """
+    state = stop(state, event, "T17")
+    begin, clock = state.suspended_at, state.clock("T09")
+    state = replace(state, suspended_at=None)
+    if begin is None or clock is None or clock.due_at is None or clock.due_at <= begin:
+        return state
+    moved = replace(
+        clock,
+        cause=event.id,
+        known_at=event.known_at,
+        spans=(*clock.spans, (begin, event.time)),
+        set_id=None,
+        moved=True,
+        raised=ended(clock.raised, event.known_at),
+    )
+    return swap(state, clock, moved)
+
+
+# --- instalments and payments --------------------------------------------------------------------
+
+
+def plan_agreed(state: Watch, event: Event, data: ev.InstalmentPlanAgreed) -> Watch:
+    state = stop(state, event, "T16")
+    total, parts = 0, []
+    for part in sorted(data.plan, key=lambda part: (part.due_on, part.n)):
+        total += part.amount_fen
+        noon = datetime.fromisoformat(f"{part.due_on.isoformat()}T12:00:00+08:00")
+        parts.append(Part(part.n, noon, total))
+    plan = Instalments(event.id, event.time, verified_fen(state), tuple(parts))
+    return _instalments_paid(replace(state, plan=plan), event)
+
+
+def payment(state: Watch, event: Event, data: ev.PaymentVerified | ev.PaymentReversed) -> Watch:
+    """A verified payment counts once a line by its name; what is reversed no longer counts."""
+    given: dict[tuple[str, str], int] = {}
+    for line in data.lines:
+        key = (data.payment, line.line)
+        given[key] = given.get(key, 0) + line.amount_fen
+    paid: list[Paid] = []
+    for entry in state.paid:
+        amount = given.get((entry.payment, entry.line))
+        if amount is None:
+            paid.append(entry)
+        elif isinstance(data, ev.PaymentReversed):
+            paid.append(replace(entry, amount_fen=max(0, entry.amount_fen - amount)))
+    if isinstance(data, ev.PaymentVerified):
+        paid += [Paid(name, line, amount) for (name, line), amount in given.items()]
+        last = state.last_paid_time
+        state = replace(state, last_paid_time=event.time if last is None else max(last, event.time))
+    state = replace(state, paid=tuple(paid), facts_at=event.known_at)
+    if state.closed and state.closure_kind == "PAID_IN_FULL" and not paid_in_full(state):
+        state = _reopen(state, event, "PAYMENT_REVERSED")
+    return _instalments_paid(_orders_paid(state, event), event)
+
+
+def _instalments_paid(state: Watch, event: Event) -> Watch:
+    """T16 runs for each instalment neither paid nor defaulted; a reversal starts it anew."""
+    plan = state.plan
+    if plan is None or plan.void or state.closed:
+        return state
+    paid = verified_fen(state) - plan.base_fen
+    for part in plan.parts:
+        item, running = str(part.n), state.clock("T16", str(part.n)) is not None
+        owed = paid < part.total_fen and not part.defaulted
+        if owed and not running:
+            state = start(
+                state, "T16", event, item=item, started_at=plan.agreed_at, fixed_due=part.due_on
+            )
+        elif running and not owed:
+            state = stop(state, event, "T16", item=item)
+    return state
+
+
+def instalment_defaulted(state: Watch, event: Event, data: ev.InstalmentDefaulted) -> Watch:
+    state = stop(state, event, "T16", item=str(data.n))
+    if state.plan is None:
+        return state
+    parts = tuple(
+        replace(part, defaulted=True) if part.n == data.n else part for part in state.plan.parts
+    )
+    state = replace(state, plan=replace(state.plan, parts=parts, void=data.plan_void))
+    return stop(state, event, "T16") if data.plan_void else state
+
+
+# --- payment order -------------------------------------------------------------------------------
+
+
+def order_served(state: Watch, event: Event, data: ev.PaymentOrderServed) -> Watch:
+    others = tuple(order for order in state.orders if order.doc_no != data.doc_no)
+    order = Order(data.doc_no, data.doc_type, event.time, data.limit_at)
+    state = replace(state, orders=(*others, order))
+    state = stop(state, event, "T22")
+    state = stop(state, event, "T23", item=data.doc_no)
+    if data.doc_type == "decision":
+        suit_ends = end_of(months_after(civil(event.time), SUIT_MONTHS))
+        known_at = max(suit_ends, event.known_at)
+        state = start(
+            state, "T24", event, item=data.doc_no, started_at=suit_ends, known_at=known_at
+        )
+        state = start(state, "T42", event, item=f"decision|{data.doc_no}")
+    return _orders_paid(state, event)
+
+
+def _orders_paid(state: Watch, event: Event) -> Watch:
+    """T23 runs for each served order until it is obeyed; to pay every line is to obey it."""
+    full = paid_in_full(state)
+    for order in state.orders:
+        open_ = not (full or order.complied or order.default_id)
+        running = state.clock("T23", order.doc_no) is not None
+        if open_ and not running and not state.closed:
+            state = start(
+                state,
+                "T23",
+                event,
+                item=order.doc_no,
+                started_at=order.served_at,
+                fixed_due=order.limit_at,
+            )
+        elif running and not open_:
+            state = stop(state, event, "T23", item=order.doc_no)
+    return stop(state, event, "T24") if full else state
+
+
+def order_complied(state: Watch, event: Event, data: ev.PaymentOrderComplied) -> Watch:
+    orders = tuple(
+        replace(order, complied=True) if data.doc_no in (None, order.doc_no) else order
+        for order in state.orders
+    )
+    return stop(replace(state, orders=orders), event, "T23", "T24", item=data.doc_no)
+
+
+def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) -> Watch:
+    orders = tuple(
+        replace(order, defaulted_at=event.time, default_id=event.id)
+        if order.doc_no == data.doc_no
+        else order
+        for order in state.orders
+    )
+    state = stop(replace(state, orders=orders), event, "T23", item=data.doc_no)
+    under_way = any(
+        clock.timer == "T42" and clock.running and clock.set_id is not None
+        for clock in state.clocks
+    )
+    if under_way or state.listed:
+        return state
+    return start(state, "T42", event, item=f"default|{data.doc_no}")
+
+
+def legal_path_ended(state: Watch, event: Event, data: ev.LegalPathEnded) -> Watch:
+    """T40 ends with an arbitration, T41 with a petition; both where no forum is named."""
+    state = replace(state, legal_ended=True)
+    if data.forum in (None, "arbitration"):
+        state = stop(state, event, "T40")
+    return stop(state, event, "T41") if data.forum in (None, "petition") else state
+
+
+# --- closing -------------------------------------------------------------------------------------
+
+
+def closure_requested(state: Watch, event: Event, data: ev.ClosureRequested) -> Watch:
+    reasons = reasons_at_request(state, data)
+    if reasons:
+        return owe_later(state, "ClosureRefused", event, reasons=list(reasons))
+    state = replace(state, closure_kind=data.kind, reviewing=True, last_follow_up=None)
+    state = stop(state, event, "T08", "T09", "T18")
+    return start(state, "T12", event, step="tf")
+
+
+def review_passed(state: Watch, event: Event, data: ev.ClosureReviewPassed) -> Watch:
+    if data.stage == "tf":
+        return start(stop(state, event, "T12", step="tf"), "T12", event, step="office")
+    return start(stop(state, event, "T12"), "T13", event)
+
+
+def returned_to_handling(state: Watch, event: Event) -> Watch:
+    """T18: do it again within three working days."""
+    state = stop(replace(state, reviewing=False), event, "T12", "T13")
+    return start(state, "T18", event)
+
+
+def followed_up(state: Watch, event: Event, data: ev.FollowUpCompleted) -> Watch:
+    reasons = reasons_at_follow_up(state, event, data)
+    state = replace(state, last_follow_up=data.satisfaction)
+    if not reasons:
+        return owe_later(
+            stop(state, event, "T13"),
+            "CaseClosed",
+            event,
+            kind=state.closure_kind or "PAID_IN_FULL",
+            flag=None,
+        )
+    state = owe_later(state, "ClosureRefused", event, reasons=list(reasons))
+    if BACK_TO_HANDLING & set(reasons):
+        state = returned_to_handling(state, event)
+        suspected = "NOT_PAID" in reasons and data.got_paid != "Y"
+        return owe_later(state, "FalseClosureSuspected", event) if suspected else state
+    if reasons == ["UNSATISFIED"]:
+        # 释明: explain within two working days, then the office decides.
+        return start(stop(state, event, "T13"), "T13", event, item="explain")
+    return state
+
+
+def follow_up_waived(state: Watch, event: Event) -> Watch:
+    """The office's decision about an unsatisfied or unreachable worker; never about money."""
+    kind = state.closure_kind or "PAID_IN_FULL"
+    reasons = reasons_standing(state)
+    if kind == "PAID_IN_FULL" and not paid_in_full(state):
+        reasons = ["NOT_PAID", *reasons]
+    if reasons:
+        state = owe_later(state, "ClosureRefused", event, reasons=list(reasons))
+        return returned_to_handling(state, event)
+    flag = "UNSATISFIED" if state.last_follow_up == "unsatisfied" else "UNREACHED"
+    return owe_later(stop(state, event, "T13"), "CaseClosed", event, kind=kind, flag=flag)
+
+
+def closed(state: Watch, event: Event, data: ev.CaseClosed) -> Watch:
+    state = without_owed(state, "CaseClosed", data.cause)
+    state = stop(state, event, *ENDS_WITH_CASE)
+    state = replace(
+        state, closed=True, closed_at=event.time, closure_kind=data.kind, reviewing=False
+    )
+    state = owe_replies(state, event, data.kind)
+    return start(start(state, "T14", event), "T15", event)
+
+
+def false_closure(state: Watch, event: Event) -> Watch:
+    if state.closed:
+        return _reopen(state, event, "FALSE_CLOSURE")
+    return jump(state, event, "L5")
+
+
+def _reopen(state: Watch, event: Event, reason: str) -> Watch:
+    """CLOSED at any time; once written off (销号) only within the window of T15 (domain 3.3)."""
+    window = state.clock("T15")
+    late = window is not None and window.due_at is not None and event.time >= window.due_at
+    if state.written_off and late:
+        return state
+    return owe_later(state, "CaseReopened", event, reason=reason)
+
+
+def reopened(state: Watch, event: Event, data: ev.CaseReopened) -> Watch:
+    state = without_owed(state, "CaseReopened", data.cause)
+    state = stop(state, event, "T14", "T15")
+    state = replace(
+        state, closed=False, closed_at=None, closure_kind=None, written_off=False, reviewing=False
+    )
+    state = start(state, "T18", event)
+    state = start(state, "A", event, variant="reopened")
+    state = _instalments_paid(_orders_paid(state, event), event)
+    if data.reason == "FALSE_CLOSURE":
+        redo = state.clock("T18")
+        assert redo is not None
+        return swap(state, redo, replace(redo, jump=Jump("L5", data.cause, event.known_at)))
+    return state

@@ -1,0 +1,98 @@
+"""Why this unit, this deadline (day by day), this level."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from infra import explain, importer
+from infra.problem import Refused
+from shared.policy import adopt
+from shared.settings import Settings
+from tests.infra.stories import PLAIN, RAW, Told, line
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    return Told(PLAIN, tmp_path_factory.mktemp("story"))
+
+
+def explained(story: Told, label: str) -> str:
+    return "\n".join(explain.explain(story.case(label), story.of(label), [story.policy]))
+
+
+def test_the_unit_with_its_rule_and_what_it_answers(story: Told) -> None:
+    text = explained(story, "A")
+    assert "CaseAssigned: TF" in text
+    assert "410185109" in text
+    assert "lead by rule R" in text
+    assert "because of ComplaintAccepted at 2021-11-10 10:00 by " in text
+    assert f"under {story.policy.ref}" in text
+
+
+def test_the_deadline_is_counted_out_day_by_day(story: Told) -> None:
+    """T09 of an assignment on Fri 2021-11-12 in phase 1: the weekend does not count."""
+    text = explained(story, "B")
+    days = text[text.index("T09") :].splitlines()
+    assert any("2021-11-12 周五 starts at 2021-11-12 10:00" in day for day in days)
+    assert "    2021-11-13 周六 rest day" in days
+    assert "    2021-11-15 周一 working day 1" in days
+    assert days[0] in text
+
+
+@pytest.mark.parametrize(
+    ("start", "due", "shown"),
+    [
+        # 元旦: Sat-Mon off; 春节: Mon 01-31 to Sun 02-06 off, worked on Sat 01-29 and Sun 01-30.
+        ("2021-12-31T10:00", "2022-01-05T00:00", ["holiday", "working day 1"]),
+        ("2022-01-28T10:00", "2022-02-08T00:00", ["working day 1 (made up for a holiday)"]),
+    ],
+)
+def test_holidays_and_worked_weekends_are_named(start: str, due: str, shown: list[str]) -> None:
+    policy = adopt(RAW, datetime.fromisoformat("2021-11-10T00:00:00+08:00"), "x")
+    days = list(
+        explain.day_by_day(
+            datetime.fromisoformat(f"{start}+08:00"), datetime.fromisoformat(f"{due}+08:00"), policy
+        )
+    )
+    assert "the day itself is not counted" in days[0]
+    assert days[-1].endswith("24:00: from here on it is late")
+    for wanted in shown:
+        assert any(day.endswith(wanted) for day in days), days
+
+
+def test_the_level_with_the_alerts_that_stand_and_what_comes_next(story: Told) -> None:
+    text = explained(story, "B")
+    level = text[text.index("LEVEL") :].splitlines()
+    assert level[1].strip() in ("L4", "L5", "L6", "L7")
+    assert any("since its due" in part and "told: " in part for part in level)
+
+
+def test_a_case_that_is_not_assigned_yet(tmp_path: Path) -> None:
+    story = Told(
+        [*PLAIN[:1], line("2021-11-10T09:40:00", "A", "ComplainantTold", of="x")], tmp_path
+    )
+    text = explained(story, "A")
+    assert "not assigned yet" in text
+    assert "no alert stands" in text
+    assert "next, if nothing happens: AlertRaised T01" in text
+
+
+@pytest.mark.live
+def test_a_case_of_the_running_log(
+    settings: Settings,
+    story: Told,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    importer.run(story.export(tmp_path / "log.jsonl"))
+    capsys.readouterr()
+    assert explain.run(story.case("B")) == 0
+    assert capsys.readouterr().out == explained(story, "B") + "\n"
+    with pytest.raises(Refused, match="no such case"):
+        explain.run("00000000-0000-0000-0000-000000000000")

@@ -1,0 +1,408 @@
+"""Intake's decider by given, when, then: allowed, refused, and what moves a file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+
+from services.intake.decider import POSSIBLE, By, State, initial
+from shared.events import TYPES, Fact
+from tests.intake import files
+from tests.intake.files import (
+    ASSIGNMENT,
+    COMPLAINT,
+    NOW,
+    Given,
+    accepted,
+    assigned,
+    closed,
+    follow_up,
+    handling,
+    in_review,
+    ordered,
+    received,
+    unit,
+)
+
+OFFICE = By("联席办", "office")
+TOWNSHIP = By("410185109", "township")
+LEADER = By("TF1", "task_force")
+
+
+# --- 404, streams, times --------------------------------------------------------------------------
+
+
+def test_an_unknown_case_has_no_facts() -> None:
+    assert Given().when("ComplaintAccepted") == "404 UNKNOWN_CASE"
+    assert Given().when("ComplaintReceived", COMPLAINT) == "ok"
+    assert received().when("ComplaintReceived", COMPLAINT) == "409 STATE"
+
+
+def test_a_fact_stands_on_its_kind_of_stream() -> None:
+    assert unit().when("ScreeningReported") == "ok"
+    assert unit().when("ProgressReported", by=LEADER) == "422 WRONG_STREAM"
+    assert handling().when("ScreeningReported", by=LEADER) == "422 WRONG_STREAM"
+    assert Given("city").when("SummaryFiled") == "ok"
+
+
+def test_nothing_happens_later_than_the_clock() -> None:
+    assert handling().when("ProgressReported", at=NOW) == "ok"
+    later = NOW + timedelta(seconds=1)
+    assert handling().when("ProgressReported", at=later) == "422 FUTURE"
+
+
+def test_more_than_thirty_days_back_is_the_office_s_to_record() -> None:
+    old = NOW - timedelta(days=30, seconds=1)
+    assert handling().when("ProgressReported", at=NOW - timedelta(days=30)) == "ok"
+    assert handling().when("ProgressReported", at=old) == "403 BACK_DATED"
+    assert follow_up().when("FollowUpAttempted", at=old) == "ok"
+    assert Given().when("ComplaintReceived", COMPLAINT, at=old) == "ok"
+
+
+def test_a_foreign_unit_is_refused_before_the_state_is_judged() -> None:
+    other = By("410185001", "township")
+    assert closed().when("ProgressReported", by=other) == "403 UNIT"
+    assert closed().when("ProgressReported") == "409 STATE"
+
+
+# --- the life of a case (domain 3.3) --------------------------------------------------------------
+
+PLAIN: dict[str, dict[str, Any]] = {
+    "ComplaintReceived": COMPLAINT,
+    "ComplaintNotAccepted": {"reason": "NOT_WAGES"},
+    "ComplaintTransferredOut": {"to_body": "sealed:1:x"},
+    "MergeApproved": {"master": "other"},
+    "TriageDecided": {"task_force": "TF1", "township": "410185109"},
+    "HandlerDesignated": {"task_force": "TF1", "township": "410185109"},
+    "ClosureRequested": {"kind": "PAID_IN_FULL"},
+    "ClosureReviewPassed": {"stage": "tf"},
+    "ClosureReturned": {"stage": "tf"},
+    "FollowUpCompleted": {"got_paid": "Y", "satisfaction": "satisfied"},
+    "FollowUpWaived": {"reason": "sealed:1:x"},
+}
+
+FILES: dict[State, Given] = {
+    "RECEIVED": received(),
+    "SUPPLEMENTING": received().and_("SupplementRequested"),
+    "ACCEPTED": accepted(),
+    "TRIAGE": accepted().and_("TriageRequested", reason="PLATFORM_WORK"),
+    "ASSIGNED": assigned(),
+    "RETURN_REVIEW": assigned().and_("ReturnRequested"),
+    "HANDLING": assigned().and_("AssignmentDeemedSigned"),
+    "SUSPENDED": handling().and_("CaseSuspended"),
+    "CLOSURE_REVIEW": in_review(),
+    "FOLLOW_UP": follow_up(),
+    "CLOSED": closed(),
+    "WRITTEN_OFF": closed().and_("CaseWrittenOff"),
+    "NOT_ACCEPTED": received().and_("ComplaintNotAccepted", reason="NOT_WAGES"),
+    "TRANSFERRED_OUT": received().and_("ComplaintTransferredOut", to_body="sealed:1:x"),
+    "MERGED": received().and_("ComplaintMerged", master="other", match="match:1"),
+}
+
+ARROWS: dict[str, set[State]] = {
+    "SupplementRequested": {"RECEIVED"},
+    "SupplementReceived": {"SUPPLEMENTING"},
+    "ComplaintAccepted": {"RECEIVED"},
+    "ComplaintNotAccepted": {"RECEIVED", "SUPPLEMENTING"},
+    "ComplaintTransferredOut": {"RECEIVED", "TRIAGE"},
+    "MergeApproved": {"RECEIVED"},
+    "MergeRevoked": {"MERGED"},
+    "TriageDecided": {"TRIAGE"},
+    "AssignmentSigned": {"ASSIGNED"},
+    "ReturnRequested": {"ASSIGNED", "HANDLING"},
+    "ReturnApproved": {"RETURN_REVIEW"},
+    "ReturnNotApproved": {"RETURN_REVIEW"},
+    "HandlerDesignated": {"RETURN_REVIEW"},
+    "CaseSuspended": {"HANDLING"},
+    "CaseResumed": {"SUSPENDED"},
+    "ClosureRequested": {"HANDLING"},
+    "ClosureReviewPassed": {"CLOSURE_REVIEW"},
+    "ClosureReturned": {"CLOSURE_REVIEW"},
+    "FollowUpAttempted": {"FOLLOW_UP"},
+    "FollowUpCompleted": {"FOLLOW_UP"},
+    "FollowUpWaived": {"FOLLOW_UP"},
+    "CaseWrittenOff": {"CLOSED"},
+}
+
+
+def test_every_state_has_a_file_that_is_in_it() -> None:
+    assert {name: given.file.state for name, given in FILES.items()} == {
+        name: name for name in get_args(State) if name != "NONE"
+    }
+
+
+@pytest.mark.parametrize("fact", ARROWS)
+@pytest.mark.parametrize("state", FILES)
+def test_a_transition_needs_its_arrow(fact: str, state: State) -> None:
+    answer = FILES[state].when(fact, PLAIN.get(fact))
+    if state in ARROWS[fact]:
+        assert answer == "ok"
+    else:
+        assert answer == ("409 MERGED" if state == "MERGED" else "409 STATE")
+
+
+WORK: dict[str, dict[str, Any]] = {
+    "ProgressReported": {},
+    "FirstContactMade": {},
+    "FactsVerified": {"lines": [{"line": "1", "amount_fen": 1, "months": 1}]},
+    "ExtensionRequested": {"to": "2022-02-01T00:00:00Z"},
+    "InspectionFiled": {},
+    "PenaltyDecided": {"amount_fen": 1},
+    "LegalPathEntered": {"forum": "court"},
+}
+AFTER: dict[str, dict[str, Any]] = {
+    "PaymentRecorded": {"payment": "p", "lines": [{"line": "1", "amount_fen": 1}]},
+    "PaymentReversed": {"payment": "p", "lines": [{"line": "1", "amount_fen": 1}]},
+    "PoliceFiled": {"doc_no": "x"},
+    "CreditListingDecided": {"rule": "x"},
+    "FalseClosureFound": {},
+}
+ALWAYS: dict[str, dict[str, Any]] = {
+    "ExtremeIncidentReported": {"kind": "sealed:1:x"},
+    "OpinionAlertRaised": {"url_hash": "x", "spread": "local"},
+    "IllegalDemandRecorded": {"police_doc_no": "x"},
+    "SourceReplied": {"source": "window", "source_ref": "1"},
+    "ComplainantTold": {"of": "x"},
+    "GroupNoticeGiven": {"group": "g", "level": "G1"},
+}
+OPEN = {"ASSIGNED", "RETURN_REVIEW", "HANDLING", "SUSPENDED", "CLOSURE_REVIEW", "FOLLOW_UP"}
+
+
+@pytest.mark.parametrize("state", FILES)
+@pytest.mark.parametrize("fact", [*WORK, *AFTER, *ALWAYS])
+def test_what_makes_no_transition_is_possible_while_the_case_lasts(fact: str, state: State) -> None:
+    data = {**WORK, **AFTER, **ALWAYS}[fact]
+    possible = (
+        fact in ALWAYS or state in OPEN or (fact in AFTER and state in ("CLOSED", "WRITTEN_OFF"))
+    )
+    answer = FILES[state].when(fact, data)
+    assert (answer == "ok") == possible, answer
+    assert possible or answer.startswith("409")
+
+
+def test_a_merged_case_names_its_master() -> None:
+    found = FILES["MERGED"].verdict("ComplaintAccepted")
+    assert "other" in getattr(found, "reason", "")
+
+
+def test_a_revoked_merge_goes_back_to_where_it_was() -> None:
+    merged = accepted().and_("ComplaintMerged", master="other", match="match:1")
+    assert merged.and_("MergeRevoked").file.state == "ACCEPTED"
+
+
+def test_after_a_person_signed_nothing_is_returned() -> None:
+    assert handling().when("ReturnRequested") == "409 STATE"
+    deemed = assigned().and_("AssignmentDeemedSigned")
+    assert deemed.when("ReturnRequested") == "ok"
+
+
+def test_a_return_is_decided_once_and_then_waits_for_triage() -> None:
+    approved = assigned().and_("ReturnRequested").and_("ReturnApproved")
+    assert approved.when("ReturnApproved") == "409 STATE"
+    assert approved.when("HandlerDesignated", PLAIN["HandlerDesignated"]) == "409 STATE"
+    triage = approved.and_("TriageRequested", reason="RETURNED")
+    assert triage.when("TriageDecided", PLAIN["TriageDecided"]) == "ok"
+    assert triage.when("ProgressReported") == "ok"
+    again = triage.and_("CaseReassigned", **ASSIGNMENT, **{"from": {"task_force": "TF2"}})
+    assert again.file.state == "ASSIGNED"
+
+
+@pytest.mark.parametrize("refusal", ["ReturnNotApproved", "ReturnRefused"])
+def test_a_refused_return_is_handled(refusal: str) -> None:
+    data = {"code": "WINDOW_CLOSED"} if refusal == "ReturnRefused" else {}
+    given = assigned().and_("ReturnRequested").and_(refusal, **data)
+    assert given.file.state == "HANDLING"
+    assert given.when("ClosureRequested", PLAIN["ClosureRequested"]) == "ok"
+
+
+def test_a_designated_handler_handles_at_once() -> None:
+    designated = (
+        assigned()
+        .and_("ReturnRequested")
+        .and_("HandlerDesignated", task_force="TF2", township="410185001")
+    )
+    moved = designated.and_(
+        "CaseReassigned",
+        **(ASSIGNMENT | {"task_force": "TF2", "township": "410185001"}),
+        **{"from": {"task_force": "TF1"}, "cause": designated.events[-1].id},
+    )
+    assert moved.file.state == "HANDLING"
+    assert moved.file.task_force == "TF2"
+    assert moved.when("ProgressReported", by=LEADER) == "403 UNIT"
+
+
+def test_a_suspension_ends_by_itself() -> None:
+    lapsed = handling().and_("CaseSuspended").and_("SuspensionLapsed")
+    assert lapsed.file.state == "HANDLING"
+    late = handling().and_("SuspensionLapsed")
+    assert late.file.state == "HANDLING"
+
+
+# --- closing --------------------------------------------------------------------------------------
+
+
+def test_the_office_reviews_after_the_task_force() -> None:
+    office = {"stage": "office"}
+    assert in_review().when("ClosureReviewPassed", office) == "409 STATE"
+    passed = in_review().and_("ClosureReviewPassed", stage="tf")
+    assert passed.when("ClosureReviewPassed", {"stage": "tf"}) == "409 STATE"
+    assert passed.when("ClosureReviewPassed", office) == "ok"
+    assert passed.when("ClosureReturned", office) == "ok"
+    assert passed.when("ClosureReturned", {"stage": "tf"}) == "409 STATE"
+
+
+def test_a_case_led_by_a_department_is_reviewed_twice_by_the_office() -> None:
+    led = accepted().and_(
+        "CaseAssigned", **(ASSIGNMENT | {"task_force": None, "department": "市人社局"})
+    )
+    review = led.and_("AssignmentSigned").and_("ClosureRequested", kind="PAID_IN_FULL")
+    assert review.when("ClosureReviewPassed", {"stage": "tf"}, by=OFFICE) == "ok"
+
+
+@pytest.mark.parametrize("reason", ["UNPAID", "REFERRAL_PENDING", "POLICE_FILED"])
+def test_a_refused_closure_goes_on(reason: str) -> None:
+    given = in_review().and_("ClosureRefused", reasons=[reason])
+    assert given.file.state == "HANDLING"
+    assert given.when("ClosureRequested", PLAIN["ClosureRequested"]) == "ok"
+
+
+def test_a_worker_who_was_not_paid_sends_the_case_back() -> None:
+    answered = follow_up().and_("FollowUpCompleted", got_paid="part", satisfaction="mostly")
+    assert answered.and_("ClosureRefused", reasons=["NOT_PAID"]).file.state == "HANDLING"
+
+
+@pytest.mark.parametrize("reason", ["UNSATISFIED", "FOLLOW_UP_MISSING", "SAME_UNIT"])
+def test_an_unsatisfied_or_unreached_worker_waits_for_the_office(reason: str) -> None:
+    answered = follow_up().and_("FollowUpCompleted", got_paid="Y", satisfaction="unsatisfied")
+    waiting = answered.and_("ClosureRefused", reasons=[reason])
+    assert waiting.file.state == "FOLLOW_UP"
+    assert waiting.when("FollowUpWaived", PLAIN["FollowUpWaived"]) == "ok"
+    assert waiting.when("ClosureReturned", {"stage": "office"}) == "ok"
+
+
+def test_a_reopened_case_is_handled_again() -> None:
+    again = closed().and_("CaseWrittenOff").and_("CaseReopened", reason="PAYMENT_REVERSED")
+    assert again.file.state == "HANDLING"
+    assert again.when("ClosureRequested", PLAIN["ClosureRequested"]) == "ok"
+    assert (
+        again.and_("ClosureRequested", kind="PAID_IN_FULL").when(
+            "ClosureReviewPassed", {"stage": "office"}
+        )
+        == "409 STATE"
+    )
+
+
+# --- referral (I-09) ------------------------------------------------------------------------------
+
+
+def test_referral_needs_an_unpaid_order_and_a_threshold() -> None:
+    threshold = {
+        "limb": 1,
+        "workers": 1,
+        "months": 3,
+        "amount_fen": 800_000,
+        "threshold": "henan-2013",
+        "doc_no": "A",
+    }
+    assert handling().when("ReferralProposed") == "409 NO_UNPAID_ORDER"
+    assert ordered().when("ReferralProposed") == "409 NO_THRESHOLD"
+    ready = ordered().and_("ReferralThresholdMet", **threshold)
+    assert ready.when("ReferralProposed") == "ok"
+    before = NOW - timedelta(days=5)
+    assert ready.when("ReferralProposed", at=before) == "409 NO_UNPAID_ORDER"
+    complied = ready.and_("PaymentOrderComplied", doc_no="A")
+    assert complied.when("ReferralProposed") == "409 NO_UNPAID_ORDER"
+
+
+def test_an_order_without_a_limit_has_five_working_days() -> None:
+    threshold = {
+        "limb": 2,
+        "workers": 10,
+        "months": 1,
+        "amount_fen": 4_000_000,
+        "threshold": "henan-2013",
+        "doc_no": "A",
+    }
+    served = files.NOW - timedelta(days=9)
+    given = handling().and_("PaymentOrderServed", doc_no="A", service_mode="left", at=served)
+    ready = given.and_("ReferralThresholdMet", **threshold)
+    # Served on Tuesday 2022-01-11; the fifth working day is Tuesday 2022-01-18.
+    assert ready.when("ReferralProposed", at=NOW - timedelta(days=2)) == "409 NO_UNPAID_ORDER"
+    assert ready.when("ReferralProposed", at=NOW - timedelta(days=1)) == "ok"
+
+
+def test_delivery_needs_the_head_s_approval() -> None:
+    assert ordered().when("ReferralDelivered") == "409 NOT_APPROVED"
+    approved = ordered().and_("ReferralApproved")
+    assert approved.when("ReferralDelivered") == "ok"
+    declined = approved.and_("ReferralDeclined", reason="PAID_BEFORE_FILING")
+    assert declined.when("ReferralDelivered") == "409 NOT_APPROVED"
+
+
+# --- what names something that is not there -------------------------------------------------------
+
+
+def test_money_is_paid_on_lines_of_the_case() -> None:
+    def payment(line: str) -> dict[str, Any]:
+        return {"payment": "p", "lines": [{"line": line, "amount_fen": 1}]}
+
+    assert handling().when("PaymentRecorded", payment("2")) == "ok"
+    assert handling().when("PaymentRecorded", payment("9")) == "422 UNKNOWN_LINE"
+    found = handling().verdict("PaymentRecorded", payment("9"))
+    assert getattr(found, "pointer", "") == "/data/lines/0/line"
+    verified = handling().and_("FactsVerified", lines=[{"line": "9", "amount_fen": 1, "months": 1}])
+    assert verified.when("PaymentRecorded", payment("9")) == "ok"
+
+
+def test_a_report_names_an_incident_of_the_case() -> None:
+    report = {"incident": "e1", "step": "phone"}
+    assert handling().when("IncidentReportFiled", report) == "422 UNKNOWN_INCIDENT"
+    happened = handling().and_("ExtremeIncidentReported", kind="sealed:1:x")
+    report["incident"] = happened.events[-1].id
+    assert happened.when("IncidentReportFiled", report) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        ({"task_force": "TF1", "township": "410185109"}, "ok"),
+        ({"department": "市人社局", "township": "NO_TOWNSHIP"}, "ok"),
+        ({"township": "410185109"}, "422 ONE_LEAD"),
+        (
+            {"task_force": "TF1", "department": "市人社局", "township": "410185109"},
+            "422 ONE_LEAD",
+        ),
+        ({"department": "市某局", "township": "410185109"}, "422 UNKNOWN_UNIT"),
+        ({"task_force": "TF1", "township": "410185102"}, "422 UNKNOWN_UNIT"),
+    ],
+)
+def test_triage_names_one_lead_and_one_township(data: dict[str, Any], answer: str) -> None:
+    assert FILES["TRIAGE"].when("TriageDecided", data) == answer
+
+
+@pytest.mark.parametrize(
+    ("limit", "answer"),
+    [
+        ("2022-01-19T02:00:00Z", "422 LIMIT"),
+        ("2022-01-20T16:00:00Z", "ok"),
+        ("2022-02-03T16:00:00Z", "ok"),
+        ("2022-02-03T16:00:01Z", "422 LIMIT"),
+    ],
+)
+def test_an_order_s_limit_lies_within_fifteen_days_of_service(limit: str, answer: str) -> None:
+    order = {"doc_no": "A", "service_mode": "direct", "limit_at": limit}
+    assert handling().when("PaymentOrderServed", order) == answer
+
+
+# --- the table as a whole -------------------------------------------------------------------------
+
+
+def test_the_table_names_only_facts() -> None:
+    assert all(issubclass(TYPES[name], Fact) for name in POSSIBLE)
+
+
+def test_an_unknown_stream_is_an_empty_file() -> None:
+    assert initial("x").state == "NONE"
+    assert Given("x").file == initial("x")

@@ -1,0 +1,210 @@
+"""Plausible and implausible histories of a few cases, as stories: acts in any order, by anybody."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from infra.dry_run import DryRun
+from infra.story import Line
+from shared.calendar import ZONE
+from shared.policy import Policy, adopt, read_book
+from tests.simulated import identity_number
+
+START = datetime(2021, 11, 10, 9, tzinfo=ZONE)
+BOOK = "dengfeng-2021-35"
+TOWNS = ("410185109", "410185100", "410185105")
+SOURCES = (("window", "CITY"), ("12345", "CITY"), ("national", "NAT"), ("henan", "PROV"))
+NAMES = ("张测试甲", "李测试乙", "王测试丙", "赵测试丁")
+PHONES = ("13900000001", "13900000002", "13900000003", "13900000004")
+
+
+def policy() -> Policy:
+    return adopt(read_book(BOOK), START, "adoption")
+
+
+class History:
+    """One story drawn from a seed; `lines` in order of `at`."""
+
+    def __init__(self, seed: int, length: int = 40) -> None:
+        self.rng = Random(seed)
+        self.at = START
+        self.lines: list[Line] = []
+        self.cases: list[str] = []
+        self.served = 0
+        self.paid = 0
+        for _ in range(length):
+            self._step()
+
+    def _step(self) -> None:
+        gap = self.rng.choice((0, 1, 2, 5, 20, 24, 30, 72, 120))
+        self.at += timedelta(hours=gap, minutes=self.rng.choice((0, 0, 30)))
+        if not self.cases or (len(self.cases) < 4 and self.rng.random() < 0.15):
+            self._complaint()
+            return
+        case = self.rng.choice(self.cases)
+        name, data = self._act(case)
+        by = self._by() if self.rng.random() < 0.1 else None
+        late = timedelta(hours=self.rng.choice((0, 0, 0, 0, 5, 60, -3)))
+        self._line(case, name, data, by=by, occurred=max(self.at - late, START))
+
+    def _line(
+        self,
+        case: str,
+        name: str,
+        data: dict[str, Any],
+        *,
+        by: dict[str, str] | None = None,
+        occurred: datetime | None = None,
+    ) -> None:
+        number = len(self.lines) + 1
+        self.lines.append(Line(number, self.at, case, name, data, occurred or self.at, by))
+
+    def _complaint(self) -> None:
+        label = "ABCD"[len(self.cases)]
+        worker = self.rng.randrange(4)
+        source, tier = self.rng.choice(SOURCES)
+        self.cases.append(label)
+        amount = self.rng.choice((300_000, 800_000, 4_100_000))
+        claim = {
+            "worker": {
+                "name": NAMES[worker],
+                "id_no": identity_number(worker),
+                "phone": PHONES[worker],
+            },
+            "amount_fen": amount,
+            "months_from": "2021-07",
+            "months_to": self.rng.choice(("2021-08", "2021-10")),
+        }
+        data = {
+            "source": source,
+            "source_ref": f"h-{label}",
+            "tier": tier,
+            "received_at": self.at.isoformat(),
+            "employer": {
+                "name": "示例劳务有限公司",
+                "uscc": "91410185MA0007014Y",
+                "ownership": "private",
+                "industry": self.rng.choice(("4710", "1811", "6242", "8392")),
+            },
+            "site": {"township": self.rng.choice(TOWNS)},
+            "workers": 1,
+            "amount_fen": amount,
+            "claims": [claim],
+            "text": f"我叫{NAMES[worker]}，电话{PHONES[worker]}，工资没发。",
+        }
+        self._line(label, "ComplaintReceived", data)
+        if self.rng.random() < 0.85:
+            self._line(label, "ComplaintAccepted", {})
+
+    def _by(self) -> dict[str, str]:
+        return {
+            "unit": self.rng.choice((*TOWNS, "TF1", "TF7", "市人社局", "市公安局", "联席办")),
+            "role": self.rng.choice(
+                ("township", "task_force", "office", "inspector", "police", "leader", "clerk")
+            ),
+        }
+
+    def _act(self, case: str) -> tuple[str, dict[str, Any]]:
+        line = {"line": "1", "amount_fen": self.rng.choice((300_000, 800_000, 4_100_000))}
+        self.paid += 1
+        payment = {"payment": f"p{self.rng.randrange(max(1, self.paid))}", "lines": [line]}
+        later = (self.at + timedelta(days=self.rng.choice((2, 5, 9, 60)))).isoformat()
+        acts: list[tuple[str, dict[str, Any]]] = [
+            ("AssignmentSigned", {}),
+            ("TriageDecided", {"task_force": "TF1", "township": self.rng.choice(TOWNS)}),
+            ("TriageDecided", {"department": "市人社局", "township": TOWNS[0]}),
+            ("ReturnRequested", {"reason": "x"}),
+            ("ReturnApproved", {"improper": False}),
+            ("HandlerDesignated", {"task_force": "TF1", "township": TOWNS[0]}),
+            ("FirstContactMade", {"reached": True}),
+            ("ProgressReported", {"text": f"已联系{NAMES[0]}"}),
+            ("FactsVerified", {"lines": [line | {"months": self.rng.choice((2, 4))}]}),
+            ("ExtensionRequested", {"to": later, "reason": "x"}),
+            ("ExtensionApproved", {"to": later, "approver": "office"}),
+            ("ExtensionApproved", {"to": later, "approver": "convener"}),
+            ("CaseSuspended", {"reason": "x"}),
+            ("CaseResumed", {}),
+            ("PaymentVerified", payment),
+            ("PaymentVerified", payment),
+            ("PaymentReversed", payment),
+            ("PaymentOrderServed", {"doc_no": f"D{case}", "service_mode": "direct"}),
+            ("PenaltyDecided", {"amount_fen": 1_000_000}),
+            ("ReferralProposed", {}),
+            ("ReferralApproved", {}),
+            ("ReferralDeclined", {"reason": "PAID_BEFORE_FILING"}),
+            ("ReferralDelivered", {}),
+            ("PoliceFiled", {"doc_no": "P1"}),
+            *[("ClosureRequested", {"kind": "PAID_IN_FULL"})] * 3,
+            ("ClosureRequested", {"kind": "WITHDRAWN"}),
+            *[("ClosureReviewPassed", {"stage": "tf"})] * 3,
+            *[("ClosureReviewPassed", {"stage": "office"})] * 3,
+            *[("FollowUpCompleted", {"got_paid": "Y", "satisfaction": "satisfied"})] * 3,
+            ("FollowUpCompleted", {"got_paid": "part", "satisfaction": "unsatisfied"}),
+            ("FollowUpWaived", {"reason": "x"}),
+            ("FalseClosureFound", {"evidence": "x"}),
+            ("SourceReplied", {"source": "12345", "source_ref": f"h-{case}"}),
+            ("IllegalDemandRecorded", {"police_doc_no": "G1"}),
+            ("MergeRevoked", {}),
+        ]
+        return self.rng.choice(acts)
+
+
+def straight(seed: int) -> list[Line]:
+    """A history that goes the whole way, so that closing is reached by every seed."""
+    history = History(seed, length=1)
+    rng, case = history.rng, history.cases[0]
+    amount = history.lines[0].data["amount_fen"]
+    line = {"line": "1", "amount_fen": amount}
+    if history.lines[-1].type != "ComplaintAccepted":
+        history._line(case, "ComplaintAccepted", {})
+    steps: list[tuple[str, dict[str, Any], dict[str, str] | None]] = [
+        ("TriageDecided", {"task_force": "TF1", "township": TOWNS[0]}, None),
+        ("AssignmentSigned", {}, None),
+        ("FactsVerified", {"lines": [line | {"months": 4}]}, None),
+        ("PaymentOrderServed", {"doc_no": "D", "service_mode": "direct"}, None),
+        ("PoliceFiled", {"doc_no": "P"}, None),
+        ("PaymentVerified", {"payment": "p", "lines": [line]}, None),
+        ("ReferralDeclined", {"reason": "PAID_BEFORE_FILING"}, None),
+        ("ClosureRequested", {"kind": rng.choice(("PAID_IN_FULL",) * 3 + ("WITHDRAWN",))}, None),
+        ("ClosureReviewPassed", {"stage": "tf"}, None),
+        ("ClosureReviewPassed", {"stage": "office"}, None),
+        (
+            "FollowUpCompleted",
+            {"got_paid": rng.choice(("Y", "Y", "part")), "satisfaction": "satisfied"},
+            {"unit": rng.choice((*TOWNS, "联席办")), "role": "office"},
+        ),
+        ("PaymentReversed", {"payment": "p", "lines": [line]}, None),
+    ]
+    for name, data, by in steps:
+        history.at += timedelta(hours=rng.choice((1, 20, 30, 200)))
+        if name in ("PoliceFiled", "ReferralDeclined", "PaymentVerified") and rng.random() < 0.4:
+            continue
+        history._line(case, name, data, by=by)
+    return history.lines
+
+
+def ping_pong(seed: int) -> list[Line]:
+    """A case that its units return again and again."""
+    history = History(seed, length=1)
+    rng, case = history.rng, history.cases[0]
+    history.lines[0].data["employer"]["industry"] = "4710"
+    if history.lines[-1].type != "ComplaintAccepted":
+        history._line(case, "ComplaintAccepted", {})
+    for _ in range(4):
+        for name, data in (
+            ("ReturnRequested", {"reason": "x"}),
+            ("ReturnApproved", {"improper": False}),
+            ("TriageDecided", {"task_force": "TF1", "township": rng.choice(TOWNS)}),
+        ):
+            history.at += timedelta(minutes=30)
+            history._line(case, name, data)
+    return history.lines
+
+
+def played(lines: list[Line], book: Policy) -> DryRun:
+    """The story through the real deciders, and some weeks beyond."""
+    dry = DryRun(lines, book, units=False)
+    dry.play(lines[-1].at + timedelta(days=20))
+    return dry

@@ -1,0 +1,354 @@
+"""The HTTP API over real tables: shapes, cursors, keys, problems, files, the public's view."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openpyxl
+import pytest
+
+from services.reporting.api import application
+from services.reporting.service import Reporting
+from services.reporting.stream import Feed
+from shared import events as ev
+from shared import keys
+from shared.events import SEALED_PREFIX, Event
+from shared.policy import Policy
+from shared.settings import Settings
+from tests.reporting import histories
+from tests.reporting.conftest import Read, advance
+
+CASES = 60
+
+
+@pytest.fixture
+async def reporting(read: Read, book: Policy, tmp_path: Path) -> Reporting:
+    """The service over filled tables, as it stands once it has caught up."""
+    clear, hashed = keys.generate(book)
+    keys.write(tmp_path / "keys.json", hashed)
+    keys.write(tmp_path / "clear.json", clear)
+    settings = read.follower.settings.model_copy(update={"data_dir": tmp_path})
+    events = histories.tell(21, CASES, book)
+    await read.take([histories.records(events)])
+    advance(read.governance, max(events, key=lambda event: event.recordedtime))
+    found = Reporting(Settings.model_validate(settings.model_dump()))
+    found.pool, found.follower, found.reading = read.pool, read.follower, read.reading
+    found.governance = read.governance
+    found.follower.caught_up = True
+    found._started = True
+    return found
+
+
+@pytest.fixture
+async def client(reporting: Reporting, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    token = keys.clear_key(tmp_path / "clear.json", "office")
+    transport = httpx.ASGITransport(application(reporting))
+    headers = {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", headers=headers
+    ) as found:
+        yield found
+
+
+async def get(client: httpx.AsyncClient, path: str, **query: Any) -> dict[str, Any]:
+    answer = await client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def problem(
+    client: httpx.AsyncClient, path: str, status: int, **query: Any
+) -> dict[str, Any]:
+    answer = await client.get(path, params=query)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = answer.json()
+    assert found["status"] == status
+    return found
+
+
+async def everything(client: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
+    """All items, page by page."""
+    items: list[dict[str, Any]] = []
+    page = await get(client, path, **query)
+    while True:
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        query = {name: value for name, value in query.items() if name != "as_of"}
+        page = await get(client, path, **query, cursor=page["next"])
+
+
+async def test_every_read_says_of_what_it_is_true(client: httpx.AsyncClient) -> None:
+    at = "2022-01-01T00:00:00+08:00"
+    for path in (
+        "/v1/cases",
+        "/v1/rankings/task-forces",
+        "/v1/rankings/townships",
+        "/v1/clearance",
+        "/v1/overview",
+        "/v1/public/overview",
+    ):
+        meta = (await get(client, path, as_of=at))["meta"]
+        assert meta["as_of"] == "2021-12-31T16:00:00Z"
+        assert len(meta["position"].split(".")) == 12
+        assert meta["policy"].startswith("dengfeng-2021-35@sha256:")
+
+
+async def test_pages_hold_every_case_once_and_pin_the_instant(client: httpx.AsyncClient) -> None:
+    whole = await get(client, "/v1/cases", limit=500)
+    paged = await everything(client, "/v1/cases", limit=7)
+    assert [item["case_id"] for item in paged] == [item["case_id"] for item in whole["items"]]
+    assert len(paged) == whole["total"] == CASES
+    first = await get(client, "/v1/cases", limit=7, as_of="2022-01-15T00:00:00Z")
+    second = await get(client, "/v1/cases", limit=7, cursor=first["next"])
+    assert second["meta"] == first["meta"]
+
+
+async def test_filters_narrow(client: httpx.AsyncClient) -> None:
+    whole = await everything(client, "/v1/cases")
+    for name in ("task_force", "township", "state", "overdue", "level", "source", "tier"):
+        value = next(item[name] for item in reversed(whole) if item[name])
+        text = "true" if value is True else value
+        found = await everything(client, "/v1/cases", **{name: text}, limit=5)
+        wanted = [item["case_id"] for item in whole if item[name] == value]
+        if name == "source":
+            wanted = [
+                item["case_id"]
+                for item in whole
+                if value in [source["source"] for source in item["sources"]]
+            ]
+        assert [item["case_id"] for item in found] == wanted, name
+    number = next(item["number"] for item in whole if item["number"])
+    (only,) = await everything(client, "/v1/cases", q=number[-6:])
+    assert only["number"] == number
+
+
+async def test_a_case_by_id_or_number_with_its_timeline(client: httpx.AsyncClient) -> None:
+    whole = await everything(client, "/v1/cases")
+    case = next(item for item in whole if item["number"] and item["due_at"])
+    by_id = await get(client, f"/v1/cases/{case['case_id']}")
+    by_number = await get(client, f"/v1/cases/{case['number']}")
+    assert by_id["case"] == by_number["case"]
+    assert {key: by_id["case"][key] for key in case} == case
+    timers = {item["timer"]: item["due_at"] for item in by_id["case"]["deadlines"]}
+    assert timers["T09"] == case["due_at"]
+    told = await everything(client, f"/v1/cases/{case['number']}/timeline", limit=3)
+    assert told == (await get(client, f"/v1/cases/{case['case_id']}/timeline"))["items"]
+    assert told[0]["type"] == "ComplaintReceived"
+    assert all(item["sentence"].endswith("。") for item in told)
+    assert all("{" not in item["sentence"] + item["sentence_en"] for item in told)
+    earlier = told[2]["recorded_at"]
+    short = await get(client, f"/v1/cases/{case['case_id']}/timeline", as_of=earlier)
+    limit = datetime.fromisoformat(earlier)
+    until = [item for item in told if datetime.fromisoformat(item["recorded_at"]) <= limit]
+    assert short["items"] == until
+
+
+async def test_rankings_have_the_shape_of_the_contract(client: httpx.AsyncClient) -> None:
+    for path, count in (("/v1/rankings/task-forces", 7), ("/v1/rankings/townships", 15)):
+        found = await get(client, path, as_of="2022-02-01T00:00:00+08:00")
+        assert len(found["items"]) == count
+        for item in found["items"]:
+            assert item["note"] in (None, "NO_CASES", "SMALL_SAMPLE", "EXTREME")
+            assert (item["rank"] is None) == (item["note"] == "NO_CASES")
+            if item["raw"] is not None:
+                assert sum(item["parts"].values()) == pytest.approx(item["raw"], abs=1e-9)
+                assert item["score"] == pytest.approx(min(100, max(0, item["raw"])), abs=0.0051)
+    window = {"from": "2021-12-01T00:00:00+08:00", "to": "2022-01-01T00:00:00+08:00"}
+    found = await get(client, "/v1/rankings/townships", **window)
+    assert found["window"] == {"start": "2021-11-30T16:00:00Z", "end": "2021-12-31T16:00:00Z"}
+
+
+async def test_clearance_has_the_shape_of_the_contract(client: httpx.AsyncClient) -> None:
+    found = await get(client, "/v1/clearance", as_of="2022-01-10T00:00:00+08:00")
+    assert [item["predicate"] for item in found["items"]] == [
+        "P1-strict", "P1-lenient", "P1-screen", "P1-flood", "P1-city",
+        "P2-stock", "P2-extreme", "P2-new", "P3-dynamic", "P4",
+    ]  # fmt: skip
+    for item in found["items"]:
+        assert item["result"] in ("PASS", "FAIL", "PENDING", "NOT_EVALUABLE")
+        assert item["hash"].startswith("sha256:")
+        assert all(case.keys() == {"case_id", "tag"} for case in item["cases"])
+    again = await get(client, "/v1/clearance", as_of="2022-01-10T00:00:00+08:00")
+    assert again == found
+
+
+async def test_a_key_is_needed_but_for_the_public(client: httpx.AsyncClient) -> None:
+    client.headers["authorization"] = "Bearer qq_wrong"
+    assert (await problem(client, "/v1/cases", 401))["code"] == "NO_KEY"
+    del client.headers["authorization"]
+    assert (await problem(client, "/v1/clearance", 401))["code"] == "NO_KEY"
+    assert (await client.get("/v1/public/overview")).status_code == 200
+    assert (await client.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [
+        ("/v1/cases", {"as_of": "yesterday"}, 422),
+        ("/v1/cases", {"as_of": "2022-01-01T00:00:00"}, 422),
+        ("/v1/cases", {"limit": 501}, 422),
+        ("/v1/cases", {"state": "GONE"}, 422),
+        ("/v1/cases", {"cursor": "bm90IG9uZQ"}, 422),
+        ("/v1/cases/unknown", {}, 404),
+        ("/v1/cases/unknown/timeline", {}, 404),
+        ("/v1/rankings/townships", {"from": "x"}, 422),
+        ("/v1/ledgers/nothing.xlsx", {}, 422),
+        ("/v1/nothing", {}, 404),
+    ],
+)
+async def test_what_is_wrong_is_a_problem(
+    client: httpx.AsyncClient, path: str, query: dict[str, Any], status: int
+) -> None:
+    found = await problem(client, path, status, **query)
+    if status == 422:
+        assert found["errors"][0]["pointer"].startswith("/")
+
+
+async def test_a_cursor_belongs_to_its_list(client: httpx.AsyncClient) -> None:
+    first = await get(client, "/v1/cases", limit=5)
+    await problem(client, "/v1/cases", 422, limit=5, cursor=first["next"], state="CLOSED")
+    wrong = {"cursor": first["next"], "as_of": "2022-01-01T00:00:00Z"}
+    await problem(client, "/v1/cases", 422, limit=5, **wrong)
+
+
+async def test_the_public_sees_no_small_number(
+    client: httpx.AsyncClient, reporting: Reporting
+) -> None:
+    """Early on, when there are few cases: numbers of one or two are withheld."""
+    shown: list[int | None] = []
+    for day in range(2, 28):
+        found = await get(client, "/v1/public/overview", as_of=f"2021-11-{day:02d}T00:00:00Z")
+        shown += [found["received"], found["open"], found["closed"]]
+        for item in found["townships"]:
+            shown += [item["received"], item["closed"]]
+            assert item.keys() == {"township", "name", "received", "closed"}
+    assert None in shown
+    assert not {1, 2} & {number for number in shown if number is not None}
+
+
+async def test_ledgers_have_the_columns_officials_expect(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/ledgers/problems.xlsx", params={"as_of": "2022-02-01T00:00:00Z"})
+    assert answer.headers["x-qingqian-as-of"] == "2022-02-01T00:00:00Z"
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).active
+    assert sheet is not None
+    head = [cell.value for cell in sheet[2]]
+    assert head[:7] == [
+        "序号",
+        "案件编号",
+        "线索来源",
+        "来源单号",
+        "接收时间",
+        "反映人(脱敏)",
+        "联系方式(脱敏)",
+    ]
+    assert len(head) == 32
+    total = (await get(client, "/v1/cases", as_of="2022-02-01T00:00:00Z"))["total"]
+    assert sheet.max_row == total + 2
+    closed = await client.get("/v1/ledgers/clearance.xlsx")
+    sheet = openpyxl.load_workbook(io.BytesIO(closed.content)).active
+    assert sheet is not None
+    assert [cell.value for cell in sheet[2]][-1] == "复发情况"
+    for name in ("supervision", "referral", "returns"):
+        assert (await client.get(f"/v1/ledgers/{name}.xlsx")).status_code == 200
+
+
+async def test_a_ledger_never_holds_a_formula(read: Read, client: httpx.AsyncClient) -> None:
+    noon = datetime.fromisoformat("2021-11-20T12:00:00+08:00")
+    data = ev.ComplaintReceived(
+        source="window", source_ref='=HYPERLINK("http://x","y")', received_at=noon
+    )
+    event = Event(id="evil", subject="evil", time=noon, recordedtime=noon, data=data)
+    (record,) = histories.records([event])
+    position = read.follower.positions[record.partition].next
+    moved = type(record)(record.topic, record.partition, position, 0, record.key, record.value)
+    await read.take([[moved]])
+    answer = await client.get("/v1/ledgers/problems.xlsx")
+    book = openpyxl.load_workbook(io.BytesIO(answer.content))
+    assert book.active is not None
+    found = [cell for row in book.active.iter_rows() for cell in row if cell.value]
+    (cell,) = [cell for cell in found if "HYPERLINK" in str(cell.value)]
+    assert cell.quotePrefix
+    assert all(item.hyperlink is None for item in found)
+
+
+async def test_nothing_sealed_is_answered(client: httpx.AsyncClient) -> None:
+    whole = await everything(client, "/v1/cases")
+    for case in whole:
+        answer = await client.get(f"/v1/cases/{case['case_id']}/timeline")
+        assert SEALED_PREFIX not in answer.text
+        assert SEALED_PREFIX not in str(case)
+
+
+async def test_the_stream_goes_on_after_a_position(reporting: Reporting, read: Read) -> None:
+    """What a client saw before it went away and after it came back is everything, once."""
+    start = dict.fromkeys(read.follower.positions, 0)
+    feed = Feed(reporting.reading, reporting.bell, start)
+    seen, position = await collect(feed, 700)
+    following = Feed(reporting.reading, reporting.bell, numbered(position))
+    rest, last = await collect(following, count(await read.dump()) - 700)
+    ids = seen + rest
+    assert len(ids) == len(set(ids)) == count(await read.dump())
+    assert numbered(last) == {number: item.next for number, item in read.follower.positions.items()}
+
+
+async def test_the_stream_tells_what_arrives(reporting: Reporting, read: Read) -> None:
+    now = {number: item.next for number, item in read.follower.positions.items()}
+    messages = Feed(reporting.reading, reporting.bell, dict(now)).messages()
+    assert (await anext(messages)).startswith(b"retry:")
+    noon = datetime.fromisoformat("2021-11-20T12:00:00+08:00")
+    data = ev.ComplaintReceived(source="window", source_ref="new", received_at=noon)
+    event = Event(id="new", subject="new", time=noon, recordedtime=noon, data=data)
+    (record,) = histories.records([event])
+    moved = type(record)(
+        record.topic, record.partition, now[record.partition], 0, record.key, record.value
+    )
+    reporting.follower.listeners.append(reporting._heard)
+    fresh = await read.follower.projection.take([moved])
+    reporting._heard(fresh)
+    told = (await anext(messages)).decode()
+    await messages.aclose()  # type: ignore[attr-defined]
+    assert "event: ComplaintReceived\n" in told
+    assert '"event_id":"new"' in told
+
+
+async def collect(feed: Feed, wanted: int) -> tuple[list[str], str]:
+    """The ids of so many messages, and the position of the last."""
+    ids: list[str] = []
+    position = ""
+    async for message in feed.messages():
+        lines = message.decode().splitlines()
+        if lines[0].startswith("id: "):
+            position = lines[0].removeprefix("id: ")
+            ids.append(lines[2].split('"event_id":"', 1)[1].split('"', 1)[0])
+        if len(ids) == wanted:
+            break
+    return ids, position
+
+
+def numbered(position: str) -> dict[int, int]:
+    return dict(enumerate(int(part) for part in position.split(".")))
+
+
+def count(dump: dict[str, list[tuple[Any, ...]]]) -> int:
+    return len(dump["events"])
+
+
+async def test_the_openapi_document_names_every_operation(client: httpx.AsyncClient) -> None:
+    document = await get(client, "/openapi.json")
+    ids = {
+        operation["operationId"]
+        for path, item in document["paths"].items()
+        for operation in item.values()
+        if path.startswith("/v1/")
+    }
+    assert {"listCases", "getCase", "getTimeline", "rankTownships", "getClearance"} <= ids
+    example = document["components"]["schemas"]["Meta"]["properties"]["as_of"]["examples"]
+    assert example == ["2022-01-01T00:00:00Z"]

@@ -1,0 +1,119 @@
+"""Who may author what: the table against the words of the domain reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pytest
+
+from shared.events import TYPES, AnyFact, ClosureReviewPassed, ExtensionApproved
+from shared.roles import AUTHORS, LABOUR, OFFICE, By, Role, default_by, may
+
+
+@dataclass(frozen=True)
+class File:
+    subject: str = "case"
+    township: str | None = "410185109"
+    task_force: str | None = "TF1"
+    department: str | None = None
+    co_handlers: tuple[str, ...] = ("市交通局",)
+
+
+LED_BY_TASK_FORCE = File()
+LED_BY_DEPARTMENT = File(task_force=None, department="市人社局")
+UNIT = File(subject="unit:TF1", township=None, task_force=None)
+CITY = File(subject="city", township=None, task_force=None)
+FACTS = [model.__name__ for model in get_args(AnyFact)]
+
+
+def test_every_fact_has_its_authors() -> None:
+    assert set(AUTHORS) == set(FACTS)
+
+
+@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize("file", [LED_BY_TASK_FORCE, LED_BY_DEPARTMENT])
+def test_the_default_author_may_author_it(fact: str, file: File) -> None:
+    if TYPES[fact].streams[0] == "unit":
+        file = UNIT
+    assert may(default_by(fact, file), fact, file) is None
+
+
+@pytest.mark.parametrize("approver", ["office", "vice_convener", "convener"])
+def test_an_approval_follows_its_approver(approver: Any) -> None:
+    data = ExtensionApproved.model_validate({"to": "2022-01-01T00:00:00Z", "approver": approver})
+    by = default_by("ExtensionApproved", LED_BY_TASK_FORCE, data)
+    assert by.role == approver
+    assert may(by, "ExtensionApproved", LED_BY_TASK_FORCE, data) is None
+    wrong = By(by.unit, "convener" if approver == "office" else "office")
+    refusal = may(wrong, "ExtensionApproved", LED_BY_TASK_FORCE, data)
+    assert refusal is not None
+    assert refusal.pointer == "/data/approver"
+
+
+@pytest.mark.parametrize(
+    ("fact", "unit", "role", "code"),
+    [
+        ("FirstContactMade", "410185109", "township", None),
+        ("FirstContactMade", "410185001", "township", "UNIT"),
+        ("FirstContactMade", "TF1", "task_force", None),
+        ("FirstContactMade", "TF2", "task_force", "UNIT"),
+        ("FirstContactMade", OFFICE, "office", "ROLE"),
+        ("PaymentVerified", "TF1", "task_force", None),
+        ("PaymentVerified", "410185109", "township", "ROLE"),
+        ("TriageDecided", OFFICE, "office", None),
+        ("TriageDecided", "TF1", "task_force", "ROLE"),
+        ("ReturnApproved", "410185109", "township", "ROLE"),
+        ("PaymentOrderServed", LABOUR, "inspector", None),
+        ("PaymentOrderServed", "410185109", "inspector", "UNIT"),
+        ("PaymentOrderServed", "410185109", "township", "ROLE"),
+        ("ReferralApproved", LABOUR, "leader", None),
+        ("ReferralApproved", LABOUR, "inspector", "ROLE"),
+        ("PoliceFiled", "市公安局", "police", None),
+        ("PoliceFiled", LABOUR, "inspector", "ROLE"),
+        ("FollowUpCompleted", "410185109", "township", "ROLE"),
+        ("CoHandlerReported", "市交通局", "leader", None),
+        ("CoHandlerReported", "市水利局", "leader", "UNIT"),
+        ("ClockAdvanced", OFFICE, "office", "ROLE"),
+        ("ProgressReported", "市纪委监委", "auditor", "ROLE"),
+        ("CaseAssigned", OFFICE, "office", "ROLE"),
+    ],
+)
+def test_a_case_led_by_a_task_force(fact: str, unit: str, role: Role, code: str | None) -> None:
+    refusal = may(By(unit, role), fact, LED_BY_TASK_FORCE)
+    assert (refusal.code if refusal else None) == code
+    assert refusal is None or refusal.status == 403
+
+
+def test_where_a_department_leads_the_office_does_what_the_task_force_would() -> None:
+    passed = ClosureReviewPassed(stage="tf")
+    department = By(LABOUR, "leader")
+    assert may(department, "ProgressReported", LED_BY_DEPARTMENT) is None
+    assert may(By(OFFICE, "office"), "PaymentVerified", LED_BY_DEPARTMENT) is None
+    assert may(department, "PaymentVerified", LED_BY_DEPARTMENT) is not None
+    by = default_by("ClosureReviewPassed", LED_BY_DEPARTMENT, passed)
+    assert (by.unit, by.role) == (OFFICE, "office")
+
+
+def test_a_review_has_two_stages_of_two_units() -> None:
+    tf, office = ClosureReviewPassed(stage="tf"), ClosureReviewPassed(stage="office")
+    leader, desk = By("TF1", "task_force"), By(OFFICE, "office")
+    assert may(leader, "ClosureReviewPassed", LED_BY_TASK_FORCE, tf) is None
+    assert may(leader, "ClosureReviewPassed", LED_BY_TASK_FORCE, office) is not None
+    assert may(desk, "ClosureReviewPassed", LED_BY_TASK_FORCE, office) is None
+    assert may(desk, "ClosureReviewPassed", LED_BY_TASK_FORCE, tf) is not None
+
+
+def test_a_unit_files_its_own_reports() -> None:
+    assert may(By("TF1", "task_force"), "ScreeningReported", UNIT) is None
+    refusal = may(By("TF2", "task_force"), "ScreeningReported", UNIT)
+    assert refusal is not None
+    assert refusal.code == "UNIT"
+    assert may(By(OFFICE, "office"), "SummaryFiled", CITY) is None
+
+
+def test_nobody_handles_a_case_before_it_is_assigned() -> None:
+    """Then only the role is judged; that it is too early is the decider's 409."""
+    unassigned = File(township=None, task_force=None, co_handlers=())
+    assert may(By("410185001", "township"), "FirstContactMade", unassigned) is None
+    assert may(By(OFFICE, "office"), "FirstContactMade", unassigned) is not None

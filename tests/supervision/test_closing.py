@@ -1,0 +1,370 @@
+"""办结 = 拿到欠薪 AND 群众满意 (方案 五(二)三): what closes, what is refused, what reopens."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared import events as ev
+from shared.events import AnyData
+from tests.supervision.spec import (
+    LABOUR,
+    OFFICE,
+    TANGZHUANG,
+    Told,
+    assigned,
+    closed,
+    followed_up,
+    lines_of,
+    local,
+    paid,
+    reversed_,
+    reviewed,
+    served,
+    when,
+)
+
+START = "2021-11-11 10:00"
+
+
+def in_follow_up(kind: ev.ClosureKind = "PAID_IN_FULL") -> Told:
+    """Paid, and reviewed at 2021-11-16 10:00."""
+    case = assigned(START)
+    paid(case, "2021-11-15 10:00")
+    reviewed(case, "2021-11-16 10:00", kind)
+    return case
+
+
+def refusals(case: Told) -> list[tuple[str, ...]]:
+    return [data.reasons for data in case.of(ev.ClosureRefused)]
+
+
+class TestRequest:
+    def test_allowed_it_stops_handling_and_starts_the_review(self) -> None:
+        case = assigned(START)
+        paid(case, "2021-11-15 10:00")
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert refusals(case) == []
+        assert not {"T08", "T09"} & case.running()
+        assert case.due("T12", step="tf") == "2021-11-18 00:00"
+        case.at("2021-11-17 10:00", ev.ClosureReviewPassed(stage="tf"))
+        assert case.due("T12", step="office") == "2021-11-19 00:00"
+        case.at("2021-11-18 10:00", ev.ClosureReviewPassed(stage="office"))
+        assert case.due("T13") == "2021-11-23 00:00"
+        assert case.running() >= {"T13"}
+        assert "T12" not in case.running()
+
+    def test_unpaid_it_is_refused_and_handling_goes_on(self) -> None:
+        case = assigned(START)
+        paid(case, "2021-11-15 10:00", 1_199_999)
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert refusals(case) == [("UNPAID",)]
+        assert case.times(ev.ClosureRefused) == ["2021-11-16 10:00"]
+        assert {"T08", "T09"} <= case.running()
+        assert "T12" not in case.running()
+
+    def test_every_line_must_be_covered_and_what_was_verified_is_the_measure(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-12 10:00", lines_of([(500_000, 3), (500_000, 3)]))
+        paid(case, "2021-11-15 10:00", 1_000_000, line="1")
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        paid(case, "2021-11-16 11:00", 500_000, payment="p2", line="2")
+        case.at("2021-11-16 12:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert refusals(case) == [("UNPAID",)]
+
+    def test_an_unknown_claim_must_be_verified_first(self) -> None:
+        case = assigned(START, claims=[{"line": "1"}])
+        paid(case, "2021-11-15 10:00")
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert refusals(case) == [("UNPAID",)]
+
+    def test_a_recorded_payment_is_not_a_verified_one(self) -> None:
+        case = assigned(START)
+        lines = (ev.PaidLine(line="1", amount_fen=1_200_000),)
+        case.at("2021-11-15 10:00", ev.PaymentRecorded(payment="p", lines=lines))
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert refusals(case) == [("UNPAID",)]
+
+    def test_other_kinds_need_no_payment(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="UNFOUNDED"))
+        assert refusals(case) == []
+
+    @pytest.mark.parametrize("kind", ["PAID_IN_FULL", "LEGAL_EFFECTIVE"])
+    def test_a_referral_that_is_due_must_be_decided_whatever_was_fined(
+        self, kind: ev.ClosureKind
+    ) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 10:00", lines_of([(800_000, 3)]))
+        case.at("2021-11-15 11:00", served(), by=LABOUR)
+        case.until("2021-11-23 00:00")
+        case.at("2021-11-23 10:00", ev.PenaltyDecided(amount_fen=1), by=LABOUR)
+        paid(case, "2021-11-23 11:00", 800_000)
+        case.at("2021-11-23 12:00", ev.ClosureRequested(kind=kind))
+        assert refusals(case) == [("REFERRAL_PENDING",)]
+        case.at("2021-11-23 13:00", ev.ReferralDeclined(reason="PAID_BEFORE_FILING"))
+        case.at("2021-11-23 14:00", ev.ClosureRequested(kind=kind))
+        assert len(refusals(case)) == 1
+
+    def test_a_filed_case_is_paid_or_legally_ended(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 10:00", ev.PoliceFiled(doc_no="立1"))
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="LEGAL_EFFECTIVE"))
+        assert refusals(case) == [("POLICE_FILED",)]
+        case.at("2021-11-17 10:00", ev.LegalPathEnded(forum="court"))
+        case.at("2021-11-18 10:00", ev.ClosureRequested(kind="LEGAL_EFFECTIVE"))
+        assert len(refusals(case)) == 1
+
+
+class TestReview:
+    def test_returned_it_is_done_again_in_three_days(self) -> None:
+        case = assigned(START)
+        paid(case, "2021-11-15 10:00")
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        case.at("2021-11-17 10:00", ev.ClosureReturned(stage="tf"))
+        assert case.due("T18") == "2021-11-23 00:00"
+        assert "T12" not in case.running()
+        case.at("2021-11-18 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert "T18" not in case.running()
+
+    def test_doing_it_again_is_capped_by_the_campaign_date(self) -> None:
+        case = assigned("2021-12-20 10:00", tier="NAT")
+        case.at("2021-12-29 10:00", ev.ClosureRequested(kind="UNFOUNDED"))
+        case.at("2021-12-30 10:00", ev.ClosureReturned(stage="tf"))
+        assert case.due("T18") == "2022-01-01 00:00"
+        late = assigned("2021-12-20 10:00", tier="NAT")
+        late.at("2021-12-31 10:00", ev.ClosureRequested(kind="UNFOUNDED"))
+        late.at("2022-01-04 10:00", ev.ClosureReturned(stage="tf"))
+        assert late.due("T18") == "2022-01-08 00:00", "the date is past: three days"
+
+    def test_the_redo_climbs_the_full_ladder(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="UNFOUNDED"))
+        case.at("2021-11-17 10:00", ev.ClosureReturned(stage="tf"))
+        case.until("2021-12-10 00:00")
+        assert [level for _, level in case.alerts("T18")] == [f"L{n}" for n in range(1, 8)]
+        assert case.alerts("T18")[0] == ("2021-11-18 09:00", "L1")
+
+
+class TestFollowUp:
+    @pytest.mark.parametrize("satisfaction", ["satisfied", "mostly"])
+    def test_paid_and_satisfied_it_is_closed(self, satisfaction: str) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 10:00", satisfaction=satisfaction)
+        (closing,) = case.of(ev.CaseClosed)
+        assert (closing.kind, closing.flag) == ("PAID_IN_FULL", None)
+        assert case.times(ev.CaseClosed) == ["2021-11-17 10:00"]
+        assert case.running() == {"T14", "T15"}
+
+    @pytest.mark.parametrize("got_paid", ["N", "part"])
+    def test_not_or_partly_paid_it_goes_back(self, got_paid: str) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 10:00", got_paid=got_paid)
+        assert refusals(case) == [("NOT_PAID",)]
+        assert case.due("T18") == "2021-11-23 00:00"
+        assert "T13" not in case.running()
+        assert len(case.of(ev.FalseClosureSuspected)) == 1
+        assert case.of(ev.CaseClosed) == []
+
+    def test_unsatisfied_it_is_explained_and_the_office_decides(self) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 10:00", satisfaction="unsatisfied")
+        assert refusals(case) == [("UNSATISFIED",)]
+        assert case.due("T13", item="explain") == "2021-11-20 00:00"
+        case.at("2021-11-18 10:00", ev.FollowUpWaived(reason="sealed:x"), by=OFFICE)
+        (closing,) = case.of(ev.CaseClosed)
+        assert closing.flag == "UNSATISFIED"
+        assert "T13" not in case.running()
+
+    def test_or_the_office_sends_it_back(self) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 10:00", satisfaction="unsatisfied")
+        case.at("2021-11-18 10:00", ev.ClosureReturned(stage="office"), by=OFFICE)
+        assert "T13" not in case.running()
+        assert case.due("T18") == "2021-11-24 00:00"
+
+    def test_unreached_the_clock_runs_on_until_the_office_decides(self) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 10:00", got_paid="N", satisfaction="unreached")
+        assert refusals(case) == [("FOLLOW_UP_MISSING",)]
+        assert "T13" in case.running()
+        case.at("2021-11-18 10:00", ev.FollowUpWaived(reason="sealed:x"), by=OFFICE)
+        assert case.of(ev.CaseClosed)[0].flag == "UNREACHED"
+
+    def test_the_handler_does_not_ask_about_its_own_work(self) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 10:00", by=f"{TANGZHUANG}/office/a")
+        assert refusals(case) == [("SAME_UNIT",)]
+        assert "T13" in case.running()
+        followed_up(case, "2021-11-17 11:00")
+        assert len(case.of(ev.CaseClosed)) == 1
+
+    def test_it_must_come_after_the_last_payment(self) -> None:
+        case = in_follow_up()
+        case.at(
+            "2021-11-17 10:00",
+            ev.FollowUpCompleted(got_paid="Y", satisfaction="satisfied"),
+            by=OFFICE,
+            happened="2021-11-15 09:59",
+        )
+        assert refusals(case) == [("FOLLOW_UP_MISSING",)]
+
+    def test_a_payment_reversed_meanwhile_is_not_paid(self) -> None:
+        case = in_follow_up()
+        reversed_(case, "2021-11-17 09:00", 1)
+        followed_up(case, "2021-11-17 10:00")
+        assert refusals(case) == [("NOT_PAID",)]
+        assert case.of(ev.FalseClosureSuspected) == [], "nobody said so to the worker"
+        assert "T18" in case.running()
+
+    def test_the_office_cannot_waive_the_money(self) -> None:
+        case = in_follow_up()
+        reversed_(case, "2021-11-17 09:00", 1)
+        case.at("2021-11-17 10:00", ev.FollowUpWaived(reason="sealed:x"), by=OFFICE)
+        assert refusals(case) == [("NOT_PAID",)]
+        assert case.of(ev.CaseClosed) == []
+        assert "T18" in case.running()
+
+    def test_every_reason_at_once(self) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 10:00", "part", "unsatisfied", by=f"{TANGZHUANG}/office/a")
+        assert refusals(case) == [("SAME_UNIT", "NOT_PAID", "UNSATISFIED")]
+
+    @pytest.mark.parametrize("kind", ["UNFOUNDED", "WITHDRAWN", "TRANSFERRED_OUT"])
+    def test_other_kinds_close_without_money(self, kind: ev.ClosureKind) -> None:
+        case = assigned(START)
+        reviewed(case, "2021-11-16 10:00", kind)
+        followed_up(case, "2021-11-17 10:00", got_paid="N")
+        assert [data.kind for data in case.of(ev.CaseClosed)] == [kind]
+
+
+class TestReopening:
+    def test_a_reversed_payment(self) -> None:
+        case = closed(START)
+        reversed_(case, "2021-11-15 10:00", 1)
+        assert [data.reason for data in case.of(ev.CaseReopened)] == ["PAYMENT_REVERSED"]
+        assert case.times(ev.CaseReopened) == ["2021-11-15 10:00"]
+        assert case.running() == {"T18", "A5"}
+        assert case.due("T18") == "2021-11-19 00:00"
+
+    def test_a_surplus_reversed_changes_nothing(self) -> None:
+        case = assigned(START)
+        paid(case, START, 1_300_000)
+        reviewed(case, START)
+        followed_up(case, START)
+        reversed_(case, "2021-11-15 10:00", 100_000)
+        assert case.of(ev.CaseReopened) == []
+
+    def test_other_kinds_were_not_closed_for_the_money(self) -> None:
+        case = assigned(START)
+        paid(case, START, 100)
+        reviewed(case, START, "WITHDRAWN")
+        followed_up(case, START)
+        reversed_(case, "2021-11-15 10:00", 100)
+        assert case.of(ev.CaseReopened) == []
+
+    def test_the_same_worker_again_in_time(self) -> None:
+        case = closed(START)
+        case.at("2021-11-15 10:00", _again(reopens=True))
+        assert [data.reason for data in case.of(ev.CaseReopened)] == ["REPEATED_COMPLAINT"]
+        assert len(case.stream.state.sources) == 2
+
+    def test_lines_alone_do_not_reopen(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 10:00", _again(reopens=True))
+        assert case.of(ev.CaseReopened) == []
+
+    @pytest.mark.parametrize(
+        ("at", "reopened"),
+        [("2021-12-11 23:59", True), ("2021-12-12 00:00", False)],
+    )
+    def test_written_off_only_within_thirty_days(self, at: str, reopened: bool) -> None:
+        case = closed(START)
+        case.at("2021-11-11 11:00", ev.CaseWrittenOff(), by=OFFICE)
+        assert case.due("T15") == "2021-12-12 00:00"
+        case.at(at, ev.FalseClosureFound(), by=OFFICE)
+        assert bool(case.of(ev.CaseReopened)) == reopened
+
+    def test_not_yet_written_off_at_any_time(self) -> None:
+        case = closed(START)
+        case.at("2022-01-20 10:00", ev.FalseClosureFound(), by=OFFICE)
+        assert len(case.of(ev.CaseReopened)) == 1
+
+    def test_the_campaign_date_comes_back_while_it_lies_ahead(self) -> None:
+        case = closed("2021-12-20 10:00", tier="NAT")
+        reversed_(case, "2021-12-30 10:00")
+        assert case.due("A2") == "2022-01-01 00:00"
+        assert case.due("T18") == "2022-01-01 00:00"
+        past = closed("2021-12-20 10:00", tier="NAT")
+        reversed_(past, "2022-01-04 10:00")
+        assert past.running() == {"T18"}
+        assert past.due("T18") == "2022-01-08 00:00"
+
+    def test_an_overdue_order_runs_again_with_its_case(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-12 10:00", served(limit_at=when("2021-11-20 00:00")), by=LABOUR)
+        paid(case, "2021-11-15 10:00")
+        reviewed(case, "2021-11-15 11:00")
+        followed_up(case, "2021-11-15 12:00")
+        reversed_(case, "2021-11-16 10:00")
+        assert case.due("T23") == "2021-11-20 00:00"
+
+    def test_closed_again_it_is_over(self) -> None:
+        case = closed(START)
+        reversed_(case, "2021-11-15 10:00")
+        paid(case, "2021-11-16 10:00", payment="p2")
+        reviewed(case, "2021-11-16 11:00")
+        followed_up(case, "2021-11-16 12:00")
+        assert case.times(ev.CaseClosed) == [START, "2021-11-16 12:00"]
+        assert case.running() == {"T14", "T15"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ev.ComplaintMerged(cause="f", master="m", match="match:x"),
+        ev.ComplaintTransferredOut(to_body="sealed:x"),
+        ev.ComplaintNotAccepted(reason="NO_NEXUS"),
+    ],
+)
+def test_a_case_that_left_has_no_running_clock(data: AnyData) -> None:
+    case = assigned(START)
+    case.at("2021-11-12 10:00", ev.ReferralProposed())
+    case.at("2021-11-12 11:00", served(doc_type="directive"), by=LABOUR)
+    case.at("2021-11-12 12:00", data)
+    assert case.running() == set()
+    assert case.until("2022-04-30 00:00").alerts("T09") == []
+
+
+def test_a_withdrawn_assignment_stops_its_clocks() -> None:
+    case = assigned(START)
+    case.at("2021-11-12 10:00", ev.AssignmentWithdrawn(cause="m", reason="MERGED"))
+    assert not {"T05", "T06", "T07", "T08", "T09"} & case.running()
+
+
+def _again(*, reopens: bool) -> ev.ClaimLinesAdded:
+    return ev.ClaimLinesAdded(
+        cause="found",
+        from_case="B",
+        source="mayor",
+        source_ref="B",
+        tier="CITY",
+        received_at=when("2021-11-15 10:00"),
+        lines=(ev.ClaimLine(line="1"),),
+        same={"1": "1"},
+        reopens=reopens,
+    )
+
+
+def test_moved_lines_are_claims_of_the_master() -> None:
+    case = assigned(START)
+    added = _again(reopens=False).model_copy(
+        update={
+            "whole": False,
+            "same": {},
+            "lines": (ev.ClaimLine(line="2", amount_fen=500, months_from="2021-09"),),
+        }
+    )
+    case.at("2021-11-15 10:00", added)
+    lines = [(line.line, line.claimed_fen) for line in case.stream.state.lines]
+    assert lines == [("1", 1_200_000), ("2", 500)]
+    assert local(case.stream.instant) == "2021-11-15 10:00"

@@ -1,0 +1,208 @@
+"""责令支付: limits (T23), the referral threshold (I-09), listing (T42)."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared import events as ev
+from tests.supervision.spec import (
+    LABOUR,
+    Told,
+    assigned,
+    closed,
+    lines_of,
+    local,
+    paid,
+    reversed_,
+    served,
+    when,
+)
+
+START = "2021-12-27 10:00"
+
+
+def ordered(at: str = "2022-01-04 10:00", limit: str | None = None, **fields: object) -> Told:
+    case = assigned(START)
+    case.at("2021-12-29 10:00", lines_of([(800_000, 3)]))
+    values = {"limit_at": when(limit)} if limit else {}
+    case.at(at, served(**(values | fields)), by=LABOUR)
+    return case
+
+
+class TestLimit:
+    def test_five_working_days_unless_the_document_says(self) -> None:
+        assert ordered().due("T23") == "2022-01-12 00:00"
+        assert ordered(limit="2022-01-09 00:00").due("T23") == "2022-01-09 00:00"
+
+    def test_at_the_limit_it_is_in_default(self) -> None:
+        case = ordered().until("2022-01-20 00:00")
+        assert case.alerts("T23") == [("2022-01-07 09:00", "L1")]
+        assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-12 00:00"]
+        assert [data.doc_no for data in case.of(ev.PaymentOrderDefaulted)] == ["D1"]
+
+    def test_obeyed_or_paid_in_full_it_is_not(self) -> None:
+        obeyed = ordered()
+        obeyed.at("2022-01-11 23:59", ev.PaymentOrderComplied(doc_no="D1"), by=LABOUR)
+        assert obeyed.until("2022-01-20 00:00").of(ev.PaymentOrderDefaulted) == []
+        full = ordered()
+        paid(full, "2022-01-11 10:00", 800_000)
+        assert "T23" not in full.running()
+        assert full.until("2022-01-20 00:00").of(ev.PaymentOrderDefaulted) == []
+
+    def test_a_reversed_payment_makes_the_limit_run_again(self) -> None:
+        case = ordered()
+        paid(case, "2022-01-06 10:00", 800_000)
+        reversed_(case, "2022-01-07 10:00", 800_000)
+        assert case.due("T23") == "2022-01-12 00:00"
+        assert case.until("2022-01-12 00:00").times(ev.PaymentOrderDefaulted) == [
+            "2022-01-12 00:00"
+        ]
+
+    def test_served_again_the_limit_is_the_new_one(self) -> None:
+        case = ordered()
+        case.at("2022-01-06 10:00", served(), by=LABOUR)
+        case.until("2022-01-20 00:00")
+        assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-14 00:00"]
+
+    def test_each_order_has_its_own(self) -> None:
+        case = ordered()
+        case.at("2022-01-05 10:00", served("D2"), by=LABOUR)
+        case.at("2022-01-06 10:00", ev.PaymentOrderComplied(doc_no="D2"), by=LABOUR)
+        case.until("2022-01-20 00:00")
+        assert [data.doc_no for data in case.of(ev.PaymentOrderDefaulted)] == ["D1"]
+
+    def test_recorded_after_its_limit_it_defaults_a_working_day_later(self) -> None:
+        case = assigned(START)
+        case.at(
+            "2022-01-20 10:00",
+            served(limit_at=when("2022-01-12 00:00")),
+            by=LABOUR,
+            happened="2022-01-04 10:00",
+        )
+        case.until("2022-02-01 00:00")
+        assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-22 00:00"]
+
+
+class TestThreshold:
+    """法释〔2013〕3号 3 with Henan's figures; figures of scenario 15."""
+
+    @pytest.mark.parametrize(
+        ("lines", "limb"),
+        [
+            ([(750_000, 4)], None),
+            ([(1_500_000, 2)], None),
+            ([(800_000, 3), *[(1_025_000, 2)] * 8], 1),
+            ([(399_900, 2), *[(400_000, 2)] * 9], None),
+            ([(400_000, 2)] * 10, 2),
+            ([(799_999, 3)], None),
+            ([(800_000, 3)], 1),
+            ([(450_000, 2)] * 9, None),
+        ],
+    )
+    def test_two_limbs(self, lines: list[tuple[int, int]], limb: int | None) -> None:
+        case = assigned(START)
+        case.at("2021-12-29 10:00", lines_of(lines))
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        case.until("2022-01-20 00:00")
+        assert [data.limb for data in case.of(ev.ReferralThresholdMet)] == ([limb] if limb else [])
+
+    def test_what_is_said(self) -> None:
+        case = ordered().until("2022-01-12 00:00")
+        (met,) = case.of(ev.ReferralThresholdMet)
+        assert case.times(ev.ReferralThresholdMet) == ["2022-01-12 00:00"]
+        assert (met.workers, met.months, met.amount_fen) == (1, 3, 800_000)
+        assert (met.threshold, met.doc_no) == ("henan-2013", "D1")
+        assert case.due("T39") == "2022-01-14 00:00"
+
+    def test_only_what_is_still_unpaid_counts(self) -> None:
+        case = ordered()
+        paid(case, "2022-01-10 10:00", 1)
+        assert case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet) == []
+        reversed_(case, "2022-01-20 10:00", 1)
+        assert case.times(ev.ReferralThresholdMet) == ["2022-01-20 10:00"]
+
+    def test_facts_that_come_after_the_default(self) -> None:
+        case = assigned(START)
+        case.at("2022-01-04 10:00", lines_of([(700_000, 3)]))
+        case.at("2022-01-04 11:00", served(), by=LABOUR)
+        assert case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet) == []
+        case.at("2022-01-20 09:00", lines_of([(900_000, 3)]))
+        assert case.times(ev.ReferralThresholdMet) == ["2022-01-20 09:00"]
+
+    def test_once_a_case(self) -> None:
+        case = ordered()
+        case.at("2022-01-05 10:00", served("D2"), by=LABOUR)
+        assert len(case.until("2022-02-20 00:00").of(ev.ReferralThresholdMet)) == 1
+
+    def test_never_without_an_order_or_where_it_was_obeyed_late(self) -> None:
+        case = assigned(START)
+        case.at("2022-01-04 10:00", lines_of([(9_000_000, 12)]))
+        assert case.until("2022-03-01 00:00").of(ev.ReferralThresholdMet) == []
+        obeyed = assigned(START)
+        obeyed.at("2022-01-04 10:00", lines_of([(700_000, 3)]))
+        obeyed.at("2022-01-04 11:00", served(), by=LABOUR)
+        obeyed.until("2022-01-20 00:00")
+        obeyed.at("2022-01-20 09:00", ev.PaymentOrderComplied(), by=LABOUR)
+        obeyed.at("2022-01-20 10:00", lines_of([(900_000, 3)]))
+        assert obeyed.of(ev.ReferralThresholdMet) == []
+
+
+class TestListing:
+    """T42: by the rule in force at the date of the decision or of the default (domain 1.8)."""
+
+    def test_until_the_end_of_2021_from_a_served_decision(self) -> None:
+        case = assigned("2021-11-15 10:00")
+        case.at("2021-12-01 10:00", served(doc_type="decision"), by=LABOUR)
+        (deadline,) = case.deadlines("T42")
+        assert deadline.rule == "人社部规〔2017〕16号"
+        assert local(deadline.due_at) == "2021-12-30 00:00"
+        case.until("2021-12-20 00:00")
+        assert len(case.deadlines("T42")) == 1, "its default in 2021 is no ground of its own"
+
+    def test_a_directive_is_no_decision(self) -> None:
+        case = assigned("2021-11-15 10:00")
+        case.at("2021-12-01 10:00", served(), by=LABOUR)
+        assert case.until("2021-12-31 00:00").deadlines("T42") == []
+
+    def test_from_2022_from_the_default(self) -> None:
+        case = ordered(doc_type="decision").until("2022-01-12 00:00")
+        (deadline,) = case.deadlines("T42")
+        assert deadline.rule == "人社部令第45号"
+        assert local(deadline.started_at) == "2022-01-12 00:00"
+        assert local(deadline.due_at) == "2022-01-27 00:00"
+
+    def test_a_limit_at_the_end_of_the_year_is_a_default_of_the_next(self) -> None:
+        case = assigned("2021-12-20 10:00")
+        case.at("2021-12-24 10:00", served(limit_at=when("2022-01-01 00:00")), by=LABOUR)
+        assert case.until("2022-01-01 00:00").due("T42") == "2022-01-18 00:00"
+
+    def test_one_listing_at_a_time_and_none_after_it(self) -> None:
+        case = assigned("2021-12-20 10:00")
+        case.at("2021-12-28 10:00", served(doc_type="decision"), by=LABOUR)
+        case.until("2022-01-10 00:00")
+        assert len(case.of(ev.PaymentOrderDefaulted)) == 1
+        assert len(case.deadlines("T42")) == 1
+        case.at("2022-01-11 10:00", ev.CreditListingDecided(rule="令45"), by=LABOUR)
+        case.at("2022-01-12 10:00", served("D2"), by=LABOUR)
+        case.until("2022-02-01 00:00")
+        assert len(case.deadlines("T42")) == 1
+
+    def test_it_outlives_the_case(self) -> None:
+        case = ordered().until("2022-01-12 00:00")
+        case.at("2022-01-12 09:00", ev.ReferralDeclined(reason="PAID_BEFORE_FILING"), by=LABOUR)
+        paid(case, "2022-01-12 10:00", 800_000)
+        closing = (ev.ClosureRequested(kind="PAID_IN_FULL"), ev.ClosureReviewPassed(stage="tf"))
+        for data in (*closing, ev.ClosureReviewPassed(stage="office")):
+            case.at("2022-01-12 11:00", data)
+        case.at(
+            "2022-01-12 12:00",
+            ev.FollowUpCompleted(got_paid="Y", satisfaction="mostly"),
+            by="联席办/office/a",
+        )
+        assert len(case.of(ev.CaseClosed)) == 1
+        assert case.running() == {"T42", "T14", "T15"}
+
+
+def test_a_case_closed_without_orders_is_never_referred() -> None:
+    case = closed("2021-12-27 10:00").until("2022-04-30 00:00")
+    assert case.of(ev.ReferralThresholdMet) == []
