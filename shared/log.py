@@ -267,16 +267,21 @@ class Reader:
 
     async def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         """The offset after the last record of each partition. Raises Unavailable."""
+        found = await self.ends_of([(topic, number) for number in partitions])
+        return {number: offset for (_, number), offset in found.items()}
+
+    async def ends_of(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The same for partitions of several topics, in one question to the broker."""
         if self._offsets is None:
             raise RuntimeError("the reader is not started")
-        asked = [TopicPartition(self.settings.topic(topic), number) for number in partitions]
+        asked = {TopicPartition(self.settings.topic(name), n): (name, n) for name, n in places}
         if not asked:
             return {}
         try:
-            found = await self._offsets.end_offsets(asked)
+            found = await self._offsets.end_offsets(list(asked))
         except (KafkaError, OSError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
-        return {key.partition: offset for key, offset in found.items()}
+        return {asked[key]: offset for key, offset in found.items()}
 
     async def range(
         self, topic: str, partition: int, first: int, end: int, most: int = 2000

@@ -22,7 +22,7 @@ from services.intake.decider import Act, By, Refusal, decide
 from services.intake.facts import read_fact, seal_fact
 from services.intake.preparing import MAX_EVENT
 from services.intake.reception import Unknown
-from services.intake.tables import Connection, Tables, locked
+from services.intake.tables import Connection, Tables, lock
 from services.intake.vault import Erased, Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
@@ -122,10 +122,9 @@ class Desk:
 
     async def _record(self, report: Report, fact: Any) -> str:
         try:
-            async with (
-                self.pool.acquire(timeout=_WAIT_SECONDS) as connection,
-                locked(connection, f"{self.tables.schema} {report.subject}"),
-            ):
+            async with self.pool.acquire(timeout=_WAIT_SECONDS) as connection:
+                # Freed when the connection goes back to the pool, or is lost.
+                await lock(connection, f"{self.tables.schema} {report.subject}")
                 folder = await self.folder(connection, report.subject)
                 body_hash = self.vault.matcher.hash("body", report.body())
                 if report.event_id in folder.seen:
@@ -142,7 +141,8 @@ class Desk:
         """The stream as it stands on the log now. Raises Behind, Unavailable."""
         async with asyncio.timeout(_WAIT_SECONDS):
             partition = partition_of(subject)
-            end, _ = await asyncio.gather(self.view.end(partition), self.governance.catch_up())
+            end, governance_end = await self.view.end(partition)
+            await self.governance.reach(governance_end)
         await self.view.reach(partition, end, _WAIT_SECONDS)
         return await self.view.read(connection, subject)
 

@@ -24,7 +24,15 @@ from services.intake.tables import PASSING, Connection, Tables
 from shared.envelope import Unreadable, decode
 from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact
 from shared.journal import journal
-from shared.log import CASE_EVENTS, PARTITIONS, Reader, Record, Unavailable, partition_of
+from shared.log import (
+    CASE_EVENTS,
+    GOVERNANCE_EVENTS,
+    PARTITIONS,
+    Reader,
+    Record,
+    Unavailable,
+    partition_of,
+)
 from shared.metrics import FOLDED, PARKED, RETRIES
 from shared.settings import Settings
 
@@ -69,6 +77,35 @@ class Folder:
     seen: dict[str, str] = field(default_factory=dict)
 
 
+_STORE: Final = """
+WITH moves AS (
+    SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS g(partition, next, was)
+), held AS (
+    SELECT p.partition FROM {positions} AS p JOIN moves AS m
+    ON p.partition = m.partition AND p.next = m.was ORDER BY p.partition FOR UPDATE OF p
+), whole AS (
+    SELECT count(*) = cardinality($1::int[]) AS all FROM held
+), moved AS (
+    UPDATE {positions} AS p SET next = m.next FROM moves AS m, whole
+    WHERE p.partition = m.partition AND whole.all
+), stored AS (
+    INSERT INTO {files} AS old (subject, file, origin)
+    SELECT g.* FROM unnest($4::text[], $5::bytea[], $6::bigint[]) AS g, whole WHERE whole.all
+    ON CONFLICT (subject) DO UPDATE
+    SET file = excluded.file, origin = coalesce(old.origin, excluded.origin)
+), known AS (
+    INSERT INTO {complaints}
+    SELECT g.* FROM unnest($7::text[], $8::text[], $9::text[], $10::text[]) AS g, whole
+    WHERE whole.all ON CONFLICT DO NOTHING
+), counted AS (
+    INSERT INTO {numbers} AS old SELECT g.* FROM unnest($11::int[], $12::int[]) AS g, whole
+    WHERE whole.all
+    ON CONFLICT (year) DO UPDATE SET last = greatest(old.last, excluded.last)
+)
+SELECT whole.all FROM whole
+"""
+
+
 class _Stored(msgspec.Struct, array_like=True):
     file: CaseFile
     seen: dict[str, str]
@@ -93,6 +130,12 @@ class View:
         self._cache: OrderedDict[str, Folder] = OrderedDict()
         self._moved = asyncio.Event()
         self._connection: Connection = None
+        self._statement = _STORE.format(
+            files=tables.files,
+            positions=tables.positions,
+            complaints=tables.complaints,
+            numbers=tables.numbers,
+        )
 
     async def start(self) -> None:
         """Connect. Raises Unavailable, or OSError from the database."""
@@ -169,10 +212,7 @@ class View:
         FOLDED.labels("foreign").inc(len(relevant))
         ends = {record.partition: record.offset + 1 for record in records}
         try:
-            async with self._connection.transaction():
-                await self._store(changed, origins)
-                await self._store_known([event for _, event in relevant])
-                await self._move(ends)
+            await self._store(ends, changed, origins, [event for _, event in relevant])
         except BaseException:
             self._cache.clear()
             raise
@@ -182,6 +222,8 @@ class View:
 
     async def _load(self, subjects: set[str]) -> None:
         missing = [subject for subject in subjects if subject not in self._cache]
+        if not missing:
+            return
         rows = await self._connection.fetch(
             f"SELECT subject, file FROM {self.tables.files} WHERE subject = ANY($1)", missing
         )
@@ -189,60 +231,46 @@ class View:
         for subject in missing:
             self._cache[subject] = found.get(subject) or Folder(initial(subject))
 
-    async def _store(self, changed: dict[str, Folder], origins: dict[str, int]) -> None:
-        if not changed:
-            return
-        subjects = list(changed)
-        await self._connection.execute(
-            f"""INSERT INTO {self.tables.files} AS old (subject, file, origin)
-            SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[])
-            ON CONFLICT (subject) DO UPDATE
-            SET file = excluded.file, origin = coalesce(old.origin, excluded.origin)""",
-            subjects,
-            [_pack(changed[subject]) for subject in subjects],
-            [origins.get(subject) for subject in subjects],
-        )
+    async def _store(
+        self,
+        ends: dict[int, int],
+        changed: dict[str, Folder],
+        origins: dict[str, int],
+        events: Sequence[Event],
+    ) -> None:
+        """One statement, so one answer of the database: files and positions, all or nothing.
 
-    async def _store_known(self, events: Sequence[Event]) -> None:
-        """What the log says is taken: after an import or a rebuild the rows come from here."""
-        received = [event for event in events if isinstance(event.data, ComplaintReceived)]
-        if received:
-            await self._connection.execute(
-                f"""INSERT INTO {self.tables.complaints}
-                SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-                ON CONFLICT DO NOTHING""",
-                [event.data.source for event in received],  # type: ignore[union-attr]
-                [event.data.source_ref for event in received],  # type: ignore[union-attr]
-                [event.subject for event in received],
-                [(event.attributes or {}).get("bodyhash", "") for event in received],
-            )
-        for year, number in _numbers(events):
-            await self._connection.execute(
-                f"""INSERT INTO {self.tables.numbers} AS old VALUES ($1, $2)
-                ON CONFLICT (year) DO UPDATE SET last = greatest(old.last, excluded.last)""",
-                year,
-                number,
-            )
-
-    async def _move(self, ends: dict[int, int]) -> None:
+        Complaints and numbers that the log says are taken are stored too: after an import or in
+        a dropped schema their rows come from here. Raises _Overtaken if a position had moved.
+        """
         partitions = sorted(ends)
-        moved = await self._connection.fetch(
-            f"""UPDATE {self.tables.positions} AS old SET next = new.next
-            FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS new(partition, next, was)
-            WHERE old.partition = new.partition AND old.next = new.was
-            RETURNING old.partition""",
+        received = [event for event in events if isinstance(event.data, ComplaintReceived)]
+        numbers = _numbers(events)
+        whole = await self._connection.fetchval(
+            self._statement,
             partitions,
             [ends[number] for number in partitions],
             [self.positions[number] for number in partitions],
+            list(changed),
+            [_pack(folder) for folder in changed.values()],
+            [origins.get(subject) for subject in changed],
+            [event.data.source for event in received],  # type: ignore[union-attr]
+            [event.data.source_ref for event in received],  # type: ignore[union-attr]
+            [event.subject for event in received],
+            [(event.attributes or {}).get("bodyhash", "") for event in received],
+            [year for year, _ in numbers],
+            [number for _, number in numbers],
         )
-        if len(moved) != len(partitions):
+        if not whole:
             raise _Overtaken
 
     # --- asking -------------------------------------------------------------------------------
 
-    async def end(self, partition: int) -> int:
-        """The log's end of a partition. Raises Unavailable."""
-        return (await self.reader.ends(CASE_EVENTS, (partition,)))[partition]
+    async def end(self, partition: int) -> tuple[int, int]:
+        """The ends of a partition of the log and of what governs. Raises Unavailable."""
+        asked = ((CASE_EVENTS, partition), (GOVERNANCE_EVENTS, 0))
+        found = await self.reader.ends_of(asked)
+        return found[asked[0]], found[asked[1]]
 
     async def reach(self, partition: int, end: int, seconds: float) -> None:
         """Wait until everything below `end` is folded. Raises Behind after `seconds`."""
@@ -257,10 +285,10 @@ class View:
 
     async def read(self, connection: Connection, subject: str) -> Folder:
         """A stream's file as stored."""
-        row = await connection.fetchrow(
+        file = await connection.fetchval(
             f"SELECT file FROM {self.tables.files} WHERE subject = $1", subject
         )
-        return _unpack(row["file"]) if row else Folder(initial(subject))
+        return _unpack(file) if file else Folder(initial(subject))
 
     async def received(self, connection: Connection, subject: str) -> Event | None:
         """The case's ComplaintReceived, read from the log at its offset. Raises Unavailable."""

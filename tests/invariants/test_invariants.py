@@ -63,7 +63,7 @@ FAULTS: list[tuple[str, Any, str, Callable[..., Any]]] = [
     ("I-08", judge, "may", _nothing),
     ("I-09", judge, "_lacking", _nothing),
     ("I-10", standards, "referral_pending", _false),
-    ("I-11", handling, "reasons_at_request", _no_reasons),
+    ("I-11", standards, "reasons_standing", _no_reasons),
     ("I-14", sealing.Sealer, "seal", _plain),
     ("I-17", judge, "_wrong_time", _nothing),
     ("I-19", handling, "reasons_at_follow_up", _no_reasons),

@@ -21,6 +21,9 @@ REST = {
     *(date(2022, 2, day) for day in range(1, 7)),
     *(date(2022, 4, day) for day in (3, 4, 5, 30)),
     *(date(2022, 5, day) for day in range(1, 5)),
+    date(2022, 6, 3),
+    date(2022, 9, 12),
+    *(date(2022, 10, day) for day in range(1, 8)),
 }
 WORKED = {
     date(2022, 1, 29),
@@ -28,6 +31,8 @@ WORKED = {
     date(2022, 4, 2),
     date(2022, 4, 24),
     date(2022, 5, 7),
+    date(2022, 10, 8),
+    date(2022, 10, 9),
 }
 PHASES = (
     (date(2021, 11, 10), date(2021, 12, 31), 10),
@@ -232,7 +237,7 @@ class Oracle:
                 self._closing(data, happened, recorded)
 
     def _assigned(self, at: datetime) -> None:
-        self.limit = self.limit or self.running.get("T09")
+        self.limit = self.limit or next(reversed(self.dues.get("T09", [])), None)
         self.state = "ASSIGNED"
         self.set("T05", at, after(at, 1))
         self.set("T08", at, after(at, 3))

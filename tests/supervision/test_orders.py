@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared import events as ev
@@ -21,10 +23,10 @@ from tests.supervision.spec import (
 START = "2021-12-27 10:00"
 
 
-def ordered(at: str = "2022-01-04 10:00", limit: str | None = None, **fields: object) -> Told:
+def ordered(at: str = "2022-01-04 10:00", limit: str | None = None, **fields: str) -> Told:
     case = assigned(START)
     case.at("2021-12-29 10:00", lines_of([(800_000, 3)]))
-    values = {"limit_at": when(limit)} if limit else {}
+    values: dict[str, Any] = {"limit_at": when(limit)} if limit else {}
     case.at(at, served(**(values | fields)), by=LABOUR)
     return case
 

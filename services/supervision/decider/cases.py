@@ -229,9 +229,9 @@ def assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassign
 
     Where the office designated the handler (I-06) there is nothing to sign and no way back.
     """
-    before = state.clock("T09")
     state = replace(
         state,
+        first_handle_by=state.first_handle_by or state.handle_by,
         task_force=data.task_force,
         department=data.department,
         township=data.township,
@@ -245,8 +245,7 @@ def assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassign
     state = start(state, "T08", event)
     if state.group_member:
         return state
-    limit = (before.limit or before.due_at) if before is not None else None
-    return start(state, "T09", event, limit=limit)
+    return start(state, "T09", event, limit=state.first_handle_by)
 
 
 def return_requested(state: Watch, event: Event) -> Watch:

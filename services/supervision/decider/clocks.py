@@ -27,6 +27,8 @@ def deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
     clock = _meant(state, data)
     if clock is None:
         return state
+    if data.timer == "T09":
+        state = replace(state, handle_by=data.due_at)
     approval = state.approval
     extended = approval is not None and approval.id == data.cause
     new = replace(

@@ -209,7 +209,10 @@ class Incident:
 
 @dataclass(frozen=True)
 class Watch:
-    """What supervision keeps of a case, a unit or the city."""
+    """What supervision keeps of a case, a unit or the city.
+
+    `handle_by`: the last due of T09, `first_handle_by`: the one before the first reassignment.
+    """
 
     subject: str
     clocks: tuple[Clock, ...] = ()
@@ -232,6 +235,8 @@ class Watch:
     township: str | None = None
     group_level: str | None = None
     group_member: bool = False
+    handle_by: datetime | None = None
+    first_handle_by: datetime | None = None
     suspended_at: datetime | None = None
     extension: Asked | None = None
     extension_refused: datetime | None = None
