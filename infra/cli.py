@@ -116,7 +116,9 @@ def dry_run(
 @app.command()
 def audit(
     log: Log = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, too.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Nothing but findings on stdout.")
+    ] = False,
 ) -> int:
     """Re-decide the log and name everything that is not as it must be."""
     from infra import audit as module

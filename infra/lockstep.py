@@ -75,8 +75,6 @@ class Lockstep:
         self._known: dict[str, Responsible] = {}
         self._sent = 0
         self._usual_rest = 0.02
-        self._asking = asyncio.Lock()
-        self._asked_at: datetime | None = None
 
     async def run(self, agenda: Agenda, until: datetime) -> None:
         """Everything that is due or done up to `until`, inclusive; the clock ends there."""
@@ -95,13 +93,19 @@ class Lockstep:
                 return
 
     async def advance(self, to: datetime) -> None:
-        """Move the clock, where it is not there yet, and wait until what was due is decided."""
-        if self.clock is None or to > self.clock:
-            await self._move(to)
-            self.clock = to
-            self.instants += 1
-            if self.on_instant is not None:
-                self.on_instant(to)
+        """Move the clock, where it is not there yet, and wait until what was due is decided.
+
+        Where no step is due by then everybody is at rest already: there is nothing to wait for.
+        """
+        if self.clock is not None and to <= self.clock:
+            return
+        nothing_due = self.clock is not None and not _still(self._next_due, to)
+        await self._move(to)
+        self.clock = to
+        self.instants += 1
+        if self.on_instant is not None:
+            self.on_instant(to)
+        if not nothing_due:
             await self.quiet()
 
     async def _move(self, to: datetime) -> None:
@@ -123,7 +127,7 @@ class Lockstep:
         """Asking costs the workers time, so the first question comes when rest is likely."""
         begun = time.monotonic()
         before: tuple[Mapping[str, int], ...] | None = None
-        await asyncio.sleep(self._usual_rest * 0.7)
+        await asyncio.sleep(self._usual_rest * 0.6)
         while True:
             found = await asyncio.gather(*map(self.client.standing, names))
             rest = [self._unrest(name, item) for name, item in zip(names, found, strict=True)]
@@ -157,6 +161,7 @@ class Lockstep:
 
     async def _round(self, acts: list[Act], agenda: Agenda) -> None:
         """Acts that touch nothing in common, side by side; then quiet."""
+        await self._meet(acts)
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
         async def one(act: Act) -> tuple[Act, Answer]:
@@ -178,6 +183,7 @@ class Lockstep:
         if answer.status == 403 and act.line.by is None and act.subject in self._known:
             # It has been reassigned since: ask again who handles it.
             self._known.pop(act.subject, None)
+            await self._meet([act])
             answer = await self._report(act)
         return answer
 
@@ -210,7 +216,7 @@ class Lockstep:
         if places is None:
             return OPERATOR  # No fact: intake says so.
         known = Responsible(act.subject)
-        if places[0] in ("handler", "task_force"):
+        if _by_handler(act):
             known = await self.responsible(act.subject)
         try:
             data: Any = TYPES[act.line.type].model_validate(act.line.data)
@@ -218,24 +224,30 @@ class Lockstep:
             data = None  # Malformed: intake says where.
         return default_by(act.line.type, known, data)
 
+    async def _meet(self, acts: Sequence[Act]) -> None:
+        """Learn who handles the cases that are new to us, all at once, as reporting knows it."""
+        new = {act.subject for act in acts if _by_handler(act)} - self._known.keys()
+        if new:
+            await self._rest_of(("intake", "reporting"))
+            page = await self.client.read("/v1/cases?state=ASSIGNED&limit=500", READER)
+            for case in page["items"]:
+                self._known[case["case_id"]] = _responsible(case["case_id"], case)
+
     async def responsible(self, subject: str) -> Responsible:
         """Who handles a case now; remembered once it is assigned."""
-        if kind_of(subject) != "case":
-            return Responsible(subject)
-        async with self._asking:
-            if subject not in self._known and self._asked_at != self.clock:
-                self._asked_at = self.clock
-                await self.folded()
-                page = await self.client.read("/v1/cases?state=ASSIGNED&limit=500", READER)
-                for case in page["items"]:
-                    self._known[case["case_id"]] = _responsible(case["case_id"], case)
-            if subject not in self._known:
-                found = await self.client.read(f"/v1/cases/{subject}", READER)
-                known = _responsible(subject, found["case"] if found else {})
-                if known.township is None:
-                    return known
+        known = self._known.get(subject)
+        if known is None:
+            found = await self.client.read(f"/v1/cases/{subject}", READER)
+            known = _responsible(subject, found["case"] if found else {})
+            if known.township is not None:
                 self._known[subject] = known
-        return self._known[subject]
+        return known
+
+
+def _by_handler(act: Act) -> bool:
+    """Whether the default author is whoever handles the case."""
+    places = AUTHORS.get(act.line.type, ("operator",))
+    return kind_of(act.subject) == "case" and places[0] in ("handler", "task_force")
 
 
 def _responsible(subject: str, case: dict[str, Any]) -> Responsible:

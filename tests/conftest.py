@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from infra import topics
@@ -23,6 +24,10 @@ from infra.stack.process import free_ports
 from shared.settings import SCHEMAS, SERVICES, Settings
 
 _NUMBER = itertools.count(1)
+
+# A busy machine is no fault of the code: how long an example takes is not judged.
+hypothesis.settings.register_profile("qingqian", deadline=None)
+hypothesis.settings.load_profile("qingqian")
 
 
 @pytest.fixture(scope="session")

@@ -139,16 +139,18 @@ async def measure(rig: Rig, count: int, runs: int) -> Figure:
         "complaints/s",
         tuple(rates),
         LIMIT,
-        Peer("a raw idempotent aiokafka producer, acks=all, of the same bytes", str(setup), tuple(peers)),
+        Peer(
+            "a raw idempotent aiokafka producer, acks=all, of the same bytes",
+            str(setup),
+            tuple(peers),
+        ),
         f"{count} complaints of {size} bytes a run; intake's peak memory {peak:.0f} MB",
     )
 
 
 async def _best(made: Installation, topic: str) -> Setup:
     complaints = lines(TRIAL, "trial")
-    seconds = {
-        setup: await produce(made.settings, topic, complaints, setup) for setup in SETUPS
-    }
+    seconds = {setup: await produce(made.settings, topic, complaints, setup) for setup in SETUPS}
     return min(SETUPS, key=lambda setup: seconds[setup])
 
 

@@ -143,7 +143,9 @@ class Installation:
     async def ready(self, *names: str, seconds: float = START_SECONDS) -> None:
         """Wait for services to be ready. Raises Unready with the reason of one that is not."""
         for name in names:
-            await self._until(name, lambda name=name: self._is_ready(name), "was not ready", seconds)
+            await self._until(
+                name, lambda name=name: self._is_ready(name), "was not ready", seconds
+            )
 
     def _is_ready(self, name: str) -> bool:
         return readiness(self.settings.url(name))[0]

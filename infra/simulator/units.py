@@ -33,14 +33,10 @@ def unit_lines(rng: Random, book: Content, habits: Habits, calendar: Calendar) -
         slow = habits.pace.get(unit, 1.0) >= 1.5
         for window in book.campaign.duty:
             for day in _days(window.first, window.last):
-                if rng.random() < (0.9 if slow else 0.995):
-                    yield _filed(
-                        unit,
-                        day,
-                        9 if rng.random() < 0.85 else 15,
-                        "ZeroReportFiled",
-                        period=day.isoformat(),
-                    )
+                if rng.random() < (0.92 if slow else 0.999):
+                    hour = 9 if rng.random() < 0.9 else 10
+                    period = day.isoformat()
+                    yield _filed(unit, day, hour, "ZeroReportFiled", period=period)
     yield from _city(rng, units)
 
 

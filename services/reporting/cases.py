@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.reporting import sentences
+from services.reporting import rows, sentences
 from services.reporting.case import LEVELS
 from services.reporting.reading import Cut, Malformed, Snapshot
 from shared.events import instant_text
@@ -243,5 +243,4 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
         if name != "doc"
     }
     case["level"] = LEVELS[row["level"]]
-    document: dict[str, Any] = orjson.loads(row["doc"])
-    return case | document
+    return case | rows.whole(row["doc"])

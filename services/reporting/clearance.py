@@ -315,25 +315,25 @@ async def _dynamic(snapshot: Snapshot, cut: Cut) -> Verdict:
     asked = _Asked(snapshot, cut, end_of(phase.last))
     days = _day_ends(phase, cut.as_of)
     grace = _grace_from(cut.policy, "A7")
-    found = await asked.rows(
-        "SELECT case_id, received_at, d.n AS n FROM held "
+    ends = [at for _, at in days]
+    counted = await asked.rows(
+        "SELECT d.n AS n, count(*) AS overdue FROM held "
         "JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS d(at, n) ON overdue_during @> d.at "
-        "WHERE overdue_during && tstzrange($3::timestamptz, $4::timestamptz, '[]')",
-        [at for _, at in days],
-        end_of(phase.first),
-        asked.at,
+        "GROUP BY d.n",
+        ends,
     )
-    counts = dict.fromkeys(range(1, len(days) + 1), 0)
-    cases: dict[str, datetime] = {}
-    for row in found:
-        counts[row["n"]] += 1
-        cases[row["case_id"]] = row["received_at"]
+    found = await asked.rows(
+        "SELECT case_id, received_at FROM held WHERE EXISTS (SELECT FROM unnest($2::timestamptz[]) "
+        "AS d(at) WHERE overdue_during @> d.at) ORDER BY case_id",
+        ends,
+    )
+    counts = {row["n"]: row["overdue"] for row in counted}
     offenders = tuple(
-        Offender(case, "GRACE" if grace <= at < asked.at else None)
-        for case, at in sorted(cases.items())
+        Offender(row["case_id"], "GRACE" if grace <= row["received_at"] < asked.at else None)
+        for row in found
     )
     series = [
-        {"date": day.isoformat(), "overdue": counts[index]}
+        {"date": day.isoformat(), "overdue": counts.get(index, 0)}
         for index, (day, _) in enumerate(days, start=1)
     ]
     whole = (phase.last - phase.first).days + 1

@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import orjson
 import xlsxwriter
 
 from services.reporting.case import LEVELS
 from services.reporting.cases import told
 from services.reporting.reading import Cut, Snapshot
+from services.reporting.rows import whole
 from services.reporting.sentences import word
 from services.reporting.wording import ACTIONS
 from shared.calendar import ZONE
@@ -205,7 +205,7 @@ async def _cases(snapshot: Snapshot, cut: Cut, ledger: Ledger, path: Path) -> No
     sheet = Sheet(path, ledger.title, ledger.columns, cut)
     async with aclosing(snapshot.pieces(_CASES + ledger.condition, cut.as_of)) as pieces:
         async for rows in pieces:
-            cells = [ledger.cells(row, orjson.loads(row["doc"]), cut.policy) for row in rows]
+            cells = [ledger.cells(row, whole(row["doc"]), cut.policy) for row in rows]
             await asyncio.to_thread(sheet.write, cells)
     await asyncio.to_thread(sheet.close)
 

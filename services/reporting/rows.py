@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+import orjson
 from asyncpg import Range
 
 from services.reporting.case import LEVELS, Case
@@ -113,7 +114,7 @@ def row(case: Case) -> Row | None:
             if kind == "PAID_IN_FULL" and (until is None or since < until)
         ],
         _overdue(case),
-        _json.encode(_doc(case)).decode(),
+        _json.encode(_brief(_doc(case))).decode(),
     )
 
 
@@ -151,10 +152,22 @@ def _overdue(case: Case) -> list[Instants]:
     return [*past, *(_range(clock.due_at, None) for clock in case.clocks)]
 
 
+def _brief(doc: dict[str, Any]) -> dict[str, Any]:
+    """Without what is empty: rows stay short, and `whole` puts it back."""
+    return {name: value for name, value in doc.items() if value}
+
+
+def whole(stored: str) -> dict[str, Any]:
+    """The document of a row, with everything that `_brief` left out."""
+    doc: dict[str, Any] = orjson.loads(stored)
+    return _EMPTY | doc
+
+
 def _doc(case: Case) -> dict[str, Any]:
     """What is only shown: no personal data (domain 7, visibility of reporting)."""
     closing = case.open_closing
     follow_up = case.follow_up
+    employer = {"name": case.employer, "uscc": case.uscc, "industry": case.industry}
     return {
         "kind": case.kind,
         "urgent": case.urgent,
@@ -171,7 +184,7 @@ def _doc(case: Case) -> dict[str, Any]:
             for item in case.sources
         ],
         "external_due_at": case.external_due_at,
-        "employer": {"name": case.employer, "uscc": case.uscc, "industry": case.industry},
+        "employer": employer,
         "project": case.project_known,
         "months_from": case.months_from,
         "months_to": case.months_to,
@@ -245,3 +258,6 @@ def _group(case: Case) -> dict[str, Any] | None:
         "workers": case.group_workers,
         "master": case.group_master,
     }
+
+
+_EMPTY: Final[dict[str, Any]] = orjson.loads(_json.encode(_doc(Case(""))))

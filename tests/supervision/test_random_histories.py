@@ -39,7 +39,6 @@ HANDLING: tuple[AnyData, ...] = (
     ev.ClosureRequested(kind="PAID_IN_FULL"),
     ev.ClosureRequested(kind="PAID_IN_FULL"),
     reassignment(),
-    ev.ComplaintMerged(cause="f", master="m", match="match:x"),
 )
 ANSWERS: dict[str, tuple[AnyData, ...]] = {
     "ASSIGNED": (ev.AssignmentSigned(), ev.ReturnRequested(), *HANDLING[:1]),
@@ -47,16 +46,24 @@ ANSWERS: dict[str, tuple[AnyData, ...]] = {
     "RETURN_REVIEW": (ev.ReturnNotApproved(), ev.ReturnApproved()),
     "RETURNED": (reassignment(),),
     "SUSPENDED": (ev.CaseResumed(), ev.CaseResumed(), ev.ProgressReported()),
-    "REVIEW_TF": (ev.ClosureReviewPassed(stage="tf"), ev.ClosureReturned(stage="tf")),
-    "REVIEW_OFFICE": (ev.ClosureReviewPassed(stage="office"), ev.ClosureReturned(stage="office")),
+    "REVIEW_TF": (
+        ev.ClosureReviewPassed(stage="tf"),
+        ev.ClosureReviewPassed(stage="tf"),
+        ev.ClosureReturned(stage="tf"),
+    ),
+    "REVIEW_OFFICE": (
+        ev.ClosureReviewPassed(stage="office"),
+        ev.ClosureReviewPassed(stage="office"),
+        ev.ClosureReturned(stage="office"),
+    ),
     "FOLLOW_UP": (
         ev.FollowUpCompleted(got_paid="Y", satisfaction="satisfied"),
+        ev.FollowUpCompleted(got_paid="Y", satisfaction="mostly"),
         ev.FollowUpCompleted(got_paid="Y", satisfaction="unsatisfied"),
         ev.FollowUpCompleted(got_paid="part", satisfaction="mostly"),
         ev.ClosureReturned(stage="office"),
     ),
     "CLOSED": (ev.CaseWrittenOff(), ev.FalseClosureFound()),
-    "MERGED": (),
 }
 PAYABLE = ("ASSIGNED", "HANDLING", "SUSPENDED", "REVIEW_TF", "FOLLOW_UP", "CLOSED")
 
@@ -87,9 +94,9 @@ class Life:
         """One act `hours` later, which happened `late` hours before it was recorded."""
         self.now += hours * HOUR
         self.oracle.advance(self.now)
-        possible = self._possible(sum_)
-        if not possible:
+        if self.oracle.state == "MERGED":
             return
+        possible = self._possible(sum_)
         data = possible[act % len(possible)]
         floor = max(self.oracle.begun["T08"], self.oracle.suspended or self.oracle.received)
         happened = self.now if isinstance(data, ev.Decision) else self.now - late * HOUR
@@ -98,6 +105,8 @@ class Life:
     def _possible(self, sum_: int) -> Sequence[AnyData]:
         oracle = self.oracle
         found: list[AnyData] = list(ANSWERS[oracle.state])
+        if oracle.state != "CLOSED" and sum_ == 13:
+            return [ev.ComplaintMerged(cause="f", master="m", match="match:x")]
         if oracle.state in PAYABLE:
             lines = (ev.PaidLine(line="1", amount_fen=(sum_ % 3 + 1) * CLAIM // 2),)
             name = f"p{len(oracle.paid) + len(oracle.reversed)}"

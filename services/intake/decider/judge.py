@@ -265,6 +265,12 @@ def _lacking(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             return Refusal(409, "NO_UNPAID_ORDER", reason)
         if not state.threshold_met:
             return Refusal(409, "NO_THRESHOLD", "no referral threshold is met (I-09)")
+    data = act.data
+    if isinstance(data, e.PaymentOrderServed) and any(
+        order.doc_no == data.doc_no for order in state.orders
+    ):
+        # Served again it would run a second time to the same limit (I-16).
+        return Refusal(409, "SERVED", "this document was served already", "/data/doc_no")
     if act.type == "ReferralDelivered" and not state.referral_approved:
         return Refusal(409, "NOT_APPROVED", "the agency's head has not approved it (I-09)")
     return None

@@ -82,6 +82,8 @@ def _running(clock: Clock, state: Watch, policy: Policy) -> Iterator[Step]:
     if own_at is not None:
         build = _instalment if clock.timer == "T16" else _own_event
         yield own_at, OWN, partial(build, clock, state, policy, own_at)
+        if clock.due_at is not None and clock.due_at < clock.known_at:
+            return  # nobody is reminded of what has passed
     if clock.timer == "T09" and _is_suspended(clock, state):
         return
     step = next_step(clock, state, policy)

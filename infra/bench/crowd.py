@@ -1,0 +1,227 @@
+"""Figures of an installation with very many open cases: memory of each service, and a restart.
+
+The complaints go through intake's stream, their acceptances straight to the log; what routing
+and supervision decide of them makes up the rest of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC
+from random import Random
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from infra.bench import intake
+from infra.bench.figures import Figure, Limit, Peer
+from infra.bench.rig import AT_ONCE, STALLED_SECONDS, Ends, Installation, Rig, reach
+from infra.bench.sizes import Sizes
+from infra.problem import Unready
+from infra.simulator import season
+from infra.simulator.complaints import City
+from infra.bench.rig import book
+from services.intake.decider import initial
+from shared.envelope import case_id_of, derived_id, encode
+from shared.events import ComplaintAccepted, Event
+from shared.log import CASE_EVENTS
+from shared.roles import default_by
+from shared.settings import SERVICES
+
+CROWD: Final = 100_000
+MEMORY: Final = Limit("at most", 300)
+HELD_BACK: Final = 8
+"""Complaints that are not accepted yet: each is the fact that a restart has to decide."""
+
+NOW: Final = season.END.astimezone(UTC)
+
+
+class Crowd:
+    """An installation with `cases` open cases. `waiting`: those that are not accepted yet."""
+
+    def __init__(self, rig: Rig, made: Installation, cases: int) -> None:
+        self.rig = rig
+        self.made = made
+        self.cases = cases
+        self.waiting: list[str] = []
+        self.idle: dict[str, float] = {}
+        self.events = 0
+
+    async def fill(self) -> None:
+        """Bring the cases in, and wait until every service has folded everything."""
+        for name in SERVICES:
+            self.made.launch(name)
+        await self.made.ready(*SERVICES)
+        self.idle = self.peaks()
+        bodies = _bodies(self.cases)
+        begun = time.monotonic()
+        for first in range(0, len(bodies), AT_ONCE):
+            lines = [orjson.dumps(body) for body in bodies[first : first + AT_ONCE]]
+            await intake.stream(self.made, lines)
+            self.rig.say(f"crowd: {min(first + AT_ONCE, len(bodies))} complaints received")
+        subjects = [case_id_of(body["source"], body["source_ref"]) for body in bodies]
+        self.waiting = subjects[-HELD_BACK:]
+        await self.made.publish([accepted(subject) for subject in subjects[:-HELD_BACK]])
+        self.events = await self._quiet()
+        taken = time.monotonic() - begun
+        self.rig.say(f"crowd: {self.events} events of {self.cases} cases in {taken:.0f} s")
+
+    def peaks(self) -> dict[str, float]:
+        """Largest memory of each running service so far, MB."""
+        return {name: self.made.usage(name).peak_mb for name in self.made.children}
+
+    async def _quiet(self) -> int:
+        """Wait until every service has folded the whole log and owes nothing; its length."""
+        since, last, calm = time.monotonic(), -1, 0
+        told = since
+        async with Ends(self.made.settings) as ends, httpx.AsyncClient(timeout=10) as http:
+            while calm < 3:
+                length = await ends.total()
+                folded = {name: await self._folded(http, name) for name in SERVICES}
+                whole = sum(folded.values())
+                now = time.monotonic()
+                calm = calm + 1 if all(done == length for done in folded.values()) else 0
+                if whole != last:
+                    since, last = now, whole
+                if now - told > 15:
+                    shown = ", ".join(f"{name} {done}" for name, done in folded.items())
+                    self.rig.say(f"crowd: folded {shown} of {length}")
+                    told = now
+                if now - since > STALLED_SECONDS:
+                    raise Unready(f"nothing is folded any more: {folded} of {length}")
+                await asyncio.sleep(0.5)
+        return length
+
+    async def _folded(self, http: httpx.AsyncClient, name: str) -> int:
+        try:
+            answer = await http.get(f"{self.made.settings.url(name)}/readyz")
+        except httpx.TransportError:
+            child = self.made.children[name]
+            if not child.alive:
+                raise Unready(f"{name} ended: {child.last_words('Error', 'critical')}") from None
+            return 0
+        positions: dict[str, Any] = answer.json().get("positions") or {}
+        return sum(n for place, n in positions.items() if place.startswith(f"{CASE_EVENTS}/"))
+
+    async def restart(self) -> dict[str, float]:
+        """Kill routing and supervision, put a fact on the log, start them again, one by one.
+
+        Seconds from each start to the first decision on the log.
+        """
+        for name in ("routing", "supervision"):
+            if name in self.made.children:
+                self.made.kill(name)
+        await self.made.publish([accepted(self.waiting.pop())])
+        seconds = {}
+        async with Ends(self.made.settings) as ends:
+            for name in ("routing", "supervision"):
+                before = await ends.total()
+                begun = time.monotonic()
+                child = self.made.launch(name)
+                seconds[name] = await reach(ends.total, before + 1, child, every=0.01) - begun
+                await self.made.ready(name)
+                await _still(ends)
+        return seconds
+
+
+async def _still(ends: Ends) -> None:
+    """Wait until nothing has been appended for a second."""
+    last, since = -1, time.monotonic()
+    while time.monotonic() - since < 1:
+        found = await ends.total()
+        if found != last:
+            last, since = found, time.monotonic()
+        await asyncio.sleep(0.1)
+
+
+def accepted(subject: str) -> tuple[str, bytes]:
+    """The acceptance of a case, as it stands on the log."""
+    by = default_by("ComplaintAccepted", initial(subject))
+    event = Event(
+        id=derived_id(subject, "bench", "ComplaintAccepted"),
+        subject=subject,
+        time=NOW,
+        recordedtime=NOW,
+        data=ComplaintAccepted(),
+        actor=f"{by.unit}/{by.role}/-",
+    )
+    return subject, encode(event)
+
+
+def _bodies(cases: int) -> list[dict[str, Any]]:
+    """So many complaints of one campaign: each a case of its own."""
+    policy = book(season.at_opening())
+    city = City(Random(7), policy.content, policy.calendar, cases)
+    # About a thirtieth is dropped as odd or as a twin, so a few more are made.
+    found: list[dict[str, Any]] = []
+    for complaint in city.complaints(cases + cases // 4 + 50):
+        if complaint.oddity is None and complaint.twin_of is None:
+            found.append(complaint.data)
+            if len(found) == cases:
+                return found
+    raise Unready(f"the simulator made {len(found)} complaints of {cases}")
+
+
+async def measure(rig: Rig, sizes: Sizes) -> list[Figure]:
+    """Memory of each service, and how much longer a restart takes on the long log."""
+    large = Crowd(rig, await rig.installation("crowd", at=NOW), sizes.crowd)
+    small = Crowd(rig, await rig.installation("few", at=NOW), sizes.few // 10)
+    try:
+        await large.fill()
+        peaks = large.peaks()
+        figures = [_memory(name, peaks[name], large) for name in SERVICES]
+        # Idle services of the one would take their share of the processor from the other.
+        large.made.stop("intake", "reporting")
+        await small.fill()
+        small.made.stop("intake", "reporting")
+        figures += await _restarts(rig, sizes.runs, large, small)
+    finally:
+        await large.made.close()
+        await small.made.close()
+    return figures
+
+
+def _memory(name: str, peak: float, crowd: Crowd) -> Figure:
+    """At 100,000 cases; from fewer it is drawn out in a straight line, and not judged."""
+    what = f"{name}: memory at 100,000 cases"
+    base = crowd.idle[name]
+    if crowd.cases >= CROWD:
+        note = f"peak, {crowd.events} events folded; {base:.0f} MB when just started"
+        return Figure(what, "MB", (peak,), MEMORY, note=note)
+    drawn = base + (peak - base) * CROWD / crowd.cases
+    note = (
+        f"EXTRAPOLATED in a straight line from {base:.0f} MB at the start and {peak:.0f} MB at "
+        f"{crowd.cases} cases; caches that fill up make it too high"
+    )
+    return Figure(what, "MB", (drawn,), MEMORY, note=note, counts=False)
+
+
+async def _restarts(rig: Rig, runs: int, large: Crowd, small: Crowd) -> list[Figure]:
+    found: dict[str, dict[str, list[float]]] = {"large": {}, "small": {}}
+    for number in range(runs):
+        for which, crowd in (("small", small), ("large", large)):
+            seconds = await crowd.restart()
+            for name, taken in seconds.items():
+                found[which].setdefault(name, []).append(taken)
+            said = ", ".join(f"{name} {taken:.1f} s" for name, taken in seconds.items())
+            rig.say(f"restart {number + 1}, {crowd.events} events: {said}")
+    return [_restart(name, found, large, small) for name in ("routing", "supervision")]
+
+
+def _restart(
+    name: str, found: dict[str, dict[str, Sequence[float]]], large: Crowd, small: Crowd
+) -> Figure:
+    return Figure(
+        f"{name}: restart to first decision",
+        "s",
+        tuple(found["large"][name]),
+        peer=Peer(
+            "the same on a short log",
+            f"{small.events} events of {small.cases} cases",
+            tuple(found["small"][name]),
+        ),
+        note=f"after SIGKILL, with {large.events} events of {large.cases} cases on the log",
+    )
