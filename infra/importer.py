@@ -20,10 +20,10 @@ from aiokafka.errors import KafkaError, for_code
 
 from infra import export, topics
 from infra.audit.log import LogFile, Partition, micros
-from shared.merkle import Tree
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.log import Reader
+from shared.merkle import Tree
 from shared.settings import Settings
 
 _AT_ONCE: Final = 2000

@@ -125,7 +125,7 @@ def _by_key(decisions: Sequence[Event]) -> dict[Key, list[dict[str, Any]]]:
 
 
 def run(policy: Path, log: Path | None) -> int:
-    """`qingqian whatif --policy FILE [--log FILE]`: differences as JSON lines, then a summary line."""
+    """`qingqian whatif --policy FILE [--log FILE]`: what differs, as JSON lines, and a summary."""
     history = read(log)
     first = history.books[0]
     raw = read_book(policy, first.raw)

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from shared.events import instant_text
 from shared.metrics import HTTP_ACTIVE, HTTP_SECONDS, exposition
@@ -71,7 +71,7 @@ def router(probe: Probe) -> APIRouter:
             found = Readiness(ready=False, reason="the log or the database does not answer")
         return JSONResponse(found.document(), status_code=200 if found.ready else 503)
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Prometheus metrics."""
         body, content_type = exposition(request.headers.get("accept"))

@@ -41,7 +41,7 @@ async def solo(*arguments: str, environment: dict[str, str] | None = None) -> di
 
 async def audit(rig: Rig, mix: Mix, runs: int) -> Figure:
     """Events a second of processor time, from Kafka to the verdict."""
-    made = await rig.installation("audit", at=mix.start)
+    made = await rig.installation("audit", mix.start)
     rates: list[float] = []
     peers: list[float] = []
     findings = 0

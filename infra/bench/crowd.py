@@ -18,12 +18,11 @@ import orjson
 
 from infra.bench import intake
 from infra.bench.figures import Figure, Limit, Peer
-from infra.bench.rig import AT_ONCE, STALLED_SECONDS, Ends, Installation, Rig, reach
+from infra.bench.rig import AT_ONCE, STALLED_SECONDS, Ends, Installation, Rig, book, reach
 from infra.bench.sizes import Sizes
 from infra.problem import Unready
 from infra.simulator import season
 from infra.simulator.complaints import City
-from infra.bench.rig import book
 from services.intake.decider import initial
 from shared.envelope import case_id_of, derived_id, encode
 from shared.events import ComplaintAccepted, Event
@@ -152,13 +151,13 @@ def accepted(subject: str) -> tuple[str, bytes]:
 
 
 def _bodies(cases: int) -> list[dict[str, Any]]:
-    """So many complaints of one campaign: each a case of its own."""
+    """So many complaints of one campaign, each of one worker and a case of its own."""
     policy = book(season.at_opening())
     city = City(Random(7), policy.content, policy.calendar, cases)
-    # About a thirtieth is dropped as odd or as a twin, so a few more are made.
+    # Nearly half of what it makes is of many workers, odd or a twin.
     found: list[dict[str, Any]] = []
-    for complaint in city.complaints(cases + cases // 4 + 50):
-        if complaint.oddity is None and complaint.twin_of is None:
+    for complaint in city.complaints(cases * 2 + 100):
+        if complaint.heads == 1 and complaint.oddity is None and complaint.twin_of is None:
             found.append(complaint.data)
             if len(found) == cases:
                 return found
@@ -167,8 +166,8 @@ def _bodies(cases: int) -> list[dict[str, Any]]:
 
 async def measure(rig: Rig, sizes: Sizes) -> list[Figure]:
     """Memory of each service, and how much longer a restart takes on the long log."""
-    large = Crowd(rig, await rig.installation("crowd", at=NOW), sizes.crowd)
-    small = Crowd(rig, await rig.installation("few", at=NOW), sizes.few // 10)
+    large = Crowd(rig, await rig.installation("crowd", NOW), sizes.crowd)
+    small = Crowd(rig, await rig.installation("few", NOW), sizes.few // 10)
     try:
         await large.fill()
         peaks = large.peaks()

@@ -51,7 +51,7 @@ class Run:
 
 async def service(rig: Rig, name: str, mix: Mix) -> Run:
     """A worker of routing or supervision on the whole mix."""
-    made = await rig.installation(name, at=mix.start)
+    made = await rig.installation(name, mix.start)
     try:
         made.launch(name)
         await made.ready(name)
@@ -76,7 +76,7 @@ async def service(rig: Rig, name: str, mix: Mix) -> Run:
 
 async def faust(rig: Rig, mix: Mix, sender: Sender) -> Run:
     """The bare agent on the same records."""
-    made = await rig.installation("faust", at=mix.start)
+    made = await rig.installation("faust", mix.start)
     name = "forwarder"
     try:
         await made.make_topic(SOURCE)

@@ -115,7 +115,7 @@ async def produce(
 
 async def measure(rig: Rig, count: int, runs: int) -> Figure:
     """Complaints a second, `runs` times `count` of them through one intake."""
-    made = await rig.installation("intake", at=_clock())
+    made = await rig.installation("intake", _clock())
     try:
         made.launch("intake")
         await made.ready("intake")

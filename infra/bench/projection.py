@@ -103,7 +103,7 @@ async def measure(rig: Rig, mix: Mix, runs: int) -> Figure:
     peers: list[float] = []
     rows = 0
     peak = 0.0
-    made = await rig.installation("rebuild", at=mix.start)
+    made = await rig.installation("rebuild", mix.start)
     try:
         await made.publish(mix.records)
         for _ in range(runs):

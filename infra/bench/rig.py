@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -50,7 +50,18 @@ ADOPTION_ID: Final = derived_id(GOVERNANCE, "bench", "PolicyAdopted")
 
 def book(at: datetime) -> Policy:
     """The policy book as every installation here adopts it, at `at`."""
-    return adopt(read_book(BOOK), at, ADOPTION_ID)
+    return adopt(raw_book(at), at, ADOPTION_ID)
+
+
+def raw_book(at: datetime) -> dict[str, Any]:
+    """The shipped book. Where its calendar ends within a year of `at`, ordinary weekends follow:
+    on the wall clock a bench must run in any year, and a real city would adopt the next calendar.
+    """
+    raw = read_book(BOOK)
+    calendar = raw["calendar"]
+    if date.fromisoformat(str(calendar["last"])) < date(at.year + 1, 12, 31):
+        calendar = calendar | {"last": date(at.year + 2, 12, 31).isoformat()}
+    return raw | {"calendar": calendar}
 
 
 @dataclass
@@ -88,9 +99,9 @@ class Rig:
         self._made = 0
 
     async def installation(
-        self, what: str, *, clock: Literal["log", "wall"] = "log", at: datetime | None = None
+        self, what: str, at: datetime, *, clock: Literal["log", "wall"] = "log"
     ) -> Installation:
-        """A fresh one with its topics; with `at` clock and book are adopted at that instant."""
+        """A fresh one with its topics; clock and book are adopted at `at`."""
         self._made += 1
         prefix = f"b{self._made}_{what}_"
         folder = self.stack.data_dir / prefix.rstrip("_")
@@ -110,8 +121,7 @@ class Rig:
         await topics.ensure(self.stack.bootstrap, prefix)
         keys.write(settings.keys_path, keys.generate(book(datetime.now(UTC)))[0])
         made = Installation(settings, self.stack)
-        if at is not None:
-            await made.adopt(at)
+        await made.adopt(at)
         return made
 
 
@@ -201,7 +211,7 @@ class Installation:
 
     async def adopt(self, at: datetime) -> None:
         """What intake does at the first start: adopt clock and book."""
-        raw = read_book(BOOK)
+        raw = raw_book(at)
         await self.govern(
             self._governing(ClockAdopted(clock=self.settings.clock), at, "ClockAdopted"),
             self._governing(

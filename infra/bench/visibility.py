@@ -157,7 +157,7 @@ def bodies(first: int, count: int) -> list[dict[str, Any]]:
 
 async def measure(rig: Rig, seconds: int) -> list[Figure]:
     """p50 and p99, at 100 complaints a second for so many seconds."""
-    made = await rig.installation("seen", clock="wall")
+    made = await rig.installation("seen", datetime.now(UTC), clock="wall")
     try:
         for name in SERVICES:
             made.launch(name)

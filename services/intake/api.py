@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -21,6 +21,7 @@ from services.intake.complaint import (
     problems_of,
 )
 from services.intake.desk import Report
+from services.intake.openapi import IDEMPOTENCY, answers, body_schema, describe
 from services.intake.preparing import Receipt
 from services.intake.privacy import FIELDS, MAX_EXPORT, Caller
 from services.intake.problem import Answer, install
@@ -283,95 +284,34 @@ def _by(key: Key, given: Signature | None) -> By:
     return By(given.unit or own.unit, role, own.person)
 
 
-_PROBLEM: Final = {
-    "application/problem+json": {
-        "schema": {
-            "type": "object",
-            "required": ["status", "code", "title", "errors"],
-            "properties": {
-                "type": {"type": "string"},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "code": {"type": "string"},
-                "detail": {"type": "string"},
-                "errors": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            "pointer": {"type": "string"},
-                            "code": {"type": "string"},
-                            "detail": {"type": "string"},
-                        },
-                    },
-                },
-            },
-        }
-    }
-}
-_MEANINGS: Final = {
-    400: "the Idempotency-Key is missing",
-    401: "no key, or an unknown one",
-    403: "not this unit's, role's or source's",
-    404: "no such case, unit, type or export",
-    409: "not possible in this state, or known with other content",
-    413: "longer than is read",
-    422: "malformed; `errors` has the places",
-    503: "not caught up or not acknowledged; Retry-After says when to send again",
-}
-
-
-def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": _MEANINGS[status], "content": _PROBLEM} for status in statuses}
-
-
-def _body(model: type[Part]) -> dict[str, Any]:
-    """The request body for OpenAPI; the routes read and check it themselves."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-_IDEMPOTENCY: Final = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": True,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-        }
-    ]
-}
-
-
 def routes(api: Api) -> APIRouter:
     """Every route but the stream."""
     routes = APIRouter()
-    fact = _body(FactBody) | _IDEMPOTENCY
-    on_fact = _answers(400, 401, 403, 404, 409, 413, 422, 503)
+    fact = body_schema(FactBody) | IDEMPOTENCY
+    on_fact = answers(400, 401, 403, 404, 409, 413, 422, 503)
 
-    def post(path: str, endpoint: Any, extra: dict[str, Any], status: int, *answers: int) -> None:
+    def post(path: str, endpoint: Any, extra: dict[str, Any], status: int, *others: int) -> None:
         routes.add_api_route(
             path,
             endpoint,
             methods=["POST"],
             status_code=status,
             openapi_extra=extra,
-            responses=_answers(*answers) if answers else on_fact,
+            responses=answers(*others) if others else on_fact,
         )
 
-    post("/v1/complaints", api.complaint, _body(Complaint), 202, 401, 403, 409, 413, 422, 503)
+    post("/v1/complaints", api.complaint, body_schema(Complaint), 202, 401, 403, 409, 413, 422, 503)
     post("/v1/cases/{case_id}/events", api.case_fact, fact, 202)
     post("/v1/units/{code}/events", api.unit_fact, fact, 202)
     post("/v1/city/events", api.city_fact, fact, 202)
     private = (401, 403, 404, 409, 413, 422, 503)
-    post("/v1/cases/{case_id}/reveal", api.reveal, _body(RevealBody), 200, *private)
-    post("/v1/cases/{case_id}/erase", api.erase, _body(ReasonBody), 202, *private)
-    post("/v1/exports", api.ask_export, _body(ExportBody), 202, *private)
+    post("/v1/cases/{case_id}/reveal", api.reveal, body_schema(RevealBody), 200, *private)
+    post("/v1/cases/{case_id}/erase", api.erase, body_schema(ReasonBody), 202, *private)
+    post("/v1/exports", api.ask_export, body_schema(ExportBody), 202, *private)
     post("/v1/exports/{export_id}/approvals", api.approve_export, {}, 202, *private)
-    routes.add_api_route("/v1/exports/{export_id}", api.export, responses=_answers(*private))
+    routes.add_api_route("/v1/exports/{export_id}", api.export, responses=answers(*private))
     routes.add_api_route("/v1/schemas", api.schemas)
-    routes.add_api_route("/v1/schemas/{type_name}", api.schema, responses=_answers(404))
+    routes.add_api_route("/v1/schemas/{type_name}", api.schema, responses=answers(404))
     routes.add_api_route("/v1/asyncapi.json", api.asyncapi)
     return routes
 
@@ -387,39 +327,5 @@ def application(intake: Intake) -> FastAPI:
     app.include_router(router(intake.readiness))
     install(app)
     observe(app)
-    _describe(app)
+    describe(app, (Complaint, FactBody, RevealBody, ExportBody, ReasonBody))
     return app
-
-
-def _describe(app: FastAPI) -> None:
-    """OpenAPI with the models of the bodies, the bearer key, and the stream."""
-    plain = app.openapi
-
-    def described() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
-        document = plain()
-        components = document.setdefault("components", {})
-        schemas = components.setdefault("schemas", {})
-        for model in (Complaint, FactBody, RevealBody, ExportBody, ReasonBody):
-            found = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(found.get("$defs", {}))
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"key": []}]
-        document["paths"]["/v1/complaints:stream"] = {"post": _stream_operation()}
-        return document
-
-    app.openapi = described  # type: ignore[method-assign]
-
-
-def _stream_operation() -> dict[str, Any]:
-    ndjson = {"application/x-ndjson": {"schema": {"type": "string"}}}
-    return {
-        "summary": "Receive complaints, one a line; one receipt a line, in order",
-        "operationId": "stream_complaints",
-        "requestBody": {"required": True, "content": ndjson},
-        "responses": {
-            "200": {"description": "receipts as NDJSON", "content": ndjson},
-            **{str(k): v for k, v in _answers(401, 503).items()},
-        },
-    }

@@ -177,6 +177,20 @@ class Clearance(BaseModel):
     items: list[ClearanceItem]
 
 
+class Issue(BaseModel):
+    """An issue of the 通报: `as_of` is its cut-off, `files` where it is read."""
+
+    no: int
+    phase: str
+    as_of: str
+    files: dict[str, str]
+
+
+class Bulletins(BaseModel):
+    meta: Meta
+    items: list[Issue]
+
+
 class Overview(Shape):
     """The numbers of the whole city."""
 

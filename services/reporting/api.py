@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
+import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.reporting import answers, cases, clearance, ledgers, overview, rankings, shapes
+from services.reporting import (
+    answers,
+    bulletins,
+    cases,
+    clearance,
+    ledgers,
+    overview,
+    printing,
+    rankings,
+    shapes,
+)
 from services.reporting.cases import MOST, Cursor, Filters, cursor_of
 from services.reporting.problem import Answer, install
 from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
@@ -19,6 +31,11 @@ from shared.events import instant_text
 from shared.health import observe, router
 from shared.keys import Key
 
+MEDIA: Final[dict[bulletins.Form, str]] = {
+    "json": "application/json",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "pdf": "application/pdf",
+}
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 AsOf = Annotated[
@@ -192,6 +209,26 @@ class Api:
         }
         return Response(body, media_type=XLSX, headers=headers)
 
+    async def list_bulletins(self, as_of: AsOf = None) -> dict[str, Any]:
+        """The issues of the 通报 whose cut-off has passed; each has its files."""
+        async with self.at(as_of) as (_, cut):
+            found = bulletins.issues(cut.policy, cut.as_of)
+        return {"meta": cut.meta, "items": [_issue(item) for item in found]}
+
+    async def bulletin(self, no: int, form: bulletins.Form) -> Response:
+        """An issue as JSON, Word or PDF; the same number always gives the same content."""
+        async with self.at(None) as (snapshot, cut):
+            found = bulletins.issues(cut.policy, cut.as_of)
+            if not 1 <= no <= len(found):
+                raise Answer(404, "UNKNOWN_ISSUE", f"there is no issue {no} yet")
+            before = found[no - 2] if no > 1 else None
+            content = await bulletins.bulletin(snapshot, found[no - 1], before)
+        if form == "json":
+            return Response(orjson.dumps(content), media_type="application/json")
+        body = await asyncio.to_thread(printing.FORMS[form], content)
+        headers = {"content-disposition": f'attachment; filename="bulletin-{no}.{form}"'}
+        return Response(body, media_type=MEDIA[form], headers=headers)
+
     async def stream(
         self, last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None
     ) -> Response:
@@ -205,6 +242,11 @@ class Api:
         feed = Feed(self.reading, self.reporting.bell, positions)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=headers)
+
+
+def _issue(item: bulletins.Issue) -> dict[str, Any]:
+    files = {form: f"/v1/bulletins/{item.no}.{form}" for form in get_args(bulletins.Form)}
+    return {"no": item.no, "phase": item.phase, "as_of": instant_text(item.at), "files": files}
 
 
 async def _case(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any]:
@@ -225,6 +267,7 @@ def routes(api: Api) -> APIRouter:
         ("/rankings/townships", api.townships, answers.Rankings, "rankTownships"),
         ("/clearance", api.clearance, answers.Clearance, "getClearance"),
         ("/overview", api.overview, answers.Overview, "getOverview"),
+        ("/bulletins", api.list_bulletins, answers.Bulletins, "listBulletins"),
     )
     for path, endpoint, model, name in table:
         keyed.add_api_route(
@@ -240,6 +283,14 @@ def routes(api: Api) -> APIRouter:
         operation_id="getLedger",
         response_class=Response,
         responses={200: {"content": {XLSX: {}}, "description": "the spreadsheet"}},
+    )
+    keyed.add_api_route(
+        "/bulletins/{no}.{form}",
+        api.bulletin,
+        operation_id="getBulletin",
+        response_class=Response,
+        responses=NOT_FOUND
+        | {200: {"content": {kind: {} for kind in MEDIA.values()}, "description": "the issue"}},
     )
     keyed.add_api_route(
         "/stream",

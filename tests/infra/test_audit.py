@@ -59,7 +59,7 @@ def sentences(audit: Audit) -> str:
 # --- honest logs ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32))
 def test_an_honest_log_is_clean(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """With lag, copies, kills before the clearing, lost tables and a new book on the way."""

@@ -14,9 +14,9 @@ import rfc8785
 from infra import export, importer
 from infra.audit.log import LogFile, parse
 from infra.export import line_of
-from shared.merkle import Tree
 from infra.problem import Unready
 from shared.log import Record
+from shared.merkle import Tree
 from shared.settings import Settings
 from tests.infra.town import Town, live, toy_deciders
 

@@ -65,7 +65,7 @@ async def test_everything_killed_and_nothing_lost(
 ) -> None:
     async with installation(settings, tmp_path) as (rig, processes):
         everyone = [process for group in processes.values() for process in group]
-        await rig.quiet(everyone)
+        await rig.quiet(everyone, seconds=240)
         city = City(settings, read_keys(settings), SEED)
         weather = Weather(rig, stack, city, processes, SEED)
         working = asyncio.create_task(city.work(PERSONS))
@@ -78,7 +78,7 @@ async def test_everything_killed_and_nothing_lost(
             await working
         finally:
             working.cancel()
-        await rig.quiet(everyone, seconds=180)
+        await rig.quiet(everyone, seconds=240)
         weather.say(f"{count} records in {seconds:.0f} s: {count / seconds:.0f} a second")
         weather.say(f"kills that met something in flight: {weather.verdict()}")
         weather.say(f"refused: {dict(city.refused)}")

@@ -75,8 +75,9 @@ class Weather:
             for process in (each for group in self.processes.values() for each in group):
                 if process.running is None or process.alive or process in self.away:
                     continue
-                if process.running.returncode != ENVIRONMENT:
-                    raise AssertionError(f"{process.service} ended: {process.words()[-3000:]}")
+                if (code := process.running.returncode) != ENVIRONMENT:
+                    words = process.words()[-3000:]
+                    raise AssertionError(f"{process.service} ended with {code}: {words}")
                 self.say(f"{process.service}-{process.worker_id} had ended for want of a server")
                 process.start()
 
@@ -98,7 +99,7 @@ class Weather:
         told = ", ".join(f"{count} {what}" for what, count in flight.items())
         self.say(f"SIGKILL {process.service}-{process.worker_id}: in flight {told}")
 
-    async def _serving(self, process: Process, seconds: float = 60) -> None:
+    async def _serving(self, process: Process, seconds: float = 180) -> None:
         deadline = time.monotonic() + seconds
         while not (await self.rig.readiness(process)).get("ready"):
             if time.monotonic() > deadline:

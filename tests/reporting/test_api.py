@@ -279,6 +279,17 @@ async def test_a_ledger_never_holds_a_formula(read: Read, client: httpx.AsyncCli
     assert all(item.hyperlink is None for item in found)
 
 
+async def test_bulletins_are_listed_with_their_files(client: httpx.AsyncClient) -> None:
+    found = (await get(client, "/v1/bulletins", as_of="2022-01-01T00:00:00+08:00"))["items"]
+    assert [item["no"] for item in found] == list(range(1, 9))
+    content = await get(client, found[0]["files"]["json"])
+    assert content["as_of"] == found[0]["as_of"] == "2021-11-16T16:00:00Z"
+    assert (await client.get(found[0]["files"]["pdf"])).content.startswith(b"%PDF-")
+    assert (await client.get(found[0]["files"]["docx"])).content.startswith(b"PK")
+    await problem(client, "/v1/bulletins/999.pdf", 404)
+    await problem(client, "/v1/bulletins/1.exe", 422)
+
+
 async def test_nothing_sealed_is_answered(client: httpx.AsyncClient) -> None:
     whole = await everything(client, "/v1/cases")
     for case in whole:

@@ -20,7 +20,7 @@ from tests.reporting import histories
 from tests.reporting.conftest import Read
 from tests.reporting.oracle import Case, World
 
-SEEDS = range(12)
+SEEDS = range(8)
 CASES = 60
 
 

@@ -152,7 +152,8 @@ def lives(draw: st.DrawFn) -> Life:
         subject = draw(st.sampled_from(life.cases))
         possible = life.possible(subject)
         forward = [name for name in FORWARD if name in possible]
-        names = forward if forward and draw(st.booleans()) else possible
+        onward: bool = draw(st.booleans())
+        names = forward if forward and onward else possible
         name = draw(st.sampled_from(names))
         late = timedelta(days=draw(st.sampled_from((0, 0, 0, 4))))
         life.report(subject, name, life.say(subject, name, draw), late)

@@ -92,7 +92,8 @@ def test_books_are_known_by_adoption_and_each_once(governance: Governance) -> No
     governance.fold(adoption("p1", START + 2 * DAY))
     assert [book.adoption_id for book in governance.books.adopted] == ["p1", "p2"]
     assert governance.books.at(START + DAY / 2).adoption_id == "p1"
-    assert governance.books.at(START + DAY).adoption_id == "p2"
+    assert governance.books.at(START + DAY).adoption_id == "p1"  # In force from the next tick.
+    assert governance.books.at(START + DAY + timedelta(microseconds=1)).adoption_id == "p2"
 
 
 def test_listeners_hear_of_everything_once(governance: Governance) -> None:

@@ -22,7 +22,7 @@ KINDS: tuple[tuple[Service, Kind], ...] = tuple(
     (service, kind) for service, kinds in DECIDERS.items() for kind in kinds
 )
 some = settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -116,7 +116,7 @@ class Life:
                 found.append(ev.PaymentReversed(payment=name, lines=whole))
         if oracle.state in ("HANDLING", "SUSPENDED"):
             base = oracle.running.get("T09", self.now)
-            to = base + (sum_ % 9 - 1) * timedelta(days=1)
+            to = base + (sum_ % 12 - 1) * timedelta(days=1)
             approver = ("office", "vice_convener", "convener")[sum_ % 3]
             approval = {"to": to, "approver": approver}
             found += [ev.ExtensionRequested(to=to), ev.ExtensionApproved.model_validate(approval)]
@@ -162,8 +162,8 @@ def lived(life: Life, books: Books | None = None) -> Told:
     return told.until(f"{life.now:%Y-%m-%d %H:%M}")
 
 
-MANY = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @MANY

@@ -1,0 +1,221 @@
+"""A bulletin on paper: the same document as .docx and as .pdf.
+
+The content is laid out once as blocks (a heading, a paragraph, a table) and each form prints
+blocks. Nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import docx
+from docx.enum.text import WD_ALIGN_PARAGRAPH
+
+from services.reporting import pdf
+from services.reporting.bulletins import Form, local_text
+from services.reporting.sentences import word, yuan
+
+_FAULTS: Final = {
+    "overdue": "逾期",
+    "improper_return": "不当退办",
+    "reopened": "重办",
+    "false_closure": "虚假办结",
+    "notice_unanswered": "督办函未回复",
+    "extreme_incident": "极端事件",
+}
+_RESULTS: Final = {
+    "PASS": "完成",
+    "FAIL": "未完成",
+    "PENDING": "未到期",
+    "NOT_EVALUABLE": "无法评估",
+}
+_NOTES: Final = {
+    "NO_CASES": "无案件，不参与排名",
+    "SMALL_SAMPLE": "样本少",
+    "EXTREME": "发生极端事件",
+}
+_REQUEST: Final = (
+    "各专班、各乡镇（街道）要对照未办结清单逐案落实责任，严格以“拿到欠薪、群众满意”为办结标准，"
+    "按期办结、及时回访、据实销号。"
+)
+
+
+@dataclass(frozen=True)
+class Title:
+    text: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head row and rows of text; `widths` are parts of the page's width."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    widths: tuple[int, ...]
+
+
+Block = Title | Heading | Paragraph | Table
+
+
+def blocks(content: dict[str, Any]) -> list[Block]:
+    """The bulletin in its official order (domain 6.5)."""
+    found: list[Block] = [
+        Title(content["office"]),
+        Title(f"{content['title']}（第{content['no']}期）"),
+        Paragraph(f"（{content['as_of_text']}）"),
+        Heading("一、总体情况"),
+        Paragraph(_overall(content["overall"])),
+        Heading("二、排名情况"),
+        Heading("附件1 工作专班排名"),
+        _ranking(content["ranking_task_force"]),
+        Heading("附件2 乡镇（街道）排名"),
+        _ranking(content["ranking_township"]),
+        Heading("三、存在问题"),
+    ]
+    found += [Paragraph(text) for text in _problems(content["problems"])]
+    found += [Heading("四、阶段目标完成情况"), _targets(content["targets"])]
+    found += [Heading("五、下步要求"), Paragraph(_REQUEST)]
+    found += [Heading("附件3 未办结清单"), _open_cases(content["open_cases"])]
+    found += [Heading("附件4 更正")]
+    found += [Paragraph(text) for text in _corrections(content["corrections"])]
+    return [*found, Paragraph(f"内容校验 {content['hash']}")]
+
+
+def _overall(numbers: dict[str, Any]) -> str:
+    return (
+        f"接收线索{numbers['received']}件，受理{numbers['accepted']}件，办结{numbers['closed']}件，"
+        f"在办{numbers['open']}件，逾期{numbers['overdue']}件；涉及{numbers['workers']}人，"
+        f"核实欠薪{yuan(numbers['owed_fen'])}元，已核验支付{yuan(numbers['paid_fen'])}元，"
+        f"惠及{numbers['workers_paid']}人。同比：无基数。"
+    )
+
+
+def _ranking(lines: Sequence[dict[str, Any]]) -> Table:
+    head = ("名次", "单位", "案件数", "办结率", "按期率", "满意率", "追回率", "响应率", "评分")
+    names = ("cleared", "on_time", "satisfied", "recovered", "responded")
+    rows = tuple(
+        (
+            str(line["rank"] or "—"),
+            line["name"],
+            str(line["base"]),
+            *(_percent(*line["rates"][name]) for name in names),
+            line["score"] or _NOTES.get(line["note"] or "", "—"),
+        )
+        for line in lines
+    )
+    return Table(head, rows, (6, 30, 8, 9, 9, 9, 9, 9, 11))
+
+
+def _percent(met: int, of: int) -> str:
+    """Rounded half up to one decimal, with integers."""
+    if of <= 0:
+        return "—"
+    tenths = (2 * met * 1000 + of) // (2 * of)
+    return f"{tenths // 10}.{tenths % 10}%"
+
+
+def _problems(named: Sequence[dict[str, Any]]) -> list[str]:
+    if not named:
+        return ["本期无点名通报单位。"]
+    return [
+        f"{item['name']}："
+        + "，".join(f"{_FAULTS[name]}{count}件" for name, count in item["faults"].items())
+        + "。"
+        for item in named
+    ]
+
+
+def _targets(targets: Sequence[dict[str, Any]]) -> Table:
+    rows = tuple(
+        (item["predicate"], _RESULTS[item["result"]], f"{item['met']}/{item['of']}")
+        for item in targets
+    )
+    return Table(("目标", "结果", "完成"), rows, (40, 30, 30))
+
+
+def _open_cases(cases: Sequence[dict[str, Any]]) -> Table:
+    rows = tuple(
+        (
+            item["case"],
+            item["lead"] or "—",
+            item["township"] or "—",
+            word(item["state"], "zh"),
+            local_text(item["due_at"]) if item["due_at"] else "—",
+            item["level"],
+            "是" if item["overdue"] else "否",
+        )
+        for item in cases
+    )
+    head = ("案件", "牵头", "属地", "状态", "办结时限", "预警", "逾期")
+    return Table(head, rows, (30, 12, 14, 13, 17, 7, 7))
+
+
+def _corrections(items: Sequence[dict[str, Any]]) -> list[str]:
+    if not items:
+        return ["无。"]
+    return [
+        f"第{item['corrects']}期{item['unit']}评分由{item['published'] or '—'}"
+        f"更正为{item['corrected'] or '—'}。"
+        for item in items
+    ]
+
+
+def as_docx(content: dict[str, Any]) -> bytes:
+    """The bulletin as a Word document."""
+    document = docx.Document()
+    for block in blocks(content):
+        match block:
+            case Title(text=text):
+                document.add_heading(text, level=0).alignment = WD_ALIGN_PARAGRAPH.CENTER
+            case Heading(text=text):
+                document.add_heading(text, level=1)
+            case Paragraph(text=text):
+                document.add_paragraph(text)
+            case Table():
+                _docx_table(document, block)
+    raw = io.BytesIO()
+    document.save(raw)
+    return raw.getvalue()
+
+
+def _docx_table(document: Any, block: Table) -> None:
+    table = document.add_table(rows=1, cols=len(block.head))
+    table.style = "Table Grid"
+    for cell, text in zip(table.rows[0].cells, block.head, strict=True):
+        cell.text = text
+    for row in block.rows:
+        for cell, text in zip(table.add_row().cells, row, strict=True):
+            cell.text = text
+
+
+def as_pdf(content: dict[str, Any]) -> bytes:
+    """The bulletin as a PDF of A4 pages."""
+    page = pdf.Document(f"{content['title']} 第{content['no']}期")
+    for block in blocks(content):
+        match block:
+            case Title(text=text):
+                page.title(text)
+            case Heading(text=text):
+                page.heading(text)
+            case Paragraph(text=text):
+                page.paragraph(text)
+            case Table(head=head, rows=rows, widths=widths):
+                page.table((head, *rows), widths)
+    return page.finish()
+
+
+FORMS: Final[dict[Form, Callable[[dict[str, Any]], bytes]]] = {"docx": as_docx, "pdf": as_pdf}
+"""The printed forms; JSON is the content itself."""

@@ -1,0 +1,162 @@
+"""通报: its issues, that what was published stays, that a correction says what changed."""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import docx
+import pytest
+
+from services.reporting import pdf, printing
+from services.reporting.bulletins import Issue, bulletin, content_hash, issues
+from shared import events as ev
+from shared.calendar import start_of
+from shared.events import Event
+from shared.policy import Policy
+from tests.reporting import histories
+from tests.reporting.conftest import Read
+
+END = datetime(2022, 5, 2, tzinfo=UTC)
+
+
+def test_issues_follow_the_phases(book: Policy) -> None:
+    """Weekly in the first two phases, fortnightly in the third, once in the fourth."""
+    found = issues(book, END)
+    ends = [item.date for item in found]
+    assert ends[0] == "2021年11月16日24时"
+    assert "2021年12月31日24时" in ends
+    assert ends[-1] == "2022年4月30日24时"
+    counts = {phase: sum(item.phase == phase for item in found) for phase in ("P1", "P2", "P3")}
+    assert counts == {"P1": 8, "P2": 6, "P3": 4}
+    assert [item.no for item in found] == list(range(1, len(found) + 1))
+    day = start_of(datetime(2021, 11, 17, tzinfo=UTC).date())
+    assert issues(book, day - timedelta(seconds=1)) == []
+    assert len(issues(book, day)) == 1
+
+
+async def issue_of(read: Read, book: Policy, no: int) -> dict[str, Any]:
+    found = issues(book, END)
+    async with read.reading.at(END) as (snapshot, _):
+        return await bulletin(snapshot, found[no - 1], found[no - 2] if no > 1 else None)
+
+
+async def test_an_issue_stays_and_the_next_one_corrects(read: Read, book: Policy) -> None:
+    """A slip of before the cut-off, entered after it (scenario 21)."""
+    events = histories.tell(51, 60, book)
+    await read.take([histories.records(events)])
+    first = next(item for item in issues(book, END) if item.date == "2021年12月31日24时")
+    published = await issue_of(read, book, first.no)
+    case, unit = await open_case(read, first)
+    slip = ev.PaymentVerified(payment="late", lines=(ev.PaidLine(line="1", amount_fen=1),))
+    facts = ev.FactsVerified(lines=(ev.VerifiedLine(line="1", amount_fen=10**9, months=1),))
+    paid = first.at - timedelta(days=2)
+    await append(
+        read, [entered(case, facts, "f", first, paid), entered(case, slip, "s", first, paid)]
+    )
+    assert await issue_of(read, book, first.no) == published
+    following = await issue_of(read, book, first.no + 1)
+    assert unit in [item["unit"] for item in following["corrections"]]
+    assert all(item["corrects"] == first.no for item in following["corrections"])
+
+
+async def open_case(read: Read, issue: Issue) -> tuple[str, str]:
+    """A case of a task force that was open at the cut-off, in a task force with few cases."""
+    row = await read.pool.fetchrow(
+        f"SELECT case_id, task_force FROM {read.tables.versions} WHERE recorded_from <= $1 "
+        "AND recorded_to > $1 AND state = 'HANDLING' AND task_force IS NOT NULL "
+        "AND left_base IS NULL AND accepted_at > '2021-11-10' ORDER BY case_id LIMIT 1",
+        issue.at,
+    )
+    return row["case_id"], row["task_force"]
+
+
+def entered(case: str, data: ev.AnyData, name: str, issue: Issue, time: datetime) -> Event:
+    """A fact of `time` that is recorded an hour after the issue's cut-off."""
+    recorded = issue.at + timedelta(hours=1)
+    return Event(id=name, subject=case, time=time, recordedtime=recorded, data=data)
+
+
+async def append(read: Read, events: list[Event]) -> None:
+    """Make the tables again with the events where they would have stood on the log."""
+    told = sorted([*histories.tell(51, 60), *events], key=lambda event: event.recordedtime)
+    await read.pool.execute(f'DROP SCHEMA "{read.tables.schema}" CASCADE')
+    await read.prepare()
+    await read.take([histories.records(told)])
+
+
+@pytest.fixture
+async def content(read: Read, book: Policy) -> dict[str, Any]:
+    await read.take([histories.records(histories.tell(52, 60, book))])
+    return await issue_of(read, book, 9)
+
+
+async def test_the_hash_is_of_the_content(content: dict[str, Any]) -> None:
+    inner = {name: value for name, value in content.items() if name not in ("hash", "meta")}
+    assert content["hash"] == content_hash(inner)
+    assert content["hash"] != content_hash(inner | {"no": 10})
+
+
+async def test_the_word_file_tells_everything(content: dict[str, Any]) -> None:
+    document = docx.Document(io.BytesIO(printing.as_docx(content)))
+    text = "\n".join(item.text for item in document.paragraphs)
+    assert "（第9期）" in text
+    for heading in (
+        "一、总体情况",
+        "二、排名情况",
+        "三、存在问题",
+        "四、阶段目标完成情况",
+        "五、下步要求",
+    ):
+        assert heading in text
+    task_forces, townships, targets, cases = document.tables
+    assert (len(task_forces.rows), len(townships.rows), len(targets.rows)) == (8, 16, 11)
+    assert len(cases.rows) == len(content["open_cases"]) + 1
+
+
+async def test_the_pdf_tells_the_same(content: dict[str, Any]) -> None:
+    raw = printing.as_pdf(content)
+    assert raw == printing.as_pdf(content)
+    text = text_of(raw)
+    for block in printing.blocks(content):
+        if isinstance(block, printing.Paragraph):
+            assert block.text in text
+        if isinstance(block, printing.Table):
+            assert all(row[0] in text for row in block.rows)
+
+
+def text_of(raw: bytes) -> str:
+    """All text of a PDF of ours in order; checks its cross references on the way."""
+    start = int(raw.rsplit(b"startxref\n", 1)[1].split(b"\n", 1)[0])
+    entries = raw[start:].split(b"trailer")[0].splitlines()[3:]
+    for number, entry in enumerate(entries, start=1):
+        assert raw[int(entry[:10]) :].startswith(f"{number} 0 obj\n".encode())
+    streams = re.findall(rb"stream\n(.*?)\nendstream", raw, flags=re.S)
+    found = ""
+    for stream in streams:
+        for shown in re.findall(rb"<([0-9A-F]*)> Tj", zlib.decompress(stream)):
+            found += bytes.fromhex(shown.decode()).decode("utf-16-be")
+    return found
+
+
+def test_text_is_broken_by_width() -> None:
+    assert pdf.wrap("欠薪治理ab", 10, 25) == ["欠薪", "治理a", "b"]
+    assert pdf.wrap("", 10, 25) == [""]
+
+
+def test_a_long_document_has_several_pages() -> None:
+    document = pdf.Document("长")
+    document.table([("行", str(number)) for number in range(200)], (50, 50))
+    raw = document.finish()
+    assert raw.count(b"/Type /Page ") > 1
+    assert text_of(raw).count("行") == 200
+
+
+def test_an_unread_offset_is_seen() -> None:
+    """The check above can fail: a shifted file is no good file."""
+    raw = pdf.Document("x").finish()
+    with pytest.raises(AssertionError):
+        text_of(b"%" + raw)
