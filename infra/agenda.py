@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from infra.story import Line, complaints
 from shared.envelope import case_id_of, derived_id
@@ -72,12 +72,32 @@ def _touched(data: dict[str, Any]) -> Iterator[str]:
             yield from (f"{name} {part[key]}" for key in ("name", "uscc") if part.get(key))
 
 
-class Agenda:
-    """Acts still to be done, by instant, then in the order in which they were put down."""
+DECISIVE: Final = frozenset(
+    (
+        *("ComplaintReceived", "SupplementReceived", "ComplaintAccepted", "TriageDecided"),
+        *("ReturnRequested", "ReturnApproved", "HandlerDesignated", "MergeApproved"),
+        *("MergeRevoked", "ExtensionRequested", "PaymentOrderServed", "ReferralDelivered"),
+        *("ClosureRequested", "ClosureReviewPassed", "FollowUpCompleted", "FollowUpWaived"),
+        *("PaymentReversed", "FalseClosureFound"),
+    )
+)
+"""Facts that a rule answers in a way on which the next act of the case may depend."""
 
-    def __init__(self, acts: Iterable[Act]) -> None:
+Chain = list[Act]
+"""Acts of one subject, posted one after the other."""
+
+
+class Agenda:
+    """Acts still to be done, by instant, then in the order in which they were put down.
+
+    `brisk`: acts of a case between which nothing is decided follow each other without waiting.
+    What is decided in the end is the same: batches do not matter (design 4).
+    """
+
+    def __init__(self, acts: Iterable[Act], *, brisk: bool = False) -> None:
         self._heap = [(act.line.at, number, act) for number, act in enumerate(acts)]
         self._count = len(self._heap)
+        self.brisk = brisk
         heapq.heapify(self._heap)
 
     def __len__(self) -> int:
@@ -91,16 +111,22 @@ class Agenda:
         heapq.heappush(self._heap, (act.line.at, self._count, act))
         self._count += 1
 
-    def take(self, now: datetime) -> list[list[Act]]:
-        """The acts of `now`, as rounds: one round's acts touch nothing in common, and of two
-        that do the earlier line is in an earlier round."""
-        rounds: list[list[Act]] = []
+    def take(self, now: datetime) -> list[list[Chain]]:
+        """The acts of `now`, as rounds: one round's chains touch nothing in common, and of two
+        acts that do the earlier line is in an earlier round (or before it in the chain)."""
+        rounds: list[list[Chain]] = []
         last: dict[str, int] = {}
+        chains: dict[str, Chain] = {}
         while self._heap and self._heap[0][0] <= now:
             act = heapq.heappop(self._heap)[2]
+            chain = chains.get(act.subject)
+            if self.brisk and chain and chain[-1].line.type not in DECISIVE:
+                chain.append(act)
+                continue
             place = max((last[key] + 1 for key in act.keys if key in last), default=0)
             last |= dict.fromkeys(act.keys, place)
             if place == len(rounds):
                 rounds.append([])
-            rounds[place].append(act)
+            chains[act.subject] = [act]
+            rounds[place].append(chains[act.subject])
         return rounds

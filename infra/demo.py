@@ -139,7 +139,7 @@ async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome
                 wanted=handlers.wanted,
                 on_instant=display.at,
             )
-            agenda = Agenda(cast.act(line) for line in lines)
+            agenda = Agenda((cast.act(line) for line in lines), brisk=True)
             await player.run(agenda, lines[-1].at)
             await player.folded()
         for text in handlers.summary():

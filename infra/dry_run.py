@@ -55,7 +55,7 @@ class DryRun:
         self.lines = lines
         self.policy = policy
         self._units = units
-        self.refused: list[dict[str, Any]] = []
+        self._refused: list[tuple[datetime, dict[str, Any]]] = []
         self._ids = _case_ids(lines)
         self._labels = {case_id: label for label, case_id in self._ids.items()}
         self._given = {self._subject(k): v for k, v in given_decisions(lines).items()}
@@ -81,6 +81,11 @@ class DryRun:
             self._record(line)
         self.world.run_until(end)
 
+    @property
+    def refused(self) -> list[dict[str, Any]]:
+        """The lines that intake would refuse, as they are printed."""
+        return [out for _, out in self._refused]
+
     def output(self) -> list[dict[str, Any]]:
         """Decisions and refusals as story lines, ordered by at, case, writer, type, step, level."""
         decided = [
@@ -91,11 +96,8 @@ class DryRun:
             and kind_of(event.subject) not in ("match", "group")
         ]
         printed = [(self._order(event), self._line(event)) for event in decided]
-        printed += [((out["_at"], out["case"], 9, "", "", "", ""), out) for out in self.refused]
-        printed.sort(key=lambda pair: pair[0])
-        for _, out in printed:
-            out.pop("_at", None)
-        return [out for _, out in printed]
+        printed += [((at, out["case"], 9, "", "", "", ""), out) for at, out in self._refused]
+        return [out for _, out in sorted(printed, key=lambda pair: pair[0])]
 
     # --- recording ------------------------------------------------------------------------------
 
@@ -190,7 +192,7 @@ class DryRun:
     def _refuse(self, line: Line, status: int, code: str, reason: str) -> None:
         data = {"line": line.number, "status": status, "code": code, "reason": reason}
         out = {"at": _local(line.at), "case": line.case, "type": "Refused", "data": data}
-        self.refused.append(out | {"_at": line.at})
+        self._refused.append((line.at, out))
 
     def _watch(self, event: Event) -> None:
         file = self._files.get(event.subject) or initial(event.subject)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from infra.agenda import Act, Agenda, Cast
+from infra.agenda import Act, Agenda, Cast, Chain
 from infra.client import Answer, Client, Standing
 from infra.problem import Unready
 from infra.story import Line
@@ -81,10 +81,12 @@ class Lockstep:
         while True:
             due = [at for at in (agenda.next_at, self._next_due) if at is not None]
             to = min([*due, until])
-            await self.advance(to)
-            for acts in agenda.take(to):
-                if posted := [act for act in acts if self.wanted(act)]:
-                    await self._round(posted, agenda)
+            rounds = agenda.take(to)
+            await self.advance(to, waits=not (agenda.brisk and rounds))
+            while rounds:
+                for chains in rounds:
+                    await self._round(chains, agenda)
+                rounds = agenda.take(to)
             if (
                 to >= until
                 and not _still(agenda.next_at, until)
@@ -92,20 +94,20 @@ class Lockstep:
             ):
                 return
 
-    async def advance(self, to: datetime) -> None:
+    async def advance(self, to: datetime, *, waits: bool = True) -> None:
         """Move the clock, where it is not there yet, and wait until what was due is decided.
 
         Where no step is due by then everybody is at rest already: there is nothing to wait for.
         """
         if self.clock is not None and to <= self.clock:
             return
-        nothing_due = self.clock is not None and not _still(self._next_due, to)
+        waits = self.clock is None or (waits and _still(self._next_due, to))
         await self._move(to)
         self.clock = to
         self.instants += 1
         if self.on_instant is not None:
             self.on_instant(to)
-        if not nothing_due:
+        if waits:
             await self.quiet()
 
     async def _move(self, to: datetime) -> None:
@@ -159,21 +161,24 @@ class Lockstep:
 
     # --- acts ----------------------------------------------------------------------------------
 
-    async def _round(self, acts: list[Act], agenda: Agenda) -> None:
-        """Acts that touch nothing in common, side by side; then quiet."""
-        await self._meet(acts)
+    async def _round(self, chains: list[Chain], agenda: Agenda) -> None:
+        """Chains that touch nothing in common, side by side; then quiet."""
+        wanted = [[act for act in chain if self.wanted(act)] for chain in chains]
+        await self._meet([act for chain in wanted for act in chain])
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
-        async def one(act: Act) -> tuple[Act, Answer]:
+        async def one(chain: Chain) -> list[tuple[Act, Answer]]:
             async with gate:
-                return act, await self._post(act)
+                return [(act, await self._post(act)) for act in chain]
 
-        for act, answer in await asyncio.gather(*map(one, acts)):
-            if answer.event_id is not None:
-                self.event_ids[act.line.number] = answer.event_id
-            for more in await self.on_answer(act, answer) if self.on_answer else ():
-                agenda.put(more)
-        await self.quiet()
+        for answered in await asyncio.gather(*map(one, wanted)):
+            for act, answer in answered:
+                if answer.event_id is not None:
+                    self.event_ids[act.line.number] = answer.event_id
+                for more in await self.on_answer(act, answer) if self.on_answer else ():
+                    agenda.put(more)
+        if any(wanted):
+            await self.quiet()
 
     async def _post(self, act: Act) -> Answer:
         if act.line.type == "ComplaintReceived":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from datetime import UTC
 from random import Random
 from typing import Any, Final
@@ -74,7 +73,7 @@ class Crowd:
 
     async def _quiet(self) -> int:
         """Wait until every service has folded the whole log and owes nothing; its length."""
-        since, last, calm = time.monotonic(), -1, 0
+        since, last, calm, length = time.monotonic(), -1, 0, 0
         told = since
         async with Ends(self.made.settings) as ends, httpx.AsyncClient(timeout=10) as http:
             while calm < 3:
@@ -211,7 +210,7 @@ async def _restarts(rig: Rig, runs: int, large: Crowd, small: Crowd) -> list[Fig
 
 
 def _restart(
-    name: str, found: dict[str, dict[str, Sequence[float]]], large: Crowd, small: Crowd
+    name: str, found: dict[str, dict[str, list[float]]], large: Crowd, small: Crowd
 ) -> Figure:
     return Figure(
         f"{name}: restart to first decision",

@@ -122,6 +122,8 @@ class Figure:
 
 def failed(name: str, unit: str, error: BaseException) -> Figure:
     """A figure that could not be had, with the reason in one line."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return Figure(name, unit, (), failure=reason)
 

@@ -1,6 +1,6 @@
-"""The peer of the reconciler: a bare Faust agent that forwards each record, and does nothing else.
+"""The reconciler's peer: a bare Faust agent that forwards each record, and does nothing else.
 
-Runs as a process of its own: ``python -m infra.bench.forwarder GROUP SOURCE TARGET SENDER``. Its app
+A process of its own: ``python -m infra.bench.forwarder GROUP SOURCE TARGET SENDER``. Its app
 has the settings of the reconciler's, which are the best ones known to us for either. SENDER is the
 way a record is sent on: `faust` is its topic's own `send`; `each` and `batch` an idempotent
 aiokafka producer, record by record, or as many at once as the stream has (then all

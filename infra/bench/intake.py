@@ -1,4 +1,4 @@
-"""Figure: complaints per second through intake's stream, against a raw producer of the same bytes."""
+"""Figure: complaints a second through intake's stream, against a raw producer of the same bytes."""
 
 from __future__ import annotations
 
@@ -124,16 +124,17 @@ async def measure(rig: Rig, count: int, runs: int) -> Figure:
         await stream(made, lines(TRIAL // 3, "warm"))
         rates: list[float] = []
         peers: list[float] = []
+        size = 0
         for number in range(runs):
             complaints = lines(count, f"run{number}")
             peers.append(count / await produce(made.settings, topic, complaints, setup))
             rates.append(count / await stream(made, complaints))
+            size = sum(map(len, complaints)) // count
             rig.say(f"intake: {rates[-1]:.0f} complaints/s, raw producer {peers[-1]:.0f}/s")
         peak = made.usage("intake").peak_mb
     finally:
         await made.drop_topics("raw")
         await made.close()
-    size = sum(map(len, complaints)) // count
     return Figure(
         "intake: complaints through the stream",
         "complaints/s",

@@ -43,7 +43,7 @@ def campaign(cases: int) -> Mix:
     run = DryRun(lines, book(lines[0].at))
     run.play(lines[-1].at)
     log = run.world.log
-    writers = Counter(WRITERS[event.type] for event in log)
+    writers: Counter[str] = Counter(WRITERS[event.type] for event in log)
     return Mix(
         [(event.subject, encode(event)) for event in log],
         lines[0].at,

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -152,25 +152,18 @@ class Installation:
 
     async def ready(self, *names: str, seconds: float = START_SECONDS) -> None:
         """Wait for services to be ready. Raises Unready with the reason of one that is not."""
-        for name in names:
-            await self._until(
-                name, lambda name=name: self._is_ready(name), "was not ready", seconds
-            )
-
-    def _is_ready(self, name: str) -> bool:
-        return readiness(self.settings.url(name))[0]
-
-    async def _until(
-        self, name: str, done: Callable[[], bool], what: str, seconds: float = START_SECONDS
-    ) -> None:
         deadline = time.monotonic() + seconds
-        child = self.children[name]
-        while not await asyncio.to_thread(done):
-            if not child.alive:
-                raise Unready(f"{name} ended: {child.last_words('Error', 'critical')}")
-            if time.monotonic() > deadline:
-                raise Unready(f"{name} {what} in {seconds:.0f} s: {child.last_words('warning')}")
-            await asyncio.sleep(0.05)
+        for name in names:
+            child = self.children[name]
+            while True:
+                is_ready, reason = await asyncio.to_thread(readiness, self.settings.url(name))
+                if is_ready:
+                    break
+                if not child.alive:
+                    raise Unready(f"{name} ended: {child.last_words('Error', 'critical')}")
+                if time.monotonic() > deadline:
+                    raise Unready(f"{name} was not ready in {seconds:.0f} s: {reason}")
+                await asyncio.sleep(0.05)
 
     def pause(self, name: str) -> None:
         """Freeze a process, so that records can be put before it."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from infra.bench.figures import Figure, Limit, Peer
@@ -21,7 +22,7 @@ from infra.simulator import season
 from services.supervision.decider import STREAMS
 from shared.envelope import derived_id, owe
 from shared.events import CaseAssigned, ComplaintAccepted, ComplaintReceived, Event, TownshipFrom
-from shared.log import CASE_EVENTS, partition_of
+from shared.log import partition_of
 from shared.reconciler.rows import begin_row, shape_of, store_row
 from shared.reconciler.store import Store, StoredRow
 from shared.settle import Books, take
@@ -45,6 +46,12 @@ class Swept:
     seconds: float
     peak_mb: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.due} due, {self.decisions} decisions in {self.seconds:.1f} s, "
+            f"{self.peak_mb:.0f} MB"
+        )
+
     @property
     def rate(self) -> float:
         """Decisions published a second."""
@@ -52,7 +59,7 @@ class Swept:
 
 
 class Waiting:
-    """Stored streams of cases that wait for their first step, made from one that was settled."""
+    """A stored stream of a case that waits for its first step, and others just like it."""
 
     def __init__(self, accepted_at: datetime) -> None:
         self.model = derived_id("bench", "model")
@@ -65,15 +72,32 @@ class Waiting:
             raise Unready("a case that was just assigned waits for nothing")
         self.wake_at: datetime = self.row.wake_at
 
-    def rows(self, count: int, name: str) -> Iterator[StoredRow]:
-        """So many cases like it."""
-        for number in range(count):
-            subject = derived_id("bench", name, str(number))
-            yield self.row._replace(
-                subject=subject,
-                partition=partition_of(subject),
-                state=self.row.state.replace(self.model, subject),
-            )
+    def row_of(self, subject: str) -> StoredRow:
+        """A case just like it."""
+        return self.row._replace(
+            subject=subject,
+            partition=partition_of(subject),
+            state=self.row.state.replace(self.model, subject),
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """So many streams that wait for the same step."""
+
+    name: str
+    waiting: Waiting
+    count: int
+
+    def subjects(self) -> Iterator[str]:
+        for number in range(self.count):
+            yield derived_id("bench", self.name, str(number))
+
+    def batches(self) -> Iterator[list[StoredRow]]:
+        """Its rows, some thousands at once."""
+        subjects = self.subjects()
+        while chunk := list(islice(subjects, ROWS_AT_ONCE)):
+            yield [self.waiting.row_of(subject) for subject in chunk]
 
 
 def _history(subject: str, at: datetime) -> Iterator[Event]:
@@ -85,9 +109,7 @@ def _history(subject: str, at: datetime) -> Iterator[Event]:
             actor="市人社局/clerk/-",
         )  # fmt: skip
 
-    yield fact(
-        ComplaintReceived(source="12345", source_ref="bench", received_at=at), "received"
-    )
+    yield fact(ComplaintReceived(source="12345", source_ref="bench", received_at=at), "received")
     accepted = fact(ComplaintAccepted(), "accepted")
     yield accepted
     assigned = CaseAssigned(
@@ -101,7 +123,7 @@ def _history(subject: str, at: datetime) -> Iterator[Event]:
     yield owe(subject, at, assigned)
 
 
-async def _filled(rig: Rig, what: str, groups: list[tuple[str, Waiting, int]]) -> Installation:
+async def _filled(rig: Rig, what: str, groups: list[Group]) -> Installation:
     """An installation whose supervision has these streams, and has started."""
     made = await rig.installation(what, START)
     store = Store(made.settings, "supervision", shape_of(STREAMS))
@@ -110,16 +132,11 @@ async def _filled(rig: Rig, what: str, groups: list[tuple[str, Waiting, int]]) -
     await store.close()
     schema = made.settings.schema("supervision")
     async with Database(made.settings) as database:
-        for name, waiting, count in groups:
-            rows = list(waiting.rows(min(count, ROWS_AT_ONCE), f"{name} 0"))
-            done = 0
-            while done < count:
+        for group in groups:
+            for rows in group.batches():
                 await database.connection.copy_records_to_table(
                     "streams", schema_name=schema, columns=StoredRow._fields, records=rows
                 )
-                done += len(rows)
-                rest = min(count - done, ROWS_AT_ONCE)
-                rows = list(waiting.rows(rest, f"{name} {done}"))
         await database.run(f'VACUUM ANALYZE "{schema}".streams')
     begun = time.monotonic()
     made.launch("supervision")
@@ -148,36 +165,42 @@ async def _sweep(made: Installation, to: datetime) -> Swept:
         await reach(settled, due, child)
         await _published(database, schema, child.name)
         seconds = time.monotonic() - begun
-        return Swept(
-            due, await ends.total() - before, seconds, made.usage("supervision").peak_mb
+        return Swept(due, await ends.total() - before, seconds, made.usage("supervision").peak_mb)
+
+
+async def _remove(made: Installation, group: Group) -> None:
+    """Take away what was due, so that the next sweep has as much before it as this one had."""
+    async with Database(made.settings) as database:
+        await database.run(
+            f'DELETE FROM "{made.settings.schema("supervision")}".streams WHERE subject = ANY($1)',
+            list(group.subjects()),
         )
 
 
 async def _published(database: Database, schema: str, name: str) -> None:
     """Wait until no decision is left to be acknowledged."""
     deadline = time.monotonic() + STALLED_SECONDS
-    while await database.number(
-        f"SELECT count(*) FROM \"{schema}\".streams WHERE pending <> ''"
-    ):
+    while await database.number(f"SELECT count(*) FROM \"{schema}\".streams WHERE pending <> ''"):
         if time.monotonic() > deadline:
             raise Unready(f"{name} has decisions that nobody acknowledged")
 
 
 async def measure(rig: Rig, sizes: Sizes, normal: float | None) -> list[Figure]:
     """Rate and memory of the sweep. `normal`: decisions a second while folding, where known."""
-    groups = [Waiting(START + number * DAY) for number in range(sizes.runs)]
-    rest = Waiting(LATER)
-    due = [(f"due {number}", waiting, sizes.due_rows) for number, waiting in enumerate(groups)]
-    others = sizes.open_rows - sizes.due_rows * sizes.runs
-    instants = [waiting.wake_at for waiting in groups]
+    due = [
+        Group(f"due {number}", Waiting(START + number * DAY), sizes.due_rows)
+        for number in range(sizes.runs)
+    ]
+    others = Group("open", Waiting(LATER), sizes.open_rows - sizes.due_rows * sizes.runs)
     small = await _filled(rig, "due", due)
-    large = await _filled(rig, "open", [*due, ("open", rest, others)])
+    large = await _filled(rig, "open", [*due, others])
     found: dict[str, list[Swept]] = {"large": [], "small": []}
     try:
-        for number, instant in enumerate(instants):
+        for number, group in enumerate(due):
             for which, made in (("small", small), ("large", large)):
-                swept = await _sweep(made, instant)
+                swept = await _sweep(made, group.waiting.wake_at)
                 found[which].append(swept)
+                await _remove(made, group)
                 rig.say(f"sweep {number + 1}, {which}: {swept}")
     finally:
         await small.close()
@@ -205,5 +228,7 @@ def _figures(
     ]
     if normal is not None:
         usual = Peer("decisions published while folding the mix", "same run", (normal,))
-        figures.insert(0, Figure("sweep: decisions published", "decisions/s", rates, RATE, usual, share))
+        figures.insert(
+            0, Figure("sweep: decisions published", "decisions/s", rates, RATE, usual, share)
+        )
     return figures

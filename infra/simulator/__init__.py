@@ -37,7 +37,7 @@ def received(seed: int = 1, size: Size = "full") -> list[Complaint]:
 
 
 def plan(seed: int = 1, size: Size = "full") -> list[Line]:
-    """The whole campaign in order of time, 2021-11-10 09:00 to 2022-04-30 16:00."""
+    """The whole campaign in order of time, 2021-11-10 09:00 to 2022-04-30 15:00."""
     policy = book()
     complaints = received(seed, size)
     rng = Random(f"handlers {seed}")

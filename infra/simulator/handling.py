@@ -50,7 +50,7 @@ def _begin(s: Script, cause: str = "CASH_FLOW", share: float = 1.0) -> None:
         s.days(1)
     s.act("FirstContactMade", ago=40, reached=s.rng.random() < 0.93)
     s.work(1, 2).verify(cause, share)
-    if s.pace < 1.5 or s.rng.random() < 0.4:
+    if s.rng.random() < (0.7 if s.pace < 1.5 else 0.4):
         s.act("ProgressReported", text="人数和金额已核实，正在约谈用人单位。")
 
 

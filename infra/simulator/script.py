@@ -108,7 +108,8 @@ class Script:
         if parts > 1:
             payment["instalment"] = n
         self.last_payment = payment
-        self.act("PaymentRecorded", ago=55, **payment)
+        if self.rng.random() < 0.6:
+            self.act("PaymentRecorded", ago=55, **payment)
         return self.days(0).act("PaymentVerified", **payment)
 
     def reverse(self) -> Script:

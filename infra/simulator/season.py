@@ -1,6 +1,6 @@
 """When things happen: the shape of a winter's arrivals, and the hours at which officials act.
 
-Acts fall on four hours of a working day and two of a rest day, so that a campaign of half a year
+Acts fall on three hours of a working day and two of a rest day, so that a campaign of half a year
 has few distinct instants and the player, which stops at each, stays quick.
 """
 
@@ -16,10 +16,10 @@ LAST = date(2022, 4, 30)
 FESTIVAL = date(2022, 2, 1)
 CLEARINGS = (date(2021, 12, 31), date(2022, 1, 31), date(2022, 3, 31))
 """Days by whose end the campaign wants cases cleared (方案 二, 四)."""
-HOURS = (9, 10, 15, 16)
+HOURS = (9, 10, 15)
 REST_HOURS = (9, 15)
 RECEPTION = (9, 15)
-END = at_hour(LAST, 16)
+END = at_hour(LAST, 15)
 
 
 def at_opening() -> datetime:

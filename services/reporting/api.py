@@ -112,13 +112,15 @@ class Api:
         as_of: AsOf = None,
         limit: Limit = 100,
         after: After = None,
-    ) -> dict[str, Any]:
+    ) -> Response:
         """Cases in order of receipt. The cursor pins `as_of`: later pages read the same log."""
         cursor = cursor_of(after) if after is not None else None
         filters = Filters(task_force, township, department, state, overdue, level, source, tier, q)
         async with self.at(as_of, cursor) as (snapshot, cut):
             page = await cases.page(snapshot, cut, filters, limit, cursor)
-        return {"meta": cut.meta, "items": page.items, "next": page.next, "total": page.total}
+        return _json(
+            {"meta": cut.meta, "items": page.items, "next": page.next, "total": page.total}
+        )
 
     async def one_case(
         self, case: Annotated[str, Path(description="id or number")], as_of: AsOf = None
@@ -129,13 +131,13 @@ class Api:
 
     async def case_timeline(
         self, case: str, as_of: AsOf = None, limit: Limit = MOST, after: After = None
-    ) -> dict[str, Any]:
+    ) -> Response:
         """The case's events in the order of the log, one sentence each."""
         cursor = cursor_of(after) if after is not None else None
         async with self.at(as_of, cursor) as (snapshot, cut):
             found = await _case(snapshot, cut, case)
             page = await cases.timeline(snapshot, cut, found["case_id"], limit, cursor)
-        return {"meta": cut.meta, "items": page.items, "next": page.next}
+        return _json({"meta": cut.meta, "items": page.items, "next": page.next})
 
     # --- rankings, clearance, overview -----------------------------------------------------------
 
@@ -174,11 +176,11 @@ class Api:
             "apart": [shapes.apart(counts) for counts in beside],
         }
 
-    async def clearance(self, as_of: AsOf = None) -> dict[str, Any]:
+    async def clearance(self, as_of: AsOf = None) -> Response:
         """阶段目标: every predicate with its result, counts and the cases that stand in its way."""
         async with self.at(as_of) as (snapshot, cut):
             found = await clearance.clearance(snapshot, cut)
-        return {"meta": cut.meta, "items": [shapes.judged(item) for item in found]}
+        return _json({"meta": cut.meta, "items": [shapes.judged(item) for item in found]})
 
     async def overview(self, as_of: AsOf = None) -> dict[str, Any]:
         """The whole city in numbers."""
@@ -224,7 +226,7 @@ class Api:
             before = found[no - 2] if no > 1 else None
             content = await bulletins.bulletin(snapshot, found[no - 1], before)
         if form == "json":
-            return Response(orjson.dumps(content), media_type="application/json")
+            return _json(content)
         body = await asyncio.to_thread(printing.FORMS[form], content)
         headers = {"content-disposition": f'attachment; filename="bulletin-{no}.{form}"'}
         return Response(body, media_type=MEDIA[form], headers=headers)
@@ -242,6 +244,11 @@ class Api:
         feed = Feed(self.reading, self.reporting.bell, positions)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=headers)
+
+
+def _json(content: dict[str, Any]) -> Response:
+    """An answer that may be long: written at once, its shape is the tests' affair."""
+    return Response(orjson.dumps(content), media_type="application/json")
 
 
 def _issue(item: bulletins.Issue) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import orjson
 
 from services.reporting import rows, sentences
 from services.reporting.case import LEVELS
-from services.reporting.reading import Cut, Malformed, Snapshot
+from services.reporting.reading import Cut, Malformed, Snapshot, instant
 from shared.events import instant_text
 
 MOST: Final = 500
@@ -108,12 +108,9 @@ def cursor_of(text: str) -> Cursor:
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         as_of, mark, last = orjson.loads(raw)
-        found = Cursor(datetime.fromisoformat(as_of), str(mark), tuple(last))
-    except (ValueError, TypeError):
+        return Cursor(instant(as_of, "cursor"), str(mark), tuple(last))
+    except (ValueError, TypeError, AttributeError):
         raise Malformed("cursor", "no cursor of this service") from None
-    if found.as_of.tzinfo is None:
-        raise Malformed("cursor", "no cursor of this service")
-    return found
 
 
 @dataclass(frozen=True)
@@ -157,8 +154,8 @@ def _place(cursor: Cursor, mark: str) -> tuple[datetime, str]:
         raise Malformed("cursor", "this cursor belongs to a list with other filters")
     try:
         received, case_id = cursor.last
-        return datetime.fromisoformat(received), str(case_id)
-    except (ValueError, TypeError):
+        return instant(received, "cursor"), str(case_id)
+    except (ValueError, TypeError, AttributeError):
         raise Malformed("cursor", "no cursor of this service") from None
 
 

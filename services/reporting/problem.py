@@ -65,6 +65,9 @@ def answer_of(error: Exception) -> Answer:
         case HTTPException(status_code=status, detail=detail, headers=headers):
             name = HTTPStatus(status).name
             return Answer(status, name, str(detail), headers=dict(headers or {}))
+        case asyncpg.DataError() | asyncpg.CharacterNotInRepertoireError():
+            reason = "a value is none that a case could have"
+            return Answer(422, "MALFORMED", reason, (("/query", reason),))
         case Ungoverned() | ClockUnset():
             return _later("UNGOVERNED", "no policy book and clock are adopted yet")
         case Unavailable() | asyncpg.PostgresError() | asyncpg.InterfaceError():

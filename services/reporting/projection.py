@@ -36,6 +36,8 @@ CACHED: Final = 20_000
 _BREATH: Final = 256
 """Records after which the loop may answer a request."""
 
+_SEALED: Final = SEALED_PREFIX.encode()
+
 log = journal("projection")
 
 
@@ -190,7 +192,10 @@ class Projection:
             batch.acts.append(act)
         if work is None:
             return
-        work.entry.case = evolve(work.entry.case, event)
+        before = work.entry.case
+        work.entry.case = evolve(before, event)
+        if work.entry.case is before:
+            return
         row = rows.row(work.entry.case)
         if row is not None and row != work.entry.row:
             _change(work, row, item.instant)
@@ -214,7 +219,8 @@ def _read(record: Record, instant: datetime | None) -> Decoded:
         raise Unreadable("not_object", "an event is a JSON object")
     event = from_document(doc)
     moment = event.recordedtime if instant is None else max(instant, event.recordedtime)
-    return Decoded(record, event, orjson.dumps(unsealed(doc["data"])), moment)
+    data = doc["data"] if _SEALED not in record.value else unsealed(doc["data"])
+    return Decoded(record, event, orjson.dumps(data), moment)
 
 
 def unsealed(value: Any) -> Any:

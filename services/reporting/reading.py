@@ -25,7 +25,9 @@ TICK: Final = timedelta(microseconds=1)
 """The smallest step of time: a window that ends with what happens at A ends at A + TICK."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_POSITION = re.compile(r"\d{1,19}(\.\d{1,19})*")
+_POSITION = re.compile(r"\d{1,18}(\.\d{1,18}){0,999}")
+_FIRST = datetime(1900, 1, 1, tzinfo=UTC)
+_LAST = datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class Malformed(ValueError):
@@ -49,6 +51,8 @@ def instant(text: str, name: str) -> datetime:
         raise Malformed(name, f"'{text}' is no RFC 3339 instant") from None
     if found.tzinfo is None:
         raise Malformed(name, f"'{text}' has no zone, such as +08:00 or Z")
+    if not _FIRST <= found < _LAST:
+        raise Malformed(name, f"'{text}' is not between the years 1900 and 3000")
     return found.astimezone(UTC)
 
 

@@ -85,8 +85,29 @@ async def test_complaints_with_a_worker_or_project_in_common_keep_the_order_of_l
         received(0, "D", project="p"), received(0, "E", project="p"), received(0, "F", project="p"),
     ]  # fmt: skip
     _, acts = numbered(lines)
-    rounds = [[act.line.case for act in round] for round in Agenda(acts).take(START)]
+    rounds = [[act.line.case for (act,) in round] for round in Agenda(acts).take(START)]
     assert rounds == [["A", "B", "D"], ["C", "E"], ["F"]]
+
+
+def test_briskly_only_what_a_rule_may_answer_is_waited_for() -> None:
+    types = [
+        "ComplaintAccepted",
+        "AssignmentSigned",
+        "FirstContactMade",
+        "ClosureRequested",
+        "CaseWrittenOff",
+    ]
+    lines = [received(0, "A"), received(0, "B"), *(line(1, "A", type) for type in types)]
+    lines += [line(1, "B", "FirstContactMade")]
+    _, acts = numbered(lines)
+    agenda = Agenda(acts, brisk=True)
+    agenda.take(START)
+    rounds = agenda.take(START + timedelta(hours=1))
+    assert [[[act.line.type for act in chain] for chain in round] for round in rounds] == [
+        [["ComplaintAccepted"], ["FirstContactMade"]],
+        [["AssignmentSigned", "FirstContactMade", "ClosureRequested"]],
+        [["CaseWrittenOff"]],
+    ]
 
 
 async def test_who_acts_is_the_unit_that_handles_the_case() -> None:

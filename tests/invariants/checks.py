@@ -41,10 +41,12 @@ class Money:
             paid: dict[str, int] = defaultdict(int)
             for part in data.lines:
                 paid[part.line] += part.amount_fen
-            self.payments[data.payment] = paid
-            self.last_payment = event.time
+            self.payments[data.payment] = self.payments.get(data.payment, {}) | paid
+            self.last_payment = max(self.last_payment or event.time, event.time)
         elif isinstance(data, ev.PaymentReversed):
-            self.payments.pop(data.payment, None)
+            known = self.payments.get(data.payment, {})
+            for part in data.lines:
+                known[part.line] = max(0, known.get(part.line, 0) - part.amount_fen)
 
     def full(self) -> bool:
         return all(

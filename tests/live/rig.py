@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -217,9 +217,17 @@ class Rig:
         return found
 
     async def quiet(
-        self, processes: Sequence[Process], *, clock: datetime | None = None, seconds: float = 60
+        self,
+        processes: Sequence[Process],
+        *,
+        clock: datetime | None = None,
+        calm: timedelta | None = None,
+        seconds: float = 60,
     ) -> None:
-        """Wait until all partitions are held, folded to the end, and nothing is owed, twice."""
+        """Wait until all partitions are held, folded to the end, and nothing is owed, twice.
+
+        `calm`: and for so long no step falls due by the wall clock.
+        """
         deadline = time.monotonic() + seconds
         last: object = None
         while True:
@@ -227,7 +235,8 @@ class Rig:
             ends = await self.ends()
             for process in processes:
                 assert process.alive, process.words()[-2000:]
-            if settled(standings, processes, ends, clock):
+            at_rest = settled(standings, processes, ends, clock)
+            if at_rest and (calm is None or not due_within(standings, calm)):
                 if last == ends:
                     return
                 last = ends
@@ -254,6 +263,13 @@ class Rig:
         return {
             row["subject"]: dict(row) | {"seen": sorted(row["seen"].split(" "))} for row in rows
         }
+
+
+def due_within(standings: Iterable[dict[str, Any]], calm: timedelta) -> bool:
+    """Whether a step falls due so soon."""
+    until = datetime.now(UTC) + calm
+    dues = [standing["next_due"] for standing in standings if standing["next_due"]]
+    return any(datetime.fromisoformat(due) <= until for due in dues)
 
 
 def settled(

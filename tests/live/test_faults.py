@@ -78,7 +78,7 @@ async def test_everything_killed_and_nothing_lost(
             await working
         finally:
             working.cancel()
-        await rig.quiet(everyone, seconds=240)
+        await rig.quiet(everyone, calm=timedelta(minutes=10), seconds=300)
         weather.say(f"{count} records in {seconds:.0f} s: {count / seconds:.0f} a second")
         weather.say(f"kills that met something in flight: {weather.verdict()}")
         weather.say(f"refused: {dict(city.refused)}")
@@ -141,7 +141,19 @@ async def tables_are_a_fold(settings: Settings, rig: Rig) -> None:
         after = await rig.table(name)  # type: ignore[arg-type]
         assert before[name].keys() == after.keys()
         for subject, row in before[name].items():
-            assert row == after[subject]
+            assert row == after[subject], differing(row, after[subject])
+
+
+def differing(live: dict[str, Any], folded: dict[str, Any]) -> str:
+    """Where two rows of one stream differ; of the ids seen, those that one side lacks."""
+    found = [live["subject"]]
+    for column in live:
+        one, other = live[column], folded[column]
+        if column == "seen":
+            one, other = sorted(set(one) - set(other)), sorted(set(other) - set(one))
+        if one != other:
+            found.append(f"{column}: live {one}, folded again {other}")
+    return "\n".join(found)
 
 
 async def reads_equal_the_oracle(rig: Rig, city: City, events: list[Event]) -> None:

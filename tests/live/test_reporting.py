@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
+import schemathesis
+from schemathesis.core.result import Ok
 
 from shared import keys
 from shared.envelope import encode, writer_of
@@ -28,6 +31,7 @@ pytestmark = pytest.mark.live
 SEED = 31
 CASES = 120
 SECONDS = 60.0
+ENDLESS = ("/v1/stream",)
 
 
 @pytest.fixture
@@ -217,3 +221,38 @@ async def test_without_keys_it_says_so_and_ends(settings: Settings) -> None:
 def test_histories_are_written_by_more_than_one_service() -> None:
     writers = {writer_of(event) for event in histories.tell(SEED, CASES)}
     assert writers == {"intake", "routing", "supervision"}
+
+
+async def test_no_request_breaks_it(rig: Rig, token: str) -> None:
+    """Requests made up from the OpenAPI document: answered or refused as a problem, never a 500."""
+    process = reporting(rig)
+    process.start()
+    await told(rig, histories.tell(SEED, 20))
+    await Caller(rig, process, token).ready()
+    asked = await asyncio.to_thread(fuzz, process.url, {"authorization": f"Bearer {token}"})
+    assert asked > 100
+    assert process.alive
+
+
+def fuzz(url: str, headers: dict[str, str]) -> int:
+    """How many requests were made."""
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    count = 0
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+        if operation.path in ENDLESS:
+            continue
+
+        @hypothesis.settings(max_examples=15, deadline=None, database=None)
+        @hypothesis.given(case=operation.as_strategy())
+        def ask(case: Any) -> None:
+            nonlocal count
+            count += 1
+            answer = case.call(headers=headers)
+            assert answer.status_code < 500, (case.path, answer.text)
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"][0] == "application/problem+json"
+
+        ask()
+    return count

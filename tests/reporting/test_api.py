@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import openpyxl
 import pytest
+from pydantic import BaseModel
 
+from services.reporting import answers
 from services.reporting.api import application
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
@@ -24,6 +26,16 @@ from tests.reporting import histories
 from tests.reporting.conftest import Read, advance
 
 CASES = 60
+
+MODELS: dict[str, type[BaseModel]] = {
+    "/v1/cases/": answers.OneCase,
+    "/v1/cases": answers.Cases,
+    "/v1/clearance": answers.Clearance,
+    "/v1/rankings": answers.Rankings,
+    "/v1/overview": answers.Overview,
+    "/v1/bulletins": answers.Bulletins,
+}
+"""What the OpenAPI document promises; every answer of the tests is held against it."""
 
 
 @pytest.fixture
@@ -59,6 +71,9 @@ async def get(client: httpx.AsyncClient, path: str, **query: Any) -> dict[str, A
     answer = await client.get(path, params=query)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
+    model = next((model for part, model in MODELS.items() if path.startswith(part)), None)
+    if model is not None and "timeline" not in path and "." not in path:
+        model.model_validate(found)
     return found
 
 
@@ -140,6 +155,7 @@ async def test_a_case_by_id_or_number_with_its_timeline(client: httpx.AsyncClien
     timers = {item["timer"]: item["due_at"] for item in by_id["case"]["deadlines"]}
     assert timers["T09"] == case["due_at"]
     told = await everything(client, f"/v1/cases/{case['number']}/timeline", limit=3)
+    assert [answers.Told.model_validate(item).model_dump() for item in told] == told
     assert told == (await get(client, f"/v1/cases/{case['case_id']}/timeline"))["items"]
     assert told[0]["type"] == "ComplaintReceived"
     assert all(item["sentence"].endswith("。") for item in told)
@@ -194,6 +210,12 @@ async def test_a_key_is_needed_but_for_the_public(client: httpx.AsyncClient) -> 
     [
         ("/v1/cases", {"as_of": "yesterday"}, 422),
         ("/v1/cases", {"as_of": "2022-01-01T00:00:00"}, 422),
+        ("/v1/cases", {"as_of": "9999-12-31T23:59:59.999999Z"}, 422),
+        ("/v1/cases", {"as_of": "0001-01-01T00:00:00+08:00"}, 422),
+        ("/v1/cases", {"q": "\0"}, 422),
+        ("/v1/cases", {"cursor": "WzEsMiwzXQ"}, 422),
+        ("/v1/cases/%00", {}, 422),
+        ("/v1/bulletins/99999999999999999999.json", {}, 404),
         ("/v1/cases", {"limit": 501}, 422),
         ("/v1/cases", {"state": "GONE"}, 422),
         ("/v1/cases", {"cursor": "bm90IG9uZQ"}, 422),

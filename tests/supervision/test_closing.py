@@ -190,9 +190,10 @@ class TestFollowUp:
         case.at("2021-11-18 10:00", ev.FollowUpWaived(reason="sealed:x"), by=OFFICE)
         assert case.of(ev.CaseClosed)[0].flag == "UNREACHED"
 
-    def test_the_handler_does_not_ask_about_its_own_work(self) -> None:
+    @pytest.mark.parametrize("unit", [TANGZHUANG, "TF1"])
+    def test_the_handler_does_not_ask_about_its_own_work(self, unit: str) -> None:
         case = in_follow_up()
-        followed_up(case, "2021-11-17 10:00", by=f"{TANGZHUANG}/office/a")
+        followed_up(case, "2021-11-17 10:00", by=f"{unit}/office/a")
         assert refusals(case) == [("SAME_UNIT",)]
         assert "T13" in case.running()
         followed_up(case, "2021-11-17 11:00")

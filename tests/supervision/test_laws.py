@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from shared import events as ev
 from shared.envelope import derived_id
 from shared.events import AnyData, Event
 from shared.policy import Policy, adopt, read_book
-from shared.settle import Books
+from shared.settle import Books, begin, take
 from shared.streams import kind_of
 from tests.shared import laws
 from tests.supervision.spec import (
@@ -273,6 +274,19 @@ def test_batches_do_not_matter(subject: str, two: bool, data: st.DataObject) -> 
     worker.publish(until)
     ideal = laws.live(decider, subject, history, books(two), until)
     assert laws.outcome(worker.decided()) == laws.outcome(ideal)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@SOME
+@given(data=st.data())
+def test_what_is_kept_survives_being_stored(subject: str, data: st.DataObject) -> None:
+    history = data.draw(histories(subject))
+    decider = STREAMS[kind_of(subject)]
+    stream = begin(decider, subject)
+    for event in history:
+        take(decider, stream, event, books(two=False))
+        stored = msgspec.json.encode(stream.state)
+        assert msgspec.json.decode(stored, type=decider.state_type) == stream.state
 
 
 @SOME

@@ -38,7 +38,7 @@ def agenda(state: Watch, policy: Policy) -> list[Step]:
             found += _aftermath(clock, state, policy)
     if state.incidents:
         found += _updates(state, policy)
-    return _one_default(found, state)
+    return found
 
 
 def due_now(steps: list[Step], now: datetime) -> list[Event]:
@@ -50,15 +50,6 @@ def due_now(steps: list[Step], now: datetime) -> list[Event]:
 def _from_fact(state: Watch, item: Owed) -> Event:
     data = TYPES[item.type].model_validate({"cause": item.cause, **item.fields})
     return owe(state.subject, item.at, data)
-
-
-def _one_default(found: list[Step], state: Watch) -> list[Step]:
-    """Instalments default one after the other: whether the plan is void depends on those before."""
-    if state.plan is None:
-        return found
-    defaults = [step for step in found if getattr(step[2], "func", None) is _instalment]
-    first = min(defaults, key=lambda step: step[0], default=None)
-    return [step for step in found if step is first or step not in defaults]
 
 
 # --- deadlines and alerts ------------------------------------------------------------------------
@@ -79,9 +70,8 @@ def _running(clock: Clock, state: Watch, policy: Policy) -> Iterator[Step]:
         yield clock.jump.at, ALERT, partial(_fast_lane, clock, state, policy)
         return
     own_at = own_event_at(clock, policy)
-    if own_at is not None:
-        build = _instalment if clock.timer == "T16" else _own_event
-        yield own_at, OWN, partial(build, clock, state, policy, own_at)
+    if own_at is not None and (clock.timer != "T16" or _defaults_first(clock, state, policy)):
+        yield own_at, OWN, partial(_own_event, clock, state, policy, own_at)
         if clock.due_at is not None and clock.due_at < clock.known_at:
             return  # nobody is reminded of what has passed
     if clock.timer == "T09" and _is_suspended(clock, state):
@@ -89,6 +79,12 @@ def _running(clock: Clock, state: Watch, policy: Policy) -> Iterator[Step]:
     step = next_step(clock, state, policy)
     if step is not None:
         yield step[0], ALERT, partial(_alert, clock, state, policy, *step)
+
+
+def _defaults_first(clock: Clock, state: Watch, policy: Policy) -> bool:
+    """One instalment after the other: whether the plan is void depends on those before."""
+    running = [c for c in state.clocks if c.timer == "T16" and c.running and c.set_id is not None]
+    return clock is min(running, key=lambda c: own_event_at(c, policy) or policy.adopted_at)
 
 
 def _is_suspended(clock: Clock, state: Watch) -> bool:
@@ -171,17 +167,12 @@ def _own_event(clock: Clock, state: Watch, policy: Policy, at: datetime) -> Even
         data = ev.AssignmentDeemedSigned(cause=cause)
     elif clock.timer == "T17":
         data = ev.SuspensionLapsed(cause=cause)
-    else:
+    elif clock.timer == "T23":
         data = ev.PaymentOrderDefaulted(cause=cause, doc_no=clock.item or "")
-    return owe(state.subject, at, data)
-
-
-def _instalment(clock: Clock, state: Watch, policy: Policy, at: datetime) -> Event:
-    """T16: two defaults make the plan void."""
-    assert clock.set_id is not None
-    defaults = (state.plan.defaults if state.plan else 0) + 1
-    void = defaults >= policy.content.handling.instalment_defaults_void
-    data = ev.InstalmentDefaulted(cause=clock.set_id, n=int(clock.item or "0"), plan_void=void)
+    else:
+        defaults = (state.plan.defaults if state.plan else 0) + 1
+        void = defaults >= policy.content.handling.instalment_defaults_void
+        data = ev.InstalmentDefaulted(cause=cause, n=int(clock.item or "0"), plan_void=void)
     return owe(state.subject, at, data)
 
 

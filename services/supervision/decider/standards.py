@@ -59,7 +59,7 @@ def reasons_at_follow_up(
 ) -> list[RefusalOfClosure]:
     """What a completed follow-up still lacks of the standard (I-01, I-19)."""
     reasons: list[RefusalOfClosure] = []
-    if event.unit in (state.handler, state.department):
+    if event.unit in (state.handler, state.department, state.task_force):
         reasons.append("SAME_UNIT")
     if data.satisfaction == "unreached":
         reasons.append("FOLLOW_UP_MISSING")

@@ -1,0 +1,104 @@
+"""The timeline's sentences: one for every type, clear, in two languages, without what is sealed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from services.reporting.sentences import Language, sentence, stored, word, yuan
+from services.reporting.wording import ACTIONS, TEMPLATES, WORDS
+from shared.envelope import data_json
+from shared.events import TYPES
+from shared.policy import Policy
+from tests.reporting import histories
+
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+
+def test_every_type_has_a_sentence_in_both_languages() -> None:
+    assert TEMPLATES.keys() == TYPES.keys()
+    for name, (zh, en) in TEMPLATES.items():
+        assert zh.endswith("。"), name
+        assert en.endswith("."), name
+        assert re.search(r"[\u4e00-\u9fff]", zh), name
+        assert not re.search(r"[\u4e00-\u9fff]", en), name
+
+
+def test_the_same_fields_are_told_in_both_languages() -> None:
+    for name, (zh, en) in TEMPLATES.items():
+        told = [set(re.findall(r"\{(\w+)", text)) for text in (zh, en)]
+        assert told[0] - {"unit"} == told[1] - {"unit"}, name
+
+
+@pytest.mark.parametrize("seed", [61, 62])
+def test_no_sentence_is_left_open(seed: int, book: Policy) -> None:
+    for event in histories.tell(seed, 40, book):
+        data = data_json(event.data)
+        for language in LANGUAGES:
+            text = sentence(event.type, data, event.unit, language)
+            assert not re.search(r"[{}\[\]]|None|sealed:", text), text
+
+
+@pytest.mark.parametrize(
+    ("type_", "data", "unit", "zh", "en"),
+    [
+        (
+            "CaseAssigned",
+            {
+                "task_force": "TF1",
+                "township": "410185109",
+                "rule": "R7",
+                "co_handlers": ["市住建局"],
+            },
+            "-",
+            "交办TF1，属地410185109，协办市住建局（规则R7）。",
+            "Assigned to TF1, township 410185109, with 市住建局 (rule R7).",
+        ),
+        (
+            "FactsVerified",
+            {"lines": [{"amount_fen": 123456}, {"amount_fen": 44}], "root_cause": "FLED"},
+            "410185109",
+            "核实欠薪1,235.00元（2笔），原因：雇主逃匿。",
+            "Verified CNY 1,235.00 owed (2 lines), cause: employer fled.",
+        ),
+        (
+            "ExtensionApproved",
+            {"to": "2021-12-31T16:00:00Z", "approver": "vice_convener"},
+            "联席会议",
+            "副召集人批准延期至2022年1月1日00:00。",
+            "Extension to 2022-01-01 00:00 approved by vice convener.",
+        ),
+        (
+            "CoHandlerAdded",
+            {"unit": "市水利局"},
+            "-",
+            "增加协办单位市水利局。",
+            "Co-handler 市水利局 added.",
+        ),
+        (
+            "ProgressReported",
+            {"text": "sealed:"},
+            "410185109",
+            "410185109报告进展。",
+            "410185109 reported progress.",
+        ),
+    ],
+)
+def test_sentences(type_: str, data: dict[str, Any], unit: str, zh: str, en: str) -> None:
+    assert sentence(type_, data, unit, "zh") == zh
+    assert sentence(type_, data, unit, "en") == en
+
+
+def test_money_is_told_in_yuan() -> None:
+    assert [yuan(fen) for fen in (0, 5, 100, 123456789)] == ["0.00", "0.05", "1.00", "1,234,567.89"]
+
+
+def test_words_fall_back_to_the_code() -> None:
+    assert word("PAID_IN_FULL", "zh") == "足额支付"
+    assert word("PAID_IN_FULL", "en") == "paid in full"
+    assert word("something", "zh") == "something"
+    assert all(zh and en for zh, en in WORDS.values())
+    assert ACTIONS.keys() <= TYPES.keys()
+    assert stored('{"a": 1}') == {"a": 1}
