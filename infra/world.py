@@ -23,7 +23,7 @@ Deciders = dict[Kind, Decider[Any]]
 
 
 class Silenced:
-    """A decider whose decisions of some types are left to somebody else (a story that gives them)."""
+    """A decider whose decisions of some types are left to somebody else (a story gives them)."""
 
     def __init__(self, decider: Decider[Any], types: frozenset[str]) -> None:
         self.writer = decider.writer

@@ -95,21 +95,23 @@ class Bench:
             self.remarks.append(remark)
             return figures
 
-        await self._add("folding", folded)
+        await self._add(rig, "folding", folded)
         await self._add(
-            "intake's stream", lambda: _one(intake.measure(rig, sizes.streamed, sizes.runs))
+            rig, "intake's stream", lambda: _one(intake.measure(rig, sizes.streamed, sizes.runs))
         )
         await self._add(
-            "reporting's rebuild", lambda: _one(projection.measure(rig, mix, sizes.runs))
+            rig, "reporting's rebuild", lambda: _one(projection.measure(rig, mix, sizes.runs))
         )
-        await self._add("audit", lambda: _one(alone.audit(rig, mix, sizes.runs)))
-        await self._add("route", lambda: _one(alone.route(rig, sizes.routed, sizes.runs)))
-        await self._add("visibility", lambda: visibility.measure(rig, sizes.seconds))
-        await self._add("sweep", lambda: sweeping.measure(rig, sizes, self._normal))
-        await self._add("crowd", lambda: crowd.measure(rig, sizes))
-        await self._add("text extraction", text)
+        await self._add(rig, "audit", lambda: _one(alone.audit(rig, mix, sizes.runs)))
+        await self._add(rig, "route", lambda: _one(alone.route(rig, sizes.routed, sizes.runs)))
+        await self._add(rig, "visibility", lambda: visibility.measure(rig, sizes.seconds))
+        await self._add(rig, "sweep", lambda: sweeping.measure(rig, sizes, self._normal))
+        await self._add(rig, "crowd", lambda: crowd.measure(rig, sizes))
+        await self._add(rig, "text extraction", text)
 
-    async def _add(self, name: str, measure: Callable[[], Awaitable[list[Figure]]]) -> None:
+    async def _add(
+        self, rig: Rig, name: str, measure: Callable[[], Awaitable[list[Figure]]]
+    ) -> None:
         """Measure; what goes wrong with one figure is said in its line and leaves the others."""
         self.say(f"measuring: {name}")
         try:
@@ -118,6 +120,8 @@ class Bench:
             figure = failed(name, "", error)
             self.say(f"{name}: not measured: {figure.failure}")
             self.figures.append(figure)
+        finally:
+            await rig.tidy()
 
     def document(self, seconds: float) -> dict[str, Any]:
         """What stands in bench.json."""

@@ -166,7 +166,7 @@ def _bodies(cases: int) -> list[dict[str, Any]]:
 async def measure(rig: Rig, sizes: Sizes) -> list[Figure]:
     """Memory of each service, and how much longer a restart takes on the long log."""
     large = Crowd(rig, await rig.installation("crowd", NOW), sizes.crowd)
-    small = Crowd(rig, await rig.installation("few", NOW), sizes.few // 10)
+    small = Crowd(rig, await rig.installation("few", NOW), sizes.few)
     try:
         await large.fill()
         peaks = large.peaks()

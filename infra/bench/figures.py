@@ -168,9 +168,12 @@ def table(figures: Sequence[Figure], title: str) -> Table:
 def show(figures: Sequence[Figure], title: str, console: Console) -> None:
     """The table, then what each peer was and what there is to know of a figure."""
     console.print(table(figures, title))
+    said: dict[str, list[str]] = {}
     for figure in figures:
-        for said in _remarks(figure):
-            console.print(f"  {figure.name}: {said}", highlight=False, markup=False)
+        for remark in _remarks(figure):
+            said.setdefault(remark, []).append(figure.name)
+    for remark, names in said.items():
+        console.print(f"  {', '.join(names)}: {remark}", highlight=False, markup=False)
 
 
 def _remarks(figure: Figure) -> list[str]:

@@ -7,19 +7,21 @@ first record to the last one folded, its decisions published and acknowledged.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from infra.bench.figures import Figure, Limit, Peer
 from infra.bench.forwarder import SENDERS, SETTINGS, Sender
 from infra.bench.mix import Mix
 from infra.bench.rig import Database, Ends, Installation, Rig, reach
+from shared.log import CASE_EVENTS
 
 SOURCE: Final = "forward-from"
 TARGET: Final = "forward-to"
-TRIAL: Final = 10_000
+TRIAL: Final = 6000
 BARE: Final[tuple[Sender, ...]] = ("faust", "each")
 """The senders of an agent that handles record by record, which is what a bare one does."""
 
@@ -49,71 +51,87 @@ class Run:
         return self.published / self.seconds
 
 
-async def service(rig: Rig, name: str, mix: Mix) -> Run:
-    """A worker of routing or supervision on the whole mix."""
+@dataclass(frozen=True)
+class Contestant:
+    """A running process that waits for records. `done`: how many of the mix it has dealt with."""
+
+    made: Installation
+    name: str
+    topic: str
+    done: Callable[[], Awaitable[int]]
+    length: Callable[[], Awaitable[int]]
+    close: Callable[[], Awaitable[None]]
+
+    async def run(self, mix: Mix) -> Run:
+        """Put the mix before the frozen process, let it go, and wait until it is through."""
+        self.made.pause(self.name)
+        await self.made.publish(mix.records, self.topic)
+        before = await self.length()
+        used = self.made.usage(self.name).seconds
+        begun = time.monotonic()
+        self.made.resume(self.name)
+        ended = await reach(self.done, len(mix), self.made.children[self.name])
+        cpu = (self.made.usage(self.name).seconds - used) / len(mix) * 1e6
+        return Run(len(mix), ended - begun, cpu, await self.length() - before)
+
+
+async def service(rig: Rig, name: str, mix: Mix) -> Contestant:
+    """A worker of routing or supervision on an empty log."""
     made = await rig.installation(name, mix.start)
-    try:
-        made.launch(name)
-        await made.ready(name)
-        table = f'"{made.settings.schema(name)}"'
-        async with Database(made.settings) as database, Ends(made.settings) as ends:
+    database = await Database(made.settings).__aenter__()
+    ends = await Ends(made.settings).__aenter__()
+    table = f'"{made.settings.schema(name)}"'
 
-            async def folded() -> int:
-                """Records folded; one less while a decision waits for its acknowledgement."""
-                done = await database.number(f"SELECT sum(next) FROM {table}.positions")
-                if done < len(mix):
-                    return done
-                pending = await database.number(
-                    f"SELECT count(*) FROM {table}.streams WHERE pending <> ''"
-                )
-                return len(mix) - 1 if pending else len(mix)
+    async def folded() -> int:
+        """Records folded; one less while a decision waits for its acknowledgement."""
+        done = await database.number(f"SELECT sum(next) FROM {table}.positions")
+        if done < len(mix):
+            return done
+        pending = await database.number(f"SELECT count(*) FROM {table}.streams WHERE pending <> ''")
+        return len(mix) - 1 if pending else len(mix)
 
-            run = await _timed(made, name, mix, folded, lambda: made.publish(mix.records))
-            return Run(run.records, run.seconds, run.cpu, await ends.total() - len(mix))
-    finally:
+    async def close() -> None:
+        await database.__aexit__()
+        await ends.__aexit__()
         await made.close()
 
+    made.launch(name)
+    await made.ready(name)
+    return Contestant(made, name, CASE_EVENTS, folded, ends.total, close)
 
-async def faust(rig: Rig, mix: Mix, sender: Sender) -> Run:
-    """The bare agent on the same records."""
+
+async def faust(rig: Rig, mix: Mix, sender: Sender) -> Contestant:
+    """The bare agent on an empty topic."""
     made = await rig.installation("faust", mix.start)
     name = "forwarder"
-    try:
-        await made.make_topic(SOURCE)
-        await made.make_topic(TARGET)
-        group = f"{made.settings.namespace}forwarder"
-        made.launch(name, ("-m", "infra.bench.forwarder", group, SOURCE, TARGET, sender))
-        async with Ends(made.settings, TARGET) as ends:
-            # It has no /readyz: it is ready when it has forwarded a first record.
-            await made.publish([("ready", b"{}")], SOURCE)
-            await reach(ends.total, 1, made.children[name])
+    for topic in (SOURCE, TARGET):
+        await made.make_topic(topic)
+    ends = await Ends(made.settings, TARGET).__aenter__()
 
-            async def forwarded() -> int:
-                return await ends.total() - 1
+    async def forwarded() -> int:
+        return await ends.total() - 1
 
-            return await _timed(
-                made, name, mix, forwarded, lambda: made.publish(mix.records, SOURCE)
-            )
-    finally:
+    async def close() -> None:
+        await ends.__aexit__()
         await made.drop_topics(SOURCE, TARGET)
         await made.close()
 
+    group = f"{made.settings.namespace}forwarder"
+    made.launch(name, ("-m", "infra.bench.forwarder", group, SOURCE, TARGET, sender))
+    # It has no /readyz: it is ready when it has forwarded a first record.
+    await made.publish([("ready", b"{}")], SOURCE)
+    await reach(ends.total, 1, made.children[name])
+    return Contestant(made, name, SOURCE, forwarded, ends.total, close)
 
-async def _timed(
-    made: Installation,
-    name: str,
-    mix: Mix,
-    done: Callable[[], Awaitable[int]],
-    publish: Callable[[], Awaitable[None]],
-) -> Run:
-    made.pause(name)
-    await publish()
-    used = made.usage(name).seconds
-    begun = time.monotonic()
-    made.resume(name)
-    ended = await reach(done, len(mix), made.children[name])
-    cpu = (made.usage(name).seconds - used) / len(mix) * 1e6
-    return Run(len(mix), ended - begun, cpu, 0)
+
+async def _in_turn(mix: Mix, *starting: Coroutine[Any, Any, Contestant]) -> list[Run]:
+    """Start the contestants side by side; then one after the other has the machine to itself."""
+    contestants = await asyncio.gather(*starting)
+    try:
+        return [await contestant.run(mix) for contestant in contestants]
+    finally:
+        for contestant in contestants:
+            await contestant.close()
 
 
 async def measure(rig: Rig, mix: Mix, runs: int) -> tuple[list[Figure], float]:
@@ -123,18 +141,22 @@ async def measure(rig: Rig, mix: Mix, runs: int) -> tuple[list[Figure], float]:
     found: dict[str, list[Run]] = {"faust": [], "routing": [], "supervision": []}
     for number in range(runs):
         rig.say(f"folding: run {number + 1} of {runs}")
-        found["faust"].append(await faust(rig, mix, sender))
-        found["routing"].append(await service(rig, "routing", mix))
-        found["supervision"].append(await service(rig, "supervision", mix))
-        for name, done in found.items():
-            rig.say(f"  {name}: {done[-1]}")
+        runs_now = await _in_turn(
+            mix,
+            faust(rig, mix, sender),
+            service(rig, "routing", mix),
+            service(rig, "supervision", mix),
+        )
+        for (name, done), run in zip(found.items(), runs_now, strict=True):
+            done.append(run)
+            rig.say(f"  {name}: {run}")
     peer = Peer(
         "a bare Faust agent that forwards each record",
         f"sender {sender}, the fastest of {', '.join(BARE)}; {SETTINGS}",
         tuple(run.rate for run in found["faust"]),
     )
     note = (
-        f"{mix}; for orientation, in a trial on 10,000 records: an agent that takes batches "
+        f"{mix}; for orientation, in a trial on {TRIAL} records at most: one that takes batches "
         f"{tried['batch']:.0f}/s, " + ", ".join(f"sender {n} {tried[n]:.0f}/s" for n in BARE)
     )
     figures = [
@@ -159,9 +181,7 @@ async def measure(rig: Rig, mix: Mix, runs: int) -> tuple[list[Figure], float]:
 async def _tried(rig: Rig, mix: Mix) -> dict[Sender, float]:
     """Records a second of the bare agent with each way of sending, on a part of the mix."""
     part = Mix(mix.records[:TRIAL], mix.start, mix.end, mix.cases, mix.by_writer)
-    rates: dict[Sender, float] = {}
-    for sender in SENDERS:
-        run = await faust(rig, part, sender)
+    done = await _in_turn(part, *(faust(rig, part, sender) for sender in SENDERS))
+    for sender, run in zip(SENDERS, done, strict=True):
         rig.say(f"folding: Faust with sender {sender}: {run}")
-        rates[sender] = run.rate
-    return rates
+    return {sender: run.rate for sender, run in zip(SENDERS, done, strict=True)}

@@ -96,14 +96,13 @@ class Rig:
     def __init__(self, stack: LocalStack, say: Callable[[str], None]) -> None:
         self.stack = stack
         self.say = say
-        self._made = 0
+        self._made: list[Installation] = []
 
     async def installation(
         self, what: str, at: datetime, *, clock: Literal["log", "wall"] = "log"
     ) -> Installation:
         """A fresh one with its topics; clock and book are adopted at `at`."""
-        self._made += 1
-        prefix = f"b{self._made}_{what}_"
+        prefix = f"b{len(self._made) + 1}_{what}_"
         folder = self.stack.data_dir / prefix.rstrip("_")
         ports = dict(zip((f"{name}_port" for name in SERVICES), free_ports(4), strict=True))
         settings = Settings.model_validate(
@@ -121,8 +120,15 @@ class Rig:
         await topics.ensure(self.stack.bootstrap, prefix)
         keys.write(settings.keys_path, keys.generate(book(datetime.now(UTC)))[0])
         made = Installation(settings, self.stack)
+        self._made.append(made)
         await made.adopt(at)
         return made
+
+    async def tidy(self) -> None:
+        """Close what a figure that failed has left open."""
+        for made in self._made:
+            if not made.closed:
+                await made.close()
 
 
 @dataclass
@@ -132,6 +138,7 @@ class Installation:
     settings: Settings
     stack: LocalStack
     children: dict[str, Child] = field(default_factory=dict)
+    closed: bool = False
     _steps: int = 0
 
     # --- processes ------------------------------------------------------------------------------
@@ -189,8 +196,10 @@ class Installation:
         self.children.pop(name).kill()
 
     async def close(self) -> None:
-        """Stop everything and drop its topics and schemas."""
-        self.stop()
+        """End everything and drop its topics and schemas."""
+        self.closed = True
+        for name in tuple(self.children):
+            self.kill(name)
         prefix = self.settings.namespace
         await topics.remove(self.settings.kafka, prefix)
         async with Database(self.settings) as database:

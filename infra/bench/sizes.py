@@ -19,9 +19,9 @@ class Sizes:
     `runs`: alternating runs of a figure and its peer, of which the medians count.
     `cases`: of the simulated campaign whose events are folded, projected and audited.
     `streamed`: complaints a run through intake's stream. `routed`: complaints a run of
-    `qingqian route`. `seconds`: of complaints at 100 a second. `crowd`: cases open at once, on
-    as many events as `crowd` and its decisions come to; `few`: the events of the small log that
-    a restart is compared with. `open_rows`, `due_rows`: streams waiting, and those of them due.
+    `qingqian route`. `seconds`: of complaints at 100 a second. `crowd`: cases open at once, some
+    15 events each; `few`: those of the small log that a restart is compared with.
+    `open_rows`, `due_rows`: streams waiting, and those of them that are due.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Sizes:
 
 
 FORMS: Final = {
-    "full": Sizes("full", 3, 900, 20_000, 6_000, 20, 100_000, 10_000, 1_000_000, 10_000),
-    "short": Sizes("short", 3, 120, 4_000, 1_500, 8, 5_000, 10_000, 20_000, 200),
+    "full": Sizes("full", 3, 900, 20_000, 6_000, 20, 100_000, 700, 1_000_000, 10_000),
+    "short": Sizes("short", 3, 120, 4_000, 1_500, 8, 5_000, 700, 20_000, 200),
 }
 
 

@@ -17,12 +17,12 @@ from infra.simulator.script import Habits, Line, Script, decision, share, text
 from shared.calendar import ZONE, Calendar, at_hour, civil, end_of
 
 FATES: dict[str, float] = {
-    "prompt": 58,
-    "late": 12,
-    "instalments": 5,
-    "ordered": 5,
-    "defaulted": 4,
-    "fled": 2.5,
+    "prompt": 66,
+    "late": 8,
+    "instalments": 4,
+    "ordered": 4,
+    "defaulted": 2.5,
+    "fled": 1.5,
     "extended": 4,
     "suspended": 1.5,
     "unfounded": 2.5,
@@ -50,7 +50,7 @@ def _begin(s: Script, cause: str = "CASH_FLOW", share: float = 1.0) -> None:
         s.days(1)
     s.act("FirstContactMade", ago=40, reached=s.rng.random() < 0.93)
     s.work(1, 2).verify(cause, share)
-    if s.rng.random() < (0.7 if s.pace < 1.5 else 0.4):
+    if s.rng.random() < (0.93 if s.pace < 1.5 else 0.5):
         s.act("ProgressReported", text="人数和金额已核实，正在约谈用人单位。")
 
 

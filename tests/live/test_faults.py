@@ -68,17 +68,17 @@ async def test_everything_killed_and_nothing_lost(
         await rig.quiet(everyone, seconds=240)
         city = City(settings, read_keys(settings), SEED)
         weather = Weather(rig, stack, city, processes, SEED)
-        working = asyncio.create_task(city.work(PERSONS))
         begun = time.monotonic()
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            nurse = tasks.create_task(weather.nurse())
+            working = tasks.create_task(city.work(PERSONS))
             await weather.storm(KILLS)
             await rebuild_under_load(settings, weather, "routing")
             count, seconds = len(await rig.records()), time.monotonic() - begun
             city.over.set()
             await working
-        finally:
-            working.cancel()
-        await rig.quiet(everyone, calm=timedelta(minutes=10), seconds=300)
+            await rig.quiet(everyone, calm=timedelta(minutes=10), seconds=300)
+            nurse.cancel()
         weather.say(f"{count} records in {seconds:.0f} s: {count / seconds:.0f} a second")
         weather.say(f"kills that met something in flight: {weather.verdict()}")
         weather.say(f"refused: {dict(city.refused)}")

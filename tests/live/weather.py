@@ -44,12 +44,6 @@ class Weather:
 
     async def storm(self, kills: int) -> None:
         """`kills` SIGKILLs of each service, and between them every other fault once."""
-        async with asyncio.TaskGroup() as group:
-            nurse = group.create_task(self.nurse())
-            await self._strikes(kills)
-            nurse.cancel()
-
-    async def _strikes(self, kills: int) -> None:
         victims: list[Service] = [name for name in self.processes for _ in range(kills)]
         self.chance.shuffle(victims)
         others: list[Callable[[], Any]] = [

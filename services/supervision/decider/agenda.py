@@ -72,12 +72,11 @@ def _running(clock: Clock, state: Watch, policy: Policy) -> Iterator[Step]:
     own_at = own_event_at(clock, policy)
     if own_at is not None and (clock.timer != "T16" or _defaults_first(clock, state, policy)):
         yield own_at, OWN, partial(_own_event, clock, state, policy, own_at)
-        if clock.due_at is not None and clock.due_at < clock.known_at:
-            return  # nobody is reminded of what has passed
     if clock.timer == "T09" and _is_suspended(clock, state):
         return
     step = next_step(clock, state, policy)
-    if step is not None:
+    # Nobody is reminded of what has passed: its own event comes instead.
+    if step is not None and (own_at is None or step[0] < own_at):
         yield step[0], ALERT, partial(_alert, clock, state, policy, *step)
 
 

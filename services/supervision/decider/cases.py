@@ -13,6 +13,7 @@ from services.supervision.decider.state import (
     replace,
     start,
     stop,
+    swap,
 )
 from shared import events as ev
 from shared.events import ClaimLine, Event
@@ -245,7 +246,22 @@ def assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassign
     state = start(state, "T08", event)
     if state.group_member:
         return state
-    return start(state, "T09", event, limit=state.first_handle_by)
+    before = state.clock("T09")
+    if before is None:
+        return start(state, "T09", event, limit=state.first_handle_by)
+    anew = replace(
+        before,
+        cause=event.id,
+        started_at=event.time,
+        known_at=event.known_at,
+        fixed_due=None,
+        limit=state.first_handle_by,
+        spans=(),
+        set_id=None,
+        moved=True,
+        jump=None,
+    )
+    return swap(state, before, anew)
 
 
 def return_requested(state: Watch, event: Event) -> Watch:

@@ -43,6 +43,13 @@ def deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
         book=book_of(event),
         reached="",
     )
+    if clock.set_id is None and clock.due_at is None:
+        return swap(state, clock, replace(new, reached=_fired(state, data)))
+    if clock.due_at == data.due_at:
+        # Moved to where it was: what stands goes on standing and is not raised again (I-20).
+        new = replace(new, reached=clock.reached)
+    elif clock.set_id is None:
+        return _moved(state, clock, new)
     if clock.set_id is None:
         return swap(state, clock, new)
     if not extended and clock.due_at is not None and max(clock.due_at, data.due_at) <= event.time:
@@ -53,6 +60,30 @@ def deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
         return swap(state, clock, new)
     new = replace(new, known_at=event.time, fixed_due=data.due_at, spans=())
     return replace(swap(state, clock, new), approval=None, extensions=state.extensions + 1)
+
+
+def _moved(state: Watch, clock: Clock, new: Clock) -> Watch:
+    """After a suspension or an assignment to another unit: what stood under the old due ends.
+
+    The other unit begins with a clean sheet, and gets its own notice.
+    """
+    raised = ended(clock.raised, clock.known_at)
+    if clock.started_at < clock.known_at:
+        return swap(state, clock, replace(new, raised=raised))
+    fresh = replace(new, raised=(), notice=None, replied_at=None)
+    state = swap(state, clock, fresh)
+    if not raised:
+        return state
+    left = replace(clock, raised=raised, stopped_at=clock.known_at)
+    return replace(state, clocks=(*state.clocks, left))
+
+
+def _fired(state: Watch, data: ev.DeadlineSet) -> str:
+    """The level that was raised for this very due before its clock was stopped."""
+    for last in state.fired:
+        if (last.timer, last.step, last.item) == (data.timer, data.step, data.item):
+            return last.level if last.due_at == data.due_at else ""
+    return ""
 
 
 def book_of(event: Event) -> str | None:

@@ -22,7 +22,6 @@ from services.supervision.decider.state import (
     Paid,
     Part,
     Watch,
-    ended,
     owe_later,
     replace,
     start,
@@ -117,7 +116,6 @@ def resumed(state: Watch, event: Event) -> Watch:
         spans=(*clock.spans, (begin, event.time)),
         set_id=None,
         moved=True,
-        raised=ended(clock.raised, event.known_at),
     )
     return swap(state, clock, moved)
 

@@ -91,6 +91,17 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Fired:
+    """How high a clock that was stopped had come: no level is raised twice for one due (I-16)."""
+
+    timer: str
+    step: str | None
+    item: str | None
+    due_at: datetime | None
+    level: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A platform that must be answered (I-03). `recorded_at`: when its complaint was recorded."""
 
@@ -216,6 +227,7 @@ class Watch:
 
     subject: str
     clocks: tuple[Clock, ...] = ()
+    fired: tuple[Fired, ...] = ()
     owed: tuple[Owed, ...] = ()
     sources: tuple[Source, ...] = ()
     tier: str = "CITY"
@@ -333,7 +345,7 @@ def stop(
     `step`, `item`: only clocks of these; with `exact` None means none, else any.
     """
     kept: list[Clock] = []
-    hit = False
+    fired = state.fired
     for clock in state.clocks:
         named = clock.timer in timers and clock.stopped_at is None
         if named and exact:
@@ -343,11 +355,13 @@ def stop(
         if not named:
             kept.append(clock)
             continue
-        hit = True
+        if clock.reached:
+            last = Fired(clock.timer, clock.step, clock.item, clock.due_at, clock.reached)
+            fired = (*(f for f in fired if (f.timer, f.step, f.item) != clock.key), last)
         if clock.raised:
             raised = ended(clock.raised, event.known_at)
             kept.append(replace(clock, stopped_at=event.known_at, raised=raised))
-    return replace(state, clocks=tuple(kept)) if hit else state
+    return replace(state, clocks=tuple(kept), fired=fired)
 
 
 def ended(raised: tuple[Raised, ...], at: datetime) -> tuple[Raised, ...]:
