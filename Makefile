@@ -61,7 +61,7 @@ bench: setup
 	@exec $(BIN)/qingqian bench
 
 chaos: setup
-	@$(BIN)/python -m pytest -m chaos
+	@CHAOS_KILLS=$${CHAOS_KILLS:-20} $(BIN)/python -m pytest -m chaos -s
 
 # Writes the parts of the READMEs that the program itself knows: the demo's transcript, the tables.
 readme: setup

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import aiohttp
 import orjson
-from yarl import URL
 
 from infra.problem import Unready
 from shared.roles import By
@@ -118,7 +117,7 @@ class Client:
         content: bytes | None = None,
     ) -> Response:
         """One request. Raises Unready when nobody answers."""
-        url = URL(self.urls[service] + path, encoded=True)
+        url = self.urls[service] + path
         try:
             async with self.http.request(method, url, headers=headers, data=content) as response:
                 after = response.headers.get("retry-after")

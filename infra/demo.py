@@ -126,7 +126,7 @@ def _play_and_show(stage: Stage, size: simulator.Size, console: Console) -> bool
 
 async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome:
     """Play every act of the plan; handlers take up what is refused."""
-    lines = [_line(number, line) for number, line in enumerate(simulator.plan(SEED, size), 1)]
+    lines = [story_line(number, line) for number, line in enumerate(simulator.plan(SEED, size), 1)]
     cast = Cast(lines)
     handlers = Handlers(cast, simulator.received(SEED, size), simulator.book().calendar)
     async with Client(stage.urls, read_keys(stage.settings)) as client:
@@ -152,7 +152,8 @@ async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome
         )
 
 
-def _line(number: int, line: dict[str, Any]) -> Line:
+def story_line(number: int, line: dict[str, Any]) -> Line:
+    """A planned line as a story has it."""
     at = datetime.fromisoformat(line["at"])
     happened = line.get("occurred_at")
     occurred = datetime.fromisoformat(happened) if happened else at

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
@@ -276,7 +277,7 @@ def _path(act: Act) -> str:
     if act.subject == CITY:
         return "/v1/city/events"
     if kind_of(act.subject) == "unit":
-        return f"/v1/units/{unit_code(act.subject)}/events"
+        return f"/v1/units/{quote(unit_code(act.subject))}/events"
     return f"/v1/cases/{act.subject}/events"
 
 

@@ -63,7 +63,7 @@ def _ranking(title: str, answer: dict[str, Any]) -> Table:
         rates = item.get("rates", {})
         table.add_row(
             str(item["rank"] or "-"),
-            str(item.get("name") or item["unit"])[:24],
+            _short(item),
             "-" if item["score"] is None else f"{item['score']:.2f}",
             str(item["base"]),
             *(_percent(rates.get(name)) for name in ("cleared", "on_time", "satisfied")),
@@ -123,7 +123,13 @@ def _escalations(file: Path, names: dict[str, str]) -> Table:
 
 def _names(outcome: Outcome) -> dict[str, str]:
     items = (*outcome.task_forces["items"], *outcome.townships["items"])
-    return {item["unit"]: str(item.get("name") or item["unit"])[:24] for item in items}
+    return {item["unit"]: _short(item) for item in items}
+
+
+def _short(item: dict[str, Any]) -> str:
+    """A task force by its code and the beginning of its name, a township by its name."""
+    name = str(item.get("name") or item["unit"])
+    return name if len(name) <= 8 else f"{item['unit']} {name[:13]}…"
 
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:

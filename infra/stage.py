@@ -37,6 +37,7 @@ class Stage:
 
     def close(self) -> None:
         """Stop services and servers; nothing of it stays."""
+        self.services.stop()
         self.stack.stop()
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ from infra.bench.figures import Figure, failed, show, write
 from infra.bench.mix import Mix, campaign
 from infra.bench.rig import Rig
 from infra.bench.sizes import VARIABLE, Sizes, chosen
+from infra.problem import Unready
 from infra.stack.local import LocalStack
 from shared.settings import load
 
@@ -44,7 +46,10 @@ def run() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     begun = time.monotonic()
     bench = Bench(sizes, begun)
-    asyncio.run(bench.measure())
+    try:
+        asyncio.run(bench.measure())
+    except asyncio.CancelledError:
+        raise Unready("told to end; nothing was written") from None
     seconds = time.monotonic() - begun
     title = (
         f"qingqian bench, {sizes.name} form: medians of {sizes.runs} alternating runs, "
@@ -74,7 +79,10 @@ class Bench:
         print(f"{time.monotonic() - self._begun:7.1f} s  {line}", file=sys.stderr, flush=True)
 
     async def measure(self) -> None:
-        """Everything, on a stack that ends with it."""
+        """Everything, on a stack that ends with it, also when we are told to end."""
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         self.say(f"{self.sizes.name} form ({VARIABLE}=short or full)")
         with _folder() as folder:
             mix = campaign(self.sizes.cases)

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -73,10 +74,15 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Of a running process."""
+    """Of a running process and of all the processes that it has started."""
+    seconds, peak = 0.0, 0.0
     process = psutil.Process(pid)
-    times = process.cpu_times()
-    return Usage(times.user + times.system, _peak_mb(process))
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            seconds += times.user + times.system
+            peak += _peak_mb(each)
+    return Usage(seconds, peak)
 
 
 def _peak_mb(process: psutil.Process) -> float:
@@ -97,12 +103,14 @@ class Rig:
         self.stack = stack
         self.say = say
         self._made: list[Installation] = []
+        self._count = 0
 
     async def installation(
         self, what: str, at: datetime, *, clock: Literal["log", "wall"] = "log"
     ) -> Installation:
         """A fresh one with its topics; clock and book are adopted at `at`."""
-        prefix = f"b{len(self._made) + 1}_{what}_"
+        self._count += 1
+        prefix = f"b{self._count}_{what}_"
         folder = self.stack.data_dir / prefix.rstrip("_")
         ports = dict(zip((f"{name}_port" for name in SERVICES), free_ports(4), strict=True))
         settings = Settings.model_validate(

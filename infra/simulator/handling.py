@@ -333,10 +333,22 @@ def _accepted(s: Script) -> None:
     if s.now.astimezone(ZONE).hour != 9 and s.rng.random() < 0.9:
         s.now = season.next_slot(s.now, s.calendar, (9,))
     s.act("ComplaintAccepted")
+    _group_notice(s)
     _interim_reply(s)
     if s.complaint.sector.lead == "TRIAGE" or s.complaint.oddity == "lost_place":
         s.days(s.rng.choice((0, 0, 1))).act("TriageDecided", **decision(s.complaint))
     _WRITERS[s.rng.choices(list(FATES), list(FATES.values()))[0]](s)
+
+
+def _group_notice(s: Script) -> None:
+    """A complaint of ten or more is a group at once: its leaders are told within 2 h (T51)."""
+    heads = s.complaint.heads
+    if heads >= 10 and s.rng.random() < 0.9:
+        begun, at = s.now, s.complaint.at
+        s.now = at_hour(civil(at), 10) if at == at_hour(civil(at), 9) and begun == at else begun
+        level = "G3" if heads >= 50 else "G2" if heads >= 30 else "G1"
+        s.act("GroupNoticeGiven", group=s.complaint.label, level=level)
+        s.now = begun
 
 
 def _interim_reply(s: Script) -> None:

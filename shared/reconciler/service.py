@@ -62,6 +62,13 @@ def die(error: BaseException, code: int = BUG) -> NoReturn:
     os._exit(code)
 
 
+class _App(faust.App):
+    """Without the folders for tables that Faust makes where it stands: we keep none."""
+
+    def _create_directories(self) -> None:
+        """Nothing is stored on disk."""
+
+
 class Process:
     """One running worker of routing or supervision."""
 
@@ -182,9 +189,9 @@ class Process:
 
     # --- Faust ------------------------------------------------------------------------------------
 
-    def _app(self) -> faust.App:
+    def _app(self) -> _App:
         """The app: its settings are those of engine.md 9, with the reasons there."""
-        app = faust.App(
+        app = _App(
             self.settings.group(self.service),
             broker=[f"kafka://{server}" for server in self.settings.kafka.split(",")],
             processing_guarantee="at_least_once",

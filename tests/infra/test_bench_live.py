@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from infra.bench import alone, folding, intake, projection, sweeping
@@ -83,6 +85,14 @@ async def test_a_run_leaves_nothing_on_the_stack(rig: Rig, mix: Mix) -> None:
             f"{made.settings.namespace}%",
         )
     assert left == 0
+
+
+async def test_installations_made_side_by_side_do_not_meet(rig: Rig, mix: Mix) -> None:
+    try:
+        made = await asyncio.gather(*(rig.installation("same", mix.start) for _ in range(3)))
+        assert len({one.settings.namespace for one in made}) == 3
+    finally:
+        await rig.tidy()
 
 
 async def test_a_process_that_ends_is_said_to_have_ended(rig: Rig, mix: Mix) -> None:

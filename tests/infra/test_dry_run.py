@@ -269,3 +269,22 @@ class TestUsage:
         path.write_bytes(b"\n".join(orjson.dumps(e) for e in PLAIN))
         with pytest.raises(Unready, match="no-such-book"):
             run(story=path, policy="no-such-book")
+
+
+def test_lines_of_a_case_that_a_person_merged_can_be_paid_under_the_master(path: Path) -> None:
+    lines = [
+        *PLAIN,
+        complaint("2021-11-12 09:00", "B", amount_fen=300_000),
+        line("2021-11-12 10:00", "B", "MergeApproved", master="A"),
+        line(
+            "2021-11-15 10:00",
+            "A",
+            "PaymentVerified",
+            payment="款1",
+            lines=[{"line": "1", "amount_fen": 800_000}, {"line": "2", "amount_fen": 300_000}],
+        ),
+        line("2021-11-15 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL"),
+    ]
+    dry = played(path, lines)
+    assert dry.refused == []
+    assert of(dry, "ClosureRefused") == []

@@ -524,3 +524,13 @@ def _added(registered_at: str) -> ev.ClaimLinesAdded:
         lines=(ev.ClaimLine(line="1"),),
         same={"1": "1"},
     )
+
+
+def test_merged_again_after_a_revoked_merge_nothing_is_counted_twice() -> None:
+    case = assigned("2021-11-15 09:00")
+    for at in ("2021-11-18 09:00", "2021-11-19 09:00"):
+        case.at(at, _added("2021-11-18 09:00").model_copy(update={"same": {}}))
+    assert [line.line for line in case.stream.state.lines] == ["1", "2"]
+    assert len(case.deadlines("T10")) == 1
+    case.at("2021-11-20 09:00", ev.ComplaintTransferredOut(to_body="sealed:x"))
+    assert [data.source_ref for data in case.of(ev.SourceReplyOwed)] == ["1", "B"]

@@ -6,6 +6,7 @@ import pytest
 
 from shared import events as ev
 from tests.supervision.spec import (
+    LABOUR,
     OFFICE,
     Told,
     assigned,
@@ -16,7 +17,9 @@ from tests.supervision.spec import (
     local,
     paid,
     reassignment,
+    reversed_,
     reviewed,
+    served,
 )
 
 FULL = [
@@ -331,3 +334,39 @@ def test_an_unassigned_group_is_the_offices_to_answer_for() -> None:
     (alert,) = [data for data in case.of(ev.AlertRaised) if data.level == "L7"]
     assert alert.recipients[0] == "联席办"
     assert alert.recipients[-1] == "市长"
+
+
+class TestOnceForOneDue:
+    """I-16, I-20: no level twice for one due, and none falls while the breach lasts."""
+
+    def test_moved_to_where_it_was_what_stands_goes_on_standing(self) -> None:
+        case = assigned("2021-11-11 10:00")
+        case.at("2021-11-18 10:00", reassignment())  # due 11-30 24:00: three days at most
+        case.until("2021-12-01 00:00")
+        assert case.alerts("T09")[-1] == ("2021-12-01 00:00", "L3")
+        case.at("2021-12-01 10:00", reassignment())  # and no further now
+        assert case.due("T09") == "2021-12-01 00:00"
+        assert ("2021-12-01 10:00", "L3") not in case.cleared("T09")
+        case.until("2021-12-02 00:00")
+        assert case.alerts("T09")[-1] == ("2021-12-02 00:00", "L4")
+        levels = [level for _, level in case.alerts("T09")]
+        assert len(levels) == len(set(levels))
+
+    def test_an_interruption_of_hours_moves_and_repeats_nothing(self) -> None:
+        case = assigned("2021-11-11 10:00").until("2021-11-25 10:00")
+        case.at("2021-11-25 11:00", ev.CaseSuspended())
+        case.at("2021-11-25 15:00", ev.CaseResumed())
+        case.until("2021-11-26 00:00")
+        assert case.alerts("T09") == FULL[:3]
+        assert case.cleared("T09") == []
+
+    def test_a_limit_that_runs_again_is_not_reminded_of_again(self) -> None:
+        case = assigned("2021-12-27 10:00")
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        case.until("2022-01-07 10:00")
+        assert case.alerts("T23") == [("2022-01-07 09:00", "L1")]
+        paid(case, "2022-01-07 11:00")
+        reversed_(case, "2022-01-07 12:00")
+        case.until("2022-01-12 00:00")
+        assert case.alerts("T23") == [("2022-01-07 09:00", "L1")]
+        assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-12 00:00"]

@@ -291,18 +291,19 @@ def test_what_is_kept_survives_being_stored(subject: str, data: st.DataObject) -
 
 @SOME
 @given(two=st.booleans(), data=st.data())
-def test_no_alert_comes_twice_and_none_before_its_deadline_was_known(
+def test_no_level_comes_twice_for_one_due_and_none_before_it_was_known(
     two: bool, data: st.DataObject
 ) -> None:
+    """I-16, I-20."""
     history = data.draw(histories(CASE))
     until = history[-1].recordedtime + 400 * HOUR
     decided = laws.live(STREAMS["case"], CASE, history, books(two), until)
-    known = {event.id: event.time for event in [*history, *decided]}
-    seen = set()
+    known = {event.id: event.time for event in decided if isinstance(event.data, ev.DeadlineSet)}
+    highest: dict[tuple[object, ...], str] = {}
     for event in decided:
-        if isinstance(event.data, ev.AlertRaised):
-            key = (event.data.cause, event.data.timer, event.data.item, event.data.level)
-            assert key not in seen
-            seen.add(key)
-            if event.data.cause in {other.id for other in decided}:
-                assert event.time >= known[event.data.cause]
+        alert = event.data
+        if isinstance(alert, ev.AlertRaised) and alert.cause in known:
+            key = (alert.timer, alert.step, alert.item, alert.due_at)
+            assert alert.level > highest.get(key, "")
+            highest[key] = alert.level
+            assert event.time >= known[alert.cause]

@@ -100,7 +100,7 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
                 return state
             return replace(state, state=state.before_merge, master=None)
         case e.ClaimLinesAdded():
-            return replace(state, lines=_joined(state.lines, [line.line for line in data.lines]))
+            return replace(state, lines=_with_added(state.lines, data))
         case e.FactsVerified():
             return replace(state, lines=_joined(state.lines, [line.line for line in data.lines]))
         case e.TriageRequested():
@@ -268,6 +268,12 @@ def _from(state: CaseFile, left: State, reached: State) -> CaseFile:
 
 def _joined(known: tuple[str, ...], new: list[str]) -> tuple[str, ...]:
     return (*known, *(item for item in dict.fromkeys(new) if item not in known))
+
+
+def _with_added(known: tuple[str, ...], data: e.ClaimLinesAdded) -> tuple[str, ...]:
+    """Lines that a merged case brings get the next numbers here; the same claims get none."""
+    fresh = sum(line.line not in data.same for line in data.lines)
+    return (*known, *(str(len(known) + number) for number in range(1, fresh + 1)))
 
 
 def _assigned(state: CaseFile, data: e.CaseAssigned | e.CaseReassigned) -> CaseFile:

@@ -97,7 +97,7 @@ def _reply_clock(state: Watch, event: Event, source: Source) -> Watch:
 def accepted(state: Watch, event: Event, data: ev.ComplaintAccepted) -> Watch:
     urgent = state.signalled_urgent if data.urgent is None else data.urgent
     state = replace(state, accepted=True, urgent=urgent)
-    state = stop(state, event, "T01", "T02")
+    state = stop(state, event, "T01", "T02", *A_DATES)
     state = stop(state, event, "T41", item="acceptance")
     state = start(state, "T03", event, variant="urgent" if urgent else "length")
     return start(state, "A", event)
@@ -182,14 +182,15 @@ def unmerged(state: Watch, event: Event) -> Watch:
 
 def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     """A merged case's new lines and source go on here; a repeat in time reopens (domain 2.3)."""
-    number = len(state.lines)
-    lines = list(state.lines)
+    lines, added = list(state.lines), list(state.added)
     for line in data.lines:
-        if line.line not in data.same:
-            number += 1
-            lines.append(replace(_line(line), line=str(number)))
-    state = replace(state, lines=tuple(lines), facts_at=event.known_at)
-    if data.whole:
+        mark = f"{data.from_case}|{line.line}"
+        if line.line not in data.same and mark not in added:
+            lines.append(replace(_line(line), line=str(len(lines) + 1)))
+            added.append(mark)
+    state = replace(state, lines=tuple(lines), added=tuple(added), facts_at=event.known_at)
+    known = {(source.source, source.source_ref) for source in state.sources}
+    if data.whole and (data.source, data.source_ref) not in known:
         source = Source(
             data.source,
             data.source_ref,

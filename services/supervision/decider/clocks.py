@@ -11,6 +11,7 @@ from services.supervision.decider.state import (
     Raised,
     Watch,
     ended,
+    remembered,
     replace,
     start,
     stop,
@@ -29,8 +30,6 @@ def deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
         return state
     if data.timer == "T09":
         state = replace(state, handle_by=data.due_at)
-    approval = state.approval
-    extended = approval is not None and approval.id == data.cause
     new = replace(
         clock,
         timer=data.timer,
@@ -43,23 +42,22 @@ def deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
         book=book_of(event),
         reached="",
     )
-    if clock.set_id is None and clock.due_at is None:
+    if state.approval is not None and state.approval.id == data.cause:
+        state = replace(state, approval=None, extensions=state.extensions + 1)
+        new = replace(new, known_at=event.time, fixed_due=data.due_at, spans=())
+    if clock.due_at is None:
         return swap(state, clock, replace(new, reached=_fired(state, data)))
-    if clock.due_at == data.due_at:
-        # Moved to where it was: what stands goes on standing and is not raised again (I-20).
-        new = replace(new, reached=clock.reached)
-    elif clock.set_id is None:
-        return _moved(state, clock, new)
-    if clock.set_id is None:
-        return swap(state, clock, new)
-    if not extended and clock.due_at is not None and max(clock.due_at, data.due_at) <= event.time:
-        # A newer book moves what is overdue under both: no level falls, none is raised again.
+    if clock.due_at != data.due_at:
+        new = replace(new, reached=_fired(state, data))
+        state = replace(state, fired=remembered(state.fired, clock))
+    overdue = clock.set_id is not None and max(clock.due_at, data.due_at) <= event.time
+    if clock.due_at == data.due_at or overdue:
+        # Moved to where it was, or by a newer book from one past due to another: what stands
+        # goes on standing and is not raised again (I-20).
         return swap(state, clock, replace(new, reached=clock.reached))
-    new = replace(new, raised=ended(clock.raised, event.time))
-    if not extended:
-        return swap(state, clock, new)
-    new = replace(new, known_at=event.time, fixed_due=data.due_at, spans=())
-    return replace(swap(state, clock, new), approval=None, extensions=state.extensions + 1)
+    if clock.set_id is None:
+        return _moved(state, clock, new)
+    return swap(state, clock, replace(new, raised=ended(clock.raised, event.time)))
 
 
 def _moved(state: Watch, clock: Clock, new: Clock) -> Watch:
@@ -79,11 +77,10 @@ def _moved(state: Watch, clock: Clock, new: Clock) -> Watch:
 
 
 def _fired(state: Watch, data: ev.DeadlineSet) -> str:
-    """The level that was raised for this very due before its clock was stopped."""
-    for last in state.fired:
-        if (last.timer, last.step, last.item) == (data.timer, data.step, data.item):
-            return last.level if last.due_at == data.due_at else ""
-    return ""
+    """The level that was raised for this very due before its clock was stopped or moved."""
+    key = (data.timer, data.step, data.item, data.due_at)
+    found = (f.level for f in state.fired if (f.timer, f.step, f.item, f.due_at) == key)
+    return max(found, default="")
 
 
 def book_of(event: Event) -> str | None:

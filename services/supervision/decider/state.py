@@ -92,7 +92,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Fired:
-    """How high a clock that was stopped had come: no level is raised twice for one due (I-16)."""
+    """How high a clock had come when it stopped or moved: no level twice for one due (I-16)."""
 
     timer: str
     step: str | None
@@ -222,6 +222,7 @@ class Incident:
 class Watch:
     """What supervision keeps of a case, a unit or the city.
 
+    `added`: lines of other cases that became lines of this one, as `case|line`.
     `handle_by`: the last due of T09, `first_handle_by`: the one before the first reassignment.
     """
 
@@ -240,6 +241,7 @@ class Watch:
     out: bool = False
     merged_into: str | None = None
     lines: tuple[Line, ...] = ()
+    added: tuple[str, ...] = ()
     paid: tuple[Paid, ...] = ()
     last_paid_time: datetime | None = None
     task_force: str | None = None
@@ -355,13 +357,18 @@ def stop(
         if not named:
             kept.append(clock)
             continue
-        if clock.reached:
-            last = Fired(clock.timer, clock.step, clock.item, clock.due_at, clock.reached)
-            fired = (*(f for f in fired if (f.timer, f.step, f.item) != clock.key), last)
+        fired = remembered(fired, clock)
         if clock.raised:
             raised = ended(clock.raised, event.known_at)
             kept.append(replace(clock, stopped_at=event.known_at, raised=raised))
     return replace(state, clocks=tuple(kept), fired=fired)
+
+
+def remembered(fired: tuple[Fired, ...], clock: Clock) -> tuple[Fired, ...]:
+    """What was fired, with the level that this clock reached for its due."""
+    if not clock.reached:
+        return fired
+    return (*fired, Fired(clock.timer, clock.step, clock.item, clock.due_at, clock.reached))
 
 
 def ended(raised: tuple[Raised, ...], at: datetime) -> tuple[Raised, ...]:

@@ -1,0 +1,179 @@
+"""The commands `demo` and `play` on stacks of their own: what they show, and that nothing stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from infra import audit, demo, simulator
+from infra.stack.process import free_ports, running
+from shared.envelope import case_id_of
+
+pytestmark = pytest.mark.live
+
+COMMAND = [sys.executable, "-m", "infra.cli"]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder that PostgreSQL's own user may reach."""
+    made = Path(tempfile.mkdtemp(prefix="qingqian-demo-"))
+    made.chmod(0o755)
+    yield made
+    assert [child.name for child in running(made / "run")] == []
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def environment(folder: Path) -> dict[str, str]:
+    """Settings of an installation in that folder, on ports of its own."""
+    kafka, postgres, *ports = free_ports(6)
+    names = ("INTAKE_PORT", "ROUTING_PORT", "SUPERVISION_PORT", "REPORTING_PORT")
+    return {
+        "QINGQIAN_DATA_DIR": str(folder),
+        "QINGQIAN_KAFKA": f"127.0.0.1:{kafka}",
+        "QINGQIAN_DATABASE": f"postgresql://qingqian:qingqian@127.0.0.1:{postgres}/qingqian",
+        **{f"QINGQIAN_{name}": str(port) for name, port in zip(names, ports, strict=True)},
+    }
+
+
+def listening(environment: dict[str, str]) -> list[str]:
+    """Which of the installation's services still hold their port."""
+    found = []
+    for name, value in environment.items():
+        if name.endswith("_PORT"):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", int(value))) == 0:
+                    found.append(name)
+    return found
+
+
+def test_the_demo_plays_shows_and_audits_a_campaign_and_leaves_only_its_export(
+    environment: dict[str, str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    whole = simulator.plan(1, "small")
+    monkeypatch.setattr(
+        simulator, "plan", lambda *_: [line for line in whole if line["at"] < "2021-11-20"]
+    )
+    assert demo.run(exit_when_done=True, size="small") == 0
+    out = capsys.readouterr().out
+    for expected in (
+        "complaints", "工作专班排名", "乡镇街道排名", "嵩阳街道", "P1-strict", "L7 召集人",
+        "verdict: clean", "/v1/overview", "qingqian explain",
+    ):  # fmt: skip
+        assert expected in out
+    assert audit.audit_file(folder / "export.jsonl").clean
+    assert len(json.loads((folder / "keys.json").read_text())["keys"]) > 40
+    assert sorted(path.name for path in folder.iterdir()) == ["export.jsonl", "keys.json"]
+    assert listening(environment) == []
+
+
+def test_ctrl_c_ends_the_demo_with_everything_it_started(
+    environment: dict[str, str], folder: Path
+) -> None:
+    child = subprocess.Popen(
+        [*COMMAND, "demo", "--size", "small"],
+        env=os.environ | environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    started = next((line for line in child.stdout if "complaints" in line), None)
+    assert started is not None, "the campaign began"
+    pids = [found.pid for found in running(folder / "demo" / "run")]
+    assert len(pids) >= 6
+    child.send_signal(signal.SIGINT)
+    rest, _ = child.communicate(timeout=60)
+    assert "stopping" in rest
+    assert child.returncode == 0
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert not (folder / "demo").exists()
+
+
+def command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+@pytest.fixture
+def story(folder: Path) -> Path:
+    """The first three lines of one case."""
+    file = folder / "story.jsonl"
+    lines = [line for line in simulator.plan(1, "small") if line["case"] == "c0001"][:3]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return file
+
+
+def label_and_id(story: Path) -> str:
+    data = json.loads(story.read_text("utf-8").splitlines()[0])["data"]
+    return f"c0001\t{case_id_of(data['source'], data['source_ref'])}\n"
+
+
+def test_play_needs_an_empty_log_and_leaves_the_services_answering(
+    environment: dict[str, str], story: Path, folder: Path
+) -> None:
+    try:
+        played = command(environment, "play", str(story))
+        assert played.returncode == 0, played.stderr
+        assert played.stdout == label_and_id(story)
+        assert len(listening(environment)) == 4
+        again = command(environment, "play", str(story))
+        assert again.returncode == 2
+        assert "the log is not empty" in again.stderr
+        assert "qingqian down --wipe" in again.stderr
+        assert len(listening(environment)) == 4, "what ran goes on"
+    finally:
+        assert command(environment, "down", "--wipe").returncode == 0
+    assert listening(environment) == []
+
+
+def test_play_takes_over_a_running_stack_that_has_no_case_yet(
+    environment: dict[str, str], story: Path
+) -> None:
+    try:
+        assert command(environment, "up").returncode == 0
+        played = command(environment, "play", str(story))
+        assert played.returncode == 0, played.stderr
+        assert "beginning it again on the log clock" in played.stderr
+        assert played.stdout == label_and_id(story)
+        port = environment["QINGQIAN_INTAKE_PORT"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            clock = json.load(answer)["clock"]
+        last = json.loads(story.read_text("utf-8").splitlines()[-1])["at"]
+        assert datetime.fromisoformat(clock) == datetime.fromisoformat(last)
+    finally:
+        assert command(environment, "down", "--wipe").returncode == 0
+
+
+def test_a_story_that_cannot_be_read_starts_nothing(
+    environment: dict[str, str], folder: Path
+) -> None:
+    bad = folder / "bad.jsonl"
+    bad.write_text('{"at": "2021-11-10T09:00:00", "case": "A", "type": "X"}\n')
+    refused = command(environment, "play", str(bad))
+    assert refused.returncode == 1
+    assert "line 1: `at`" in refused.stderr
+    assert listening(environment) == []
