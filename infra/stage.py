@@ -93,7 +93,6 @@ def _begin_anew(stage: Stage, say: Callable[[str], None]) -> None:
         stop_all(stage.stack.run)
     stage.stack.stop()
     stage.stack.wipe()
-    stage.settings.master_key_path.unlink(missing_ok=True)
     stage.stack = stack_of(stage.settings, keep=stage.stack.keep)
     stage.services = services_of(stage.settings, stage.stack)
     stage.stack.start()

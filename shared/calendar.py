@@ -14,6 +14,8 @@ from typing import Final
 
 ZONE: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
 DAY: Final = timedelta(days=1)
+BEYOND: Final = 3 * 366 * DAY
+"""How far after its last day a calendar is still counted on; no period of ours is longer."""
 
 
 def civil(instant: datetime) -> date:
@@ -48,9 +50,10 @@ def months_after(day: date, count: int) -> date:
 
 
 class Calendar:
-    """Working days from `first` to `last`; beyond them ordinary weekends rest.
+    """Working days from `first` to `last`; beyond `last` ordinary weekends rest.
 
-    `rest`: statutory rest days on weekdays. `makeup`: weekend days that are worked (调休).
+    `rest`: statutory rest days on weekdays. `makeup`: weekend days that are worked (调休). A due
+    that lies beyond `last` holds until a longer calendar is adopted, which moves it in the open.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Calendar:
         self.last = last
         self.rest = frozenset(rest)
         self.makeup = frozenset(makeup)
-        span = range(first.toordinal(), last.toordinal() + 1)
+        span = range(first.toordinal(), (last + BEYOND).toordinal() + 1)
         self._days = [number for number in span if self.is_working(date.fromordinal(number))]
 
     def is_working(self, day: date) -> bool:
@@ -96,4 +99,4 @@ class Calendar:
 
 
 class CalendarEnds(LookupError):
-    """A due date lies beyond the adopted calendar; a longer one must be adopted first."""
+    """A day lies before the adopted calendar, or years beyond it; another must be adopted."""

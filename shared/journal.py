@@ -11,7 +11,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -26,8 +26,8 @@ _PLAIN = (str, int, float, bool, type(None))
 Entry = MutableMapping[str, Any]
 
 
-def configure(service: str, level: str = "info") -> None:
-    """Write the journal of this process to stdout; libraries only from warnings on."""
+def configure(service: str, level: str = "info", stream: TextIO | None = None) -> None:
+    """Write the journal of this process to stdout (or `stream`); libraries from warnings on."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -40,7 +40,7 @@ def configure(service: str, level: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -27,7 +27,8 @@ class Partition:
     without it. `next_wake` is not later than the earliest wake-up stored; `wake_moved`: it may be
     earlier by now; `heeded` counts its changes. `book_hash`: the book under which every wake-up
     stored was computed. `moved` (monotonic seconds): when the position last changed or nothing
-    was left to read.
+    was left to read. `news`: while what was on the log at the claim is read, the ids of facts
+    folded since; an own decision that rests on one of them was made by tables newer than these.
     """
 
     def __init__(self, number: int, most_streams: int) -> None:
@@ -45,6 +46,7 @@ class Partition:
         self.last_timestamp: int | None = None
         self.moved = time.monotonic()
         self.lost_at = 0.0
+        self.news: set[str] | None = None
         self.progress = asyncio.Event()
 
     @property
@@ -66,6 +68,7 @@ class Partition:
         """Drop what memory says: the row decides how to go on."""
         self.cache.clear()
         self.held = None
+        self.news = None
         self.book_hash = ""
         if self.standing is Standing.HELD:
             self.standing = Standing.ASSIGNED

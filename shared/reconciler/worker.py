@@ -173,7 +173,7 @@ class Worker:
                 await self._take_in(partition, records)
 
     async def _take_in(self, partition: Partition, records: Sequence[Record]) -> None:
-        events = await self._sort(records)
+        events, bases = await self._sort(records)
         books, now = self.governance.books, self.governance.clock.now()
         await self._load(partition, {event.subject for event in events})
         touched: dict[str, Row] = {}
@@ -190,12 +190,23 @@ class Worker:
                 decision.traceparent = event.traceparent
             self._owe(row, owed, now)
             touched[event.subject] = row
+            if partition.news is not None:
+                partition.news.add(event.id)
+        if partition.news is not None and not partition.news.isdisjoint(bases):
+            raise WrongLog(
+                f"the log has decisions of {self.service} that its tables know nothing of; were "
+                f"they restored? Run `qingqian rebuild {self.service}`"
+            )
         partition.last_timestamp = records[-1].timestamp
         await self._commit(partition, list(touched.values()), records[-1].offset + 1, books)
 
-    async def _sort(self, records: Sequence[Record]) -> list[Event]:
-        """The foreign events of streams we follow; what cannot be read is parked."""
+    async def _sort(self, records: Sequence[Record]) -> tuple[list[Event], set[str]]:
+        """The foreign events of streams we follow, and what own decisions among them rest on.
+
+        What cannot be read is parked.
+        """
         events: list[Event] = []
+        bases: set[str] = set()
         own = 0
         for record in records:
             try:
@@ -204,13 +215,14 @@ class Worker:
                     continue
                 if found.own:
                     own += 1
+                    bases.add(str(found.document.get("basis")))
                 else:
                     events.append(from_document(found.document))
             except Unreadable as error:
                 await self.parking.park(record, error.reason)
         FOLDED.labels("own").inc(own)
         FOLDED.labels("foreign").inc(len(events))
-        return events
+        return events, bases
 
     # --- streams ----------------------------------------------------------------------------------
 
@@ -362,7 +374,9 @@ class Worker:
         await self._resend(partition)
         await self.look_ahead(partition)
         await self.begin_units(partition)
+        partition.news = set()
         await self.read_up(partition, end)
+        partition.news = None
         log.info("claimed", partition=partition.number, next=held.next, end=end)
         return True
 

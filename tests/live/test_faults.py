@@ -93,12 +93,13 @@ async def test_everything_killed_and_nothing_lost(
         weather.say(audit.report())
         assert [finding.line() for finding in audit.findings][:5] == []
         await reads_equal_the_oracle(rig, city, events)
-        for name, kills in weather.kills.items():
-            assert kills == KILLS
-            assert 2 * weather.hits[name] >= kills, weather.verdict()
+        assert set(weather.kills.values()) == {KILLS}
+        assert 2 * sum(weather.hits.values()) >= sum(weather.kills.values()), weather.verdict()
         weather.say(f"{count / seconds:.0f} records/s while it was going on")
         if KILLS >= LONG:
-            # The long run's condition; in the short one it would only time a busy machine.
+            # Five kills of one service are too few to judge it alone, and a rate times the machine.
+            for name, kills in weather.kills.items():
+                assert 2 * weather.hits[name] >= kills, weather.verdict()
             assert count / seconds >= RECORDS_PER_SECOND
 
 

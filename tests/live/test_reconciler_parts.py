@@ -257,6 +257,29 @@ async def test_a_position_of_another_log_stops_the_worker(bench: Bench) -> None:
         await bench.deliver(await bench.worker())
 
 
+async def test_tables_older_than_the_log_stop_the_worker(bench: Bench) -> None:
+    """A restored backup: decisions made since stand on the log, and it would decide otherwise."""
+    await bench.rig.producer.publish([accepted("first")])
+    await bench.deliver(await bench.worker())
+    schema = bench.settings.schema("supervision")
+    async with bench.rig.database() as database:
+        await database.execute(f"CREATE TABLE {schema}.kept AS TABLE {schema}.streams")
+        await database.execute(f"CREATE TABLE {schema}.places AS TABLE {schema}.positions")
+    later = [n for n in range(100) if partition_of(f"late-{n}") == HOME][:3]
+    await bench.rig.producer.publish(
+        [fact(f"a-{n}", f"late-{n}", ComplaintAccepted(), START) for n in later]
+    )
+    await bench.deliver(await bench.worker())
+    async with bench.rig.database() as database:
+        await database.execute(f"TRUNCATE {schema}.streams, {schema}.positions")
+        await database.execute(f"INSERT INTO {schema}.streams TABLE {schema}.kept")
+        await database.execute(f"INSERT INTO {schema}.positions TABLE {schema}.places")
+    count = len(await bench.rig.records())
+    with pytest.raises(WrongLog, match="qingqian rebuild supervision"):
+        await bench.deliver(await bench.worker())
+    assert len(await bench.rig.records()) == count
+
+
 async def test_a_dropped_schema_is_rebuilt_to_the_same_rows_and_decides_nothing_anew(
     bench: Bench,
 ) -> None:

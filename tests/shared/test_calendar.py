@@ -124,9 +124,15 @@ def test_months_end_on_the_same_day_or_the_last(day: str, months: int, end: str)
     assert months_after(date.fromisoformat(day), months) == date.fromisoformat(end)
 
 
-def test_beyond_its_days_a_calendar_gives_no_answer() -> None:
+def test_beyond_its_days_ordinary_weekends_rest() -> None:
+    """A due is never refused for want of next year's holidays; a longer calendar moves it."""
+    assert SHIPPED.after(date(2026, 12, 31), 1) == date(2027, 1, 1)
+    assert SHIPPED.after(date(2026, 12, 31), 2) == date(2027, 1, 4)
+
+
+def test_years_beyond_or_before_them_it_gives_no_answer() -> None:
     with pytest.raises(CalendarEnds, match="2026-12-31"):
-        SHIPPED.after(date(2026, 12, 31), 1)
+        SHIPPED.after(date(2030, 12, 31), 1)
     with pytest.raises(CalendarEnds):
         SHIPPED.before(date(2021, 1, 4), 2)
 

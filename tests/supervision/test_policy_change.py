@@ -130,3 +130,16 @@ def test_a_roll_call_under_way_stays_as_it_was_called() -> None:
         "2022-01-01 17:00",
         "2022-01-02 13:00",
     ]
+
+
+def test_a_due_beyond_the_calendar_is_set_and_moves_with_a_longer_one() -> None:
+    def next_year(raw: dict[str, Any]) -> None:
+        raw["calendar"]["last"] = "2027-12-31"
+        raw["calendar"]["rest"].append("2027-01-01")
+
+    case = assigned("2026-12-21 10:00", books=newer(next_year, "2026-12-24 10:00"))
+    case.until("2026-12-25 00:00")
+    assert [local(data.due_at) for data in case.deadlines("T09")] == [
+        "2027-01-05 00:00",
+        "2027-01-06 00:00",
+    ]

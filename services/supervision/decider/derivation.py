@@ -38,7 +38,7 @@ class Case:
 
 
 def derive(clock: Clock, state: Watch, policy: Policy) -> Due:
-    """The due of a clock under a book. Raises CalendarEnds beyond the adopted calendar."""
+    """The due of a clock under a book. Raises CalendarEnds years beyond the adopted calendar."""
     petition = is_petition(state, policy)
     case = Case(state.tier, state.received_at, state.urgent, state.group_level, petition)
     return _derive(clock, case, policy)

@@ -16,7 +16,7 @@ from services.supervision.decider.clocks import book_of
 from services.supervision.decider.facts import evolve as evolve_case
 from services.supervision.decider.state import Clock, Watch, replace, start, stop
 from shared import events as ev
-from shared.calendar import DAY, at_hour, civil, end_of, start_of
+from shared.calendar import BEYOND, DAY, at_hour, civil, end_of, start_of
 from shared.envelope import owe
 from shared.events import Event, Service
 from shared.policy import Policy
@@ -175,7 +175,7 @@ def _quarters(state: Watch, policy: Policy) -> Iterator[Step]:
         year, quarter = (year + 1, 1) if quarter == 5 else (year, quarter)
     next_year, next_month = (year + 1, 1) if quarter == 4 else (year, quarter * 3 + 1)
     first = date(next_year, next_month, 1)
-    if first > policy.calendar.last - timedelta(days=31):
+    if first > policy.calendar.last + BEYOND / 2:
         return
     begin = start_of(first)
     days = policy.timers["T43"].length.n
