@@ -93,6 +93,8 @@ def test_ctrl_c_ends_the_demo_with_everything_it_started(
         env=os.environ | environment | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
+        # As from a terminal: a test run in the background has Ctrl-C ignored and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert child.stdout is not None
     started = next((line for line in child.stdout if "complaints" in line), None)
