@@ -17,12 +17,12 @@ from infra.simulator.script import Habits, Line, Script, decision, share, text
 from shared.calendar import ZONE, Calendar, at_hour, civil, end_of
 
 FATES: dict[str, float] = {
-    "prompt": 66,
-    "late": 8,
-    "instalments": 4,
-    "ordered": 4,
-    "defaulted": 2.5,
-    "fled": 1.5,
+    "prompt": 58,
+    "late": 12,
+    "instalments": 5,
+    "ordered": 5,
+    "defaulted": 4,
+    "fled": 2.5,
     "extended": 4,
     "suspended": 1.5,
     "unfounded": 2.5,
@@ -50,7 +50,7 @@ def _begin(s: Script, cause: str = "CASH_FLOW", share: float = 1.0) -> None:
         s.days(1)
     s.act("FirstContactMade", ago=40, reached=s.rng.random() < 0.93)
     s.work(1, 2).verify(cause, share)
-    if s.rng.random() < (0.93 if s.pace < 1.5 else 0.5):
+    if s.rng.random() < (0.7 if s.pace < 1.5 else 0.4):
         s.act("ProgressReported", text="人数和金额已核实，正在约谈用人单位。")
 
 
@@ -333,22 +333,10 @@ def _accepted(s: Script) -> None:
     if s.now.astimezone(ZONE).hour != 9 and s.rng.random() < 0.9:
         s.now = season.next_slot(s.now, s.calendar, (9,))
     s.act("ComplaintAccepted")
-    _group_notice(s)
     _interim_reply(s)
     if s.complaint.sector.lead == "TRIAGE" or s.complaint.oddity == "lost_place":
         s.days(s.rng.choice((0, 0, 1))).act("TriageDecided", **decision(s.complaint))
     _WRITERS[s.rng.choices(list(FATES), list(FATES.values()))[0]](s)
-
-
-def _group_notice(s: Script) -> None:
-    """A complaint of ten or more is a group at once: its leaders are told within 2 h (T51)."""
-    heads = s.complaint.heads
-    if heads >= 10 and s.rng.random() < 0.9:
-        begun, at = s.now, s.complaint.at
-        s.now = at_hour(civil(at), 10) if at == at_hour(civil(at), 9) and begun == at else begun
-        level = "G3" if heads >= 50 else "G2" if heads >= 30 else "G1"
-        s.act("GroupNoticeGiven", group=s.complaint.label, level=level)
-        s.now = begun
 
 
 def _interim_reply(s: Script) -> None:

@@ -24,7 +24,7 @@ class Habits:
 
     @classmethod
     def of(cls, rng: Random, towns: list[str]) -> Habits:
-        paces = [0.6, 0.8, 0.9, 1.0, 1.0, 1.0, 1.1, 1.2, 1.5, 1.7]
+        paces = [0.6, 0.8, 0.9, 1.0, 1.0, 1.0, 1.1, 1.2, 1.5, 2.0]
         return cls(
             pace={town: rng.choice(paces) for town in towns},
             review_days={f"TF{n}": rng.choice((0, 0, 1, 1, 2)) for n in range(1, 8)},
@@ -60,10 +60,6 @@ class Script:
         if count <= 0:
             self.now = season.next_working_slot(self.now, self.calendar)
             return self
-        if count >= 5 and self.pace < 1.5 and self.owed:
-            self.now = at_hour(self.calendar.after(civil(self.now), 3), 15)
-            self.act("ProgressReported", text="正在督促筹款，按计划推进。")
-            return self.days(count - 3)
         day = self.calendar.after(civil(self.now), count)
         self.now = at_hour(day, self.rng.choice(season.HOURS))
         return self

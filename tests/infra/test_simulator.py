@@ -11,22 +11,14 @@ from typing import Any
 
 import pytest
 
-from infra import route, simulator
-from infra.dry_run import DryRun
+from infra import simulator
 from infra.simulator import season
 from infra.simulator.sectors import city_book
 from infra.story import read_story
-from services.intake.complaint import admit, check, read_object
-from services.routing.decider import STREAMS as ROUTING
-from services.supervision.decider import STREAMS as SUPERVISION
+from services.intake.complaint import check, read_object
 from shared.calendar import ZONE, civil
-from shared.envelope import case_id_of
-from shared.events import SEALED_PREFIX, TYPES, AlertRaised
-from shared.log import partition_of
+from shared.events import SEALED_PREFIX, TYPES
 from shared.policy import Policy, adopt, read_book
-from shared.reconciler import rows
-from shared.sealing import KEY_BYTES, Matcher, Sealer
-from shared.settle import Books
 
 
 @cache
@@ -206,59 +198,3 @@ def test_the_command_writes_a_story(tmp_path: Path) -> None:
     assert simulator.run(file=file, seed=3, size="small") == 0
     lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     assert lines == simulator.plan(3, "small")
-
-
-def test_what_the_city_knows_of_a_complaint_is_what_routing_finds() -> None:
-    matcher = Matcher(bytes(KEY_BYTES))
-    found: Counter[str] = Counter()
-    for complaint in simulator.received(1, "full"):
-        if complaint.oddity is not None:
-            continue
-        case_id = case_id_of(complaint.data["source"], complaint.data["source_ref"])
-        sealer = Sealer(case_id, bytes(KEY_BYTES), matcher)
-        received = admit(read_object(complaint.data), case_id, sealer, policy())
-        answer = route.answer(received, policy())
-        assert (answer["rule"], answer["lead"]) == (complaint.sector.rule, complaint.sector.lead)
-        assert answer["township"] == complaint.town
-        found[answer["rule"]] += 1
-    assert set(found) == {f"R{n}" for n in range(2, 14)}
-
-
-@pytest.fixture(scope="module")
-def dry(tmp_path_factory: pytest.TempPathFactory) -> DryRun:
-    """The small campaign in continuous time, without reactions to what is refused."""
-    file = tmp_path_factory.mktemp("plan") / "campaign.jsonl"
-    simulator.run(file=file, seed=1, size="small")
-    lines = read_story(file)
-    run = DryRun(lines, adopt(read_book(simulator.BOOK), lines[0].at, "tests"))
-    run.play(lines[-1].at)
-    return run
-
-
-def test_nearly_every_act_of_the_plan_is_possible_when_it_comes(dry: DryRun) -> None:
-    assert len(dry.refused) < len(dry.lines) / 50, Counter(
-        item["data"]["code"] for item in dry.refused
-    )
-
-
-def test_a_campaign_ends_with_nearly_all_cases_closed_some_late_some_escalated(dry: DryRun) -> None:
-    closed = {event.subject for event in dry.world.log if event.type == "CaseClosed"}
-    assigned = {event.subject for event in dry.world.log if event.type == "CaseAssigned"}
-    late = {
-        event.subject
-        for event in dry.world.log
-        if isinstance(event.data, AlertRaised)
-        and (event.data.timer, event.data.level) == ("T09", "L3")
-    }
-    assert 0.8 < len(closed & assigned) / len(assigned) < 1
-    assert 0.03 < len(late) / len(assigned) < 0.4
-    assert any(event.type == "CaseEscalated" for event in dry.world.log)
-
-
-def test_every_stream_of_a_campaign_survives_being_stored(dry: DryRun) -> None:
-    books = Books([dry.policy])
-    for (service, subject), (decider, stream) in dry.world._streams.items():
-        deciders = ROUTING if service == "routing" else SUPERVISION
-        row = rows.Row(decider, stream, partition_of(subject))
-        again = rows.load_row(deciders, rows.store_row(row, books.first))
-        assert again.stream.state == stream.state
