@@ -88,6 +88,8 @@ class Lockstep:
                 for chains in rounds:
                     await self._round(chains, agenda)
                 rounds = agenda.take(to)
+            if _still(self._next_due, to):
+                await self.quiet()  # Nothing was posted that would have waited for what is due.
             if (
                 to >= until
                 and not _still(agenda.next_at, until)

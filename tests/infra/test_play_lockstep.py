@@ -110,6 +110,16 @@ def test_briskly_only_what_a_rule_may_answer_is_waited_for() -> None:
     ]
 
 
+async def test_briskly_a_due_step_is_waited_for_even_where_no_act_is_wanted() -> None:
+    city = FakeCity(dues=[START + timedelta(hours=1)])
+    cast, acts = numbered([received(0, "A"), line(1, "A", "ComplaintAccepted")])
+    async with serving(city) as urls, Client(urls, FakeKeys()) as client:
+        player = Lockstep(client, cast, wanted=lambda act: act.line.type == "ComplaintReceived")
+        await player.run(Agenda(acts, brisk=True), acts[-1].line.at)
+    assert [what for what, _ in city.log].count("ClockAdvanced") == 2
+    assert not any(city.behind.values())
+
+
 async def test_who_acts_is_the_unit_that_handles_the_case() -> None:
     city = FakeCity()
     await play(

@@ -105,6 +105,18 @@ class TestRequest:
         case.at("2021-11-23 14:00", ev.ClosureRequested(kind=kind))
         assert len(refusals(case)) == 1
 
+    def test_a_decision_before_the_threshold_was_met_decides_nothing(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 10:00", lines_of([(800_000, 3)]))
+        case.at("2021-11-15 11:00", served(), by=LABOUR)
+        case.at("2021-11-16 10:00", ev.ReferralDeclined(reason="TOO_EARLY"))
+        case.at("2021-11-16 11:00", ev.ClosureRequested(kind="WITHDRAWN"))
+        case.until("2021-11-23 00:00")
+        case.at("2021-11-23 10:00", ev.ClosureReviewPassed(stage="office"))
+        followed_up(case, "2021-11-23 11:00")
+        assert refusals(case) == [("REFERRAL_PENDING",)]
+        assert "T18" in case.running()
+
     def test_a_filed_case_is_paid_or_legally_ended(self) -> None:
         case = assigned(START)
         case.at("2021-11-15 10:00", ev.PoliceFiled(doc_no="立1"))

@@ -13,13 +13,9 @@ from tests.supervision.spec import (
     assignment,
     closed,
     complaint,
-    followed_up,
     local,
-    paid,
     reassignment,
     received,
-    reviewed,
-    when,
 )
 
 
@@ -375,128 +371,6 @@ class TestCaps:
         assert case.alerts("A2") == [("2022-01-07 00:00", "L7")]
 
 
-class TestSources:
-    def test_a_reply_is_due_the_working_day_before(self) -> None:
-        case = received(
-            "2021-11-18 09:00", source="12345", external_due_at=when("2021-11-25 18:00")
-        )
-        assert case.due("T10") == "2021-11-25 00:00"
-        midnight = received("2021-11-18 09:00", external_due_at=when("2021-11-26 00:00"))
-        assert midnight.due("T10") == "2021-11-25 00:00"
-        monday = received("2021-11-18 09:00", external_due_at=when("2021-11-22 12:00"))
-        assert monday.due("T10") == "2021-11-20 00:00"
-
-    def test_without_a_date_only_the_hotline_has_five_days(self) -> None:
-        assert received("2021-11-18 09:00", source="12345").due("T10") == "2021-11-26 00:00"
-        assert received("2021-11-18 09:00", source="mayor").due("T10") is None
-
-    def test_only_its_own_reply_stops_it(self) -> None:
-        case = received("2021-11-18 09:00", source="12345")
-        case.at("2021-11-19 09:00", ev.SourceReplied(source="12345", source_ref="2"))
-        assert "T10" in case.running()
-        case.at("2021-11-19 10:00", ev.SourceReplied(source="12345", source_ref="1"))
-        assert "T10" not in case.running()
-
-    def test_after_a_merge_it_goes_on_under_the_master(self) -> None:
-        merged = received("2021-11-18 09:00", source="12345", source_ref="B")
-        merged.at("2021-11-18 09:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
-        assert merged.running() == set()
-        master = assigned("2021-11-15 09:00", tier="NAT", source="national")
-        master.at("2021-11-24 09:00", _added(registered_at="2021-11-18 09:00"))
-        (deadline,) = master.deadlines("T10")
-        assert deadline.source_ref == "B"
-        assert local(deadline.started_at) == "2021-11-18 09:00"
-        assert local(deadline.due_at) == "2021-11-26 00:00"
-
-    def test_a_merge_by_a_person_much_later_gives_no_new_time(self) -> None:
-        master = assigned("2021-11-15 09:00")
-        master.at("2021-12-20 09:00", _added(registered_at="2021-11-18 09:00"))
-        assert master.due("T10") == "2021-11-26 00:00"
-
-    def test_each_source_is_owed_one_reply_at_closing(self) -> None:
-        case = assigned("2021-11-15 09:00", tier="NAT", source="national")
-        case.at("2021-11-18 09:00", _added(registered_at="2021-11-18 09:00"))
-        paid(case, "2021-11-19 09:00")
-        reviewed(case, "2021-11-19 10:00")
-        followed_up(case, "2021-11-19 11:00")
-        owed = [
-            (data.source, data.source_ref, data.conclusion) for data in case.of(ev.SourceReplyOwed)
-        ]
-        assert owed == [("national", "1", "PAID_IN_FULL"), ("12345", "B", "PAID_IN_FULL")]
-        assert "T10" in case.running(), "the reply itself is still due"
-
-    def test_whoever_is_turned_away_is_answered_too(self) -> None:
-        case = received("2021-11-18 09:00", source="12345")
-        case.at("2021-11-19 09:00", ev.ComplaintNotAccepted(reason="NOT_WAGES"))
-        assert [data.conclusion for data in case.of(ev.SourceReplyOwed)] == ["NOT_ACCEPTED"]
-
-    def test_a_source_already_answered_is_owed_nothing(self) -> None:
-        case = received("2021-11-18 09:00", source="12345")
-        case.at("2021-11-19 09:00", ev.SourceReplied(source="12345", source_ref="1"))
-        case.at("2021-11-19 10:00", ev.ComplaintTransferredOut(to_body="sealed:x"))
-        assert case.of(ev.SourceReplyOwed) == []
-
-
-class TestStatutory:
-    def test_inspection_is_filed_in_five_days_for_a_complaint_to_the_labour_bureau(self) -> None:
-        assert received("2021-11-10 09:00", source="12333").due("T20") == "2021-11-18 00:00"
-        assert received("2021-11-10 09:00", source="12333", kind="report").due("T20") is None
-        assert received("2021-11-10 09:00", source="window").due("T20") is None
-
-    def test_investigation_decision_and_service(self) -> None:
-        case = assigned("2021-11-11 10:00", source="12333")
-        case.at("2021-11-12 10:00", ev.InspectionFiled())
-        assert "T20" not in case.running()
-        assert case.due("T21") == "2022-02-11 00:00"  # 60 working days
-        assert local(case.deadlines("T21")[0].outer_due_at) == "2022-03-25 00:00"  # and thirty more
-        case.at("2021-11-30 10:00", ev.InspectionClosed())
-        assert case.due("T22") == "2021-12-22 00:00"
-        case.at("2021-12-01 10:00", ev.PaymentOrderIssued(doc_no="D1"))
-        assert case.due("T22", item="service") == "2021-12-11 00:00"
-        case.at("2021-12-01 11:00", ev.PenaltyDecided(amount_fen=200_000))
-        assert "T22" in case.running(), "the order still waits to be served"
-        case.at("2021-12-02 10:00", ev.PaymentOrderServed(doc_no="D1", service_mode="direct"))
-        assert "T22" not in case.running()
-
-    def test_a_fine_is_a_decision_on_the_investigation(self) -> None:
-        case = assigned("2021-11-11 10:00")
-        case.at("2021-11-30 10:00", ev.InspectionClosed())
-        case.at("2021-12-01 11:00", ev.PenaltyDecided(amount_fen=200_000))
-        assert "T22" not in case.running()
-
-    def test_petitions_are_watched_and_nobody_is_reminded(self) -> None:
-        case = received("2021-11-12 09:00", source="xinfang")
-        assert case.due("T41", item="acceptance") == "2021-11-30 00:00"  # 11-27 rolls to Monday
-        assert case.due("T41", item="conclusion") == "2022-01-12 00:00"
-        case.until("2021-12-10 00:00")
-        assert case.alerts("T41") == [("2021-11-30 00:00", "L3")]
-        case.at("2021-12-10 09:00", ev.ComplaintAccepted(urgent=False))
-        assert case.cleared("T41") == [("2021-12-10 09:00", "L3")]
-
-    def test_arbitration_is_watched_and_a_petition_does_not_end_it(self) -> None:
-        case = assigned("2021-11-11 10:00")
-        case.at("2021-11-12 09:00", ev.LegalPathEntered(forum="arbitration"))
-        (deadline,) = case.deadlines("T40")
-        assert local(deadline.due_at) == "2021-12-28 00:00"
-        assert local(deadline.outer_due_at) == "2022-01-12 00:00"
-        case.at("2021-11-13 09:00", ev.LegalPathEnded(forum="petition"))
-        assert "T40" in case.running()
-        case.at("2021-11-14 09:00", ev.LegalPathEnded(forum="arbitration"))
-        assert "T40" not in case.running()
-
-    def test_enforcement_may_be_applied_for_once_the_suit_limit_has_passed(self) -> None:
-        case = assigned("2021-11-11 10:00")
-        served = ev.PaymentOrderServed(doc_no="D", doc_type="decision", service_mode="direct")
-        case.at("2021-11-30 10:00", served)
-        assert case.deadlines("T24") == []
-        case.until("2022-06-01 00:00")
-        (deadline,) = case.deadlines("T24")
-        assert local(deadline.started_at) == "2022-05-31 00:00"  # 11-30 and six months
-        assert local(deadline.due_at) == "2022-08-31 00:00"
-        case.at("2022-07-01 10:00", ev.EnforcementApplied())
-        assert "T24" not in case.running()
-
-
 def test_write_off_within_a_day_and_reopening_within_thirty() -> None:
     case = closed("2021-11-12 10:00")
     assert case.due("T14") == "2021-11-16 00:00"
@@ -510,27 +384,3 @@ def _group(level: ev.GroupLevel, workers: int) -> ev.GroupFormed:
     return ev.GroupFormed(
         cause="m", group="group:1", level=level, workers=workers, members=("m",), master="m"
     )
-
-
-def _added(registered_at: str) -> ev.ClaimLinesAdded:
-    return ev.ClaimLinesAdded(
-        cause="found",
-        from_case="B",
-        source="12345",
-        source_ref="B",
-        tier="CITY",
-        received_at=when("2021-11-18 09:00"),
-        registered_at=when(registered_at),
-        lines=(ev.ClaimLine(line="1"),),
-        same={"1": "1"},
-    )
-
-
-def test_merged_again_after_a_revoked_merge_nothing_is_counted_twice() -> None:
-    case = assigned("2021-11-15 09:00")
-    for at in ("2021-11-18 09:00", "2021-11-19 09:00"):
-        case.at(at, _added("2021-11-18 09:00").model_copy(update={"same": {}}))
-    assert [line.line for line in case.stream.state.lines] == ["1", "2"]
-    assert len(case.deadlines("T10")) == 1
-    case.at("2021-11-20 09:00", ev.ComplaintTransferredOut(to_body="sealed:x"))
-    assert [data.source_ref for data in case.of(ev.SourceReplyOwed)] == ["1", "B"]

@@ -116,7 +116,8 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.PenaltyDecided() | ev.ExtraCompensationOrdered():
             return stop(state, event, "T22", exact=True)
         case ev.ReferralThresholdMet():
-            return start(replace(state, threshold_id=event.id), "T39", event)
+            met = replace(state, threshold_id=event.id, referral_decided=False)
+            return start(met, "T39", event)
         case ev.ReferralProposed():
             return start(stop(state, event, "T39"), "T30", event)
         case ev.ReferralApproved():
