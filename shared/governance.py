@@ -87,16 +87,14 @@ class Governance:
         await self.reach(await self.end())
 
     async def reach(self, end: int) -> None:
-        """Wait until everything below `end` is folded."""
+        """Wait until everything below `end` is folded. Raises RuntimeError when reading ended."""
         while self.position < end:
             if self._task is None or self._task.done():
-                raise RuntimeError("governance is not being read")
+                raise RuntimeError("governance is not being read any more")
             self._moved.clear()
             moved = asyncio.create_task(self._moved.wait())
             await asyncio.wait((moved, self._task), return_when=asyncio.FIRST_COMPLETED)
             moved.cancel()
-        if self._task is not None and self._task.done() and not self._task.cancelled():
-            self._task.result()
 
     async def changed(self, seconds: float) -> None:
         """Wait until something is folded, at most so long."""

@@ -24,11 +24,12 @@ class Partition:
     """What a worker knows of one assigned partition.
 
     `lock` covers fold, decide, write, publish and clear; nothing of the partition is written
-    without it. `next_wake` is not later than the earliest wake-up stored; `wake_moved`: it may be
-    earlier by now; `heeded` counts its changes. `book_hash`: the book under which every wake-up
-    stored was computed. `moved` (monotonic seconds): when the position last changed or nothing
-    was left to read. `news`: while what was on the log at the claim is read, the ids of facts
-    folded since; an own decision that rests on one of them was made by tables newer than these.
+    without it. `next_wake` is not later than the earliest wake-up stored; `wake_moved`: that one
+    may be later by now; `heeded` counts its changes. `book_hash`: the book under which every
+    wake-up stored was computed; `books_begun`: of how many books the units have rows. `moved`
+    (monotonic seconds): when the position last changed or nothing was left to read. `news`: while
+    what was on the log at the claim is read, the ids of facts folded since; an own decision that
+    rests on one of them was made by tables newer than these.
     """
 
     def __init__(self, number: int, most_streams: int) -> None:
@@ -43,6 +44,7 @@ class Partition:
         self.wake_moved = False
         self.heeded = 0
         self.book_hash = ""
+        self.books_begun = 0
         self.last_timestamp: int | None = None
         self.moved = time.monotonic()
         self.lost_at = 0.0
@@ -70,6 +72,7 @@ class Partition:
         self.held = None
         self.news = None
         self.book_hash = ""
+        self.books_begun = 0
         if self.standing is Standing.HELD:
             self.standing = Standing.ASSIGNED
 

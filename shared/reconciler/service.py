@@ -22,7 +22,7 @@ import faust
 from shared import journal as journals
 from shared.events import Event, Service
 from shared.governance import Governance
-from shared.health import Readiness, application, server
+from shared.health import Readiness, Server, application, server
 from shared.identity import NoTopic, identify
 from shared.journal import journal
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record, Unavailable
@@ -38,8 +38,9 @@ log = journal("service")
 MOST: Final = 2000
 """Records in a batch."""
 
-WITHIN: Final = 0.05
-"""Seconds that a batch waits to fill; also the pace of the idle loop."""
+WITHIN: Final = {"wall": 0.05, "log": 0.005}
+"""Seconds that a batch waits to fill, which is also the pace of the idle loop. Few large batches
+are cheaper; on the log clock somebody waits for each."""
 
 SESSION_TIMEOUT: Final = 9.0
 HEARTBEAT: Final = 2.5
@@ -51,13 +52,20 @@ STOP_WITHIN: Final = 9.0
 """Seconds from SIGTERM to the end, drained or not: nothing is lost either way."""
 
 BUG: Final = 70
+ENVIRONMENT: Final = 2
 MISFIT: Final = 78
 STUCK: Final = 75
 
 
-def die(error: BaseException, code: int = BUG) -> NoReturn:
-    """End the process now, before anything is acknowledged."""
-    log.critical("stopped by a bug", exc_info=error)
+def die(service: Service, error: BaseException) -> NoReturn:
+    """End the process now, before anything is acknowledged; say why in one line if we know."""
+    code = BUG
+    if isinstance(error, (WrongLog, NoTopic)):
+        code = MISFIT
+        sys.stderr.write(f"{service}: {error}\n")
+        log.critical("does not fit", problem=str(error))
+    else:
+        log.critical("stopped by a bug", exc_info=error)
     sys.stdout.flush()
     os._exit(code)
 
@@ -98,18 +106,25 @@ class Process:
             self.settings.host,
             self.settings.port(self.service),
         )
-        serving = self._guard("health", health.serve)
+        serving = self._guard("health", lambda: self._serve(health))
         try:
             await self._connect()
             if not self.stopped.is_set():
                 await self._work()
-        except (WrongLog, NoTopic) as error:
-            log.critical("does not fit", problem=str(error))
-            sys.stderr.write(f"{self.service}: {error}\n")
-            return MISFIT
+        except Exception as error:
+            die(self.service, error)
         health.should_exit = True
         await serving
         return 0
+
+    async def _serve(self, health: Server) -> None:
+        try:
+            await health.serve()
+        except SystemExit:  # Uvicorn's way to say that it cannot listen; it has logged why.
+            sys.stderr.write(
+                f"{self.service}: cannot listen on {self.settings.url(self.service)}\n"
+            )
+            os._exit(ENVIRONMENT)
 
     def _stop(self) -> None:
         """On SIGTERM: let the batch end, then leave; by force if that takes too long."""
@@ -162,7 +177,7 @@ class Process:
         await app.start()
         log.info("started", port=self.settings.port(self.service))
         self._guard("rounds", self._rounds)
-        self._guard("watchdog", self._watchdog)
+        self._guard("watchdog", lambda: self._watchdog(app))
         await self.stopped.wait()
         if self.worker is not None:
             self.worker.stopping = True
@@ -218,12 +233,15 @@ class Process:
             self.settings.topic(CASE_EVENTS), key_serializer="raw", value_serializer="raw"
         )
 
+        clock = self.governance.clock.kind if self.governance.governed else self.settings.clock
+        within = WITHIN[clock]
+
         async def fold(stream: Any) -> None:
             try:
-                async for events in stream.take_events(MOST, within=WITHIN):
+                async for events in stream.take_events(MOST, within=within):
                     await self._batch(events)
             except Exception as error:
-                die(error)
+                die(self.service, error)
 
         async def sweep() -> None:
             self.wanted.set()
@@ -282,11 +300,8 @@ class Process:
                 await work()
             except asyncio.CancelledError:
                 raise
-            except WrongLog as error:
-                sys.stderr.write(f"{self.service}: {error}\n")
-                die(error, MISFIT)
             except BaseException as error:
-                die(error)
+                die(self.service, error)
 
         task = asyncio.create_task(guarded(), name=name)
         self.watch.add(task)
@@ -299,11 +314,16 @@ class Process:
             if self.sweep is not None:
                 await self.sweep.round()
 
-    async def _watchdog(self) -> None:
-        """End the process when records wait, nothing is known to be broken and nothing moves."""
+    async def _watchdog(self, app: faust.App) -> None:
+        """End the process when Faust has crashed, or when it stands still.
+
+        It stands still when records wait, nothing is known to be broken, and nothing moves.
+        """
         while not self.stopped.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopped.wait(), 5)
+                await asyncio.wait_for(self.stopped.wait(), 2)
+            if app.crashed:
+                raise RuntimeError("Faust has crashed") from app.crash_reason
             if self.worker is None or self.sweep is None:
                 continue
             now = time.monotonic()

@@ -30,9 +30,9 @@ GRACE: Final = timedelta(seconds=5)
 """On the wall clock: from a step's instant to its decision. A fact is stamped just before it is
 published, and intake gives a publication 2 s."""
 
-PATIENCE: Final = {"wall": 10.0, "log": 0.05}
+PATIENCE: Final = {"wall": 10.0, "log": 0.0}
 """Seconds that a round waits for the agent to bring what is on the log; then, unless the agent
-moves on, it reads by itself."""
+moves on, it reads by itself. On the log clock somebody waits for the round: it reads at once."""
 
 
 class Sweep:
@@ -82,11 +82,13 @@ class Sweep:
     async def _look(self, partitions: Iterable[Partition]) -> None:
         """Read the ends of partitions, and say how far behind we are."""
         by_number = {partition.number: partition for partition in partitions}
+        folded = {number: each.held.next for number, each in by_number.items() if each.held}
         ends = await self.worker.reader.ends(CASE_EVENTS, by_number)
         self.ends_at = time.monotonic()
         lag = 0.0
         for number, end in ends.items():
             partition = by_number[number]
+            self.worker.check_end(number, folded.get(number, 0), end)
             partition.end = max(partition.next, end)
             LAG_RECORDS.labels(str(number)).set(partition.behind)
             if not partition.behind:

@@ -262,6 +262,8 @@ class Worker:
     async def begin_units(self, partition: Partition) -> None:
         """Rows of the units and the city of every book: their silence must wake the sweep too."""
         books = self.governance.books
+        if partition.books_begun == len(books.adopted):
+            return
         subjects: set[str] = {CITY} if "city" in self.deciders else set()
         if "unit" in self.deciders:
             subjects |= {unit_subject(code) for book in books.adopted for code in book.units}
@@ -269,6 +271,7 @@ class Worker:
         rows = [begin_row(self.deciders, each) for each in await self.store.missing(ours)]
         if rows:
             await self._commit(partition, rows, partition.next, books)
+        partition.books_begun = len(books.adopted)
 
     async def _commit(
         self, partition: Partition, rows: Sequence[Row], next: int, books: Books
@@ -359,11 +362,7 @@ class Worker:
             return False
         held = await self.store.claim(partition.number, self.identity, alone=self.alone)
         end = (await self.reader.ends(CASE_EVENTS, (partition.number,)))[partition.number]
-        if held.next > end:
-            raise WrongLog(
-                f"{self.service} has folded {held.next} records of partition {partition.number}, "
-                f"the log has {end}: run `qingqian rebuild {self.service}`"
-            )
+        self.check_end(partition.number, held.next, end)
         if held.next == 0 and end > 0:
             held = await self.rebuild.partition(
                 held, end, self.governance.books, self.governance.clock.now()
@@ -379,6 +378,14 @@ class Worker:
         partition.news = None
         log.info("claimed", partition=partition.number, next=held.next, end=end)
         return True
+
+    def check_end(self, partition: int, next: int, end: int) -> None:
+        """Raises WrongLog where more has been folded than the log has."""
+        if next > end:
+            raise WrongLog(
+                f"{self.service} has folded {next} records of partition {partition}, the log has "
+                f"{end}: run `qingqian rebuild {self.service}`"
+            )
 
     async def _resend(self, partition: Partition) -> None:
         """Publish what an earlier owner, or a rebuild, left pending: the same bytes again."""
