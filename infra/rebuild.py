@@ -2,7 +2,7 @@
 
 Routing and supervision are replayed here, in this process: running workers of the service wait
 and go on afterwards. Intake's view and reporting's tables are dropped, and made again by the
-service itself, which is started for it where it does not run. The vault is never touched.
+service itself, which is started anew for it. The vault is never touched.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import httpx
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from infra.problem import Unready
+from infra.stack.services import Services
 from shared.events import Service
 from shared.governance import Governance
 from shared.identity import NoTopic, identify
@@ -124,12 +125,22 @@ async def _worker(
 
 
 async def _fold_again(settings: Settings, name: str) -> None:
-    """Drop the schema and let the service fold the log again."""
-    url = settings.url(name)
+    """Drop the schema and let the service fold the log again.
+
+    A service of the local stack is stopped for it and started again; where none runs, one is
+    started until it has caught up. Raises Unready where one runs that is not ours to stop.
+    """
+    data = settings.data_dir.resolve()
+    local = Services(settings, data / "run", data / "log", (name,))
     async with httpx.AsyncClient(timeout=6) as client:
-        runs = bool(await _standing(client, url))
+        ours = local.alive(name)
+        if not ours and await _standing(client, settings.url(name)):
+            raise Unready(f"{name} at {settings.url(name)} is in use; stop it, then rebuild it")
+        local.stop()
         await _drop(settings, name)
-        process = None if runs else _start(settings, name)
+        process = None if ours else _start(settings, name)
+        if ours:
+            local.launch(name)
         try:
             await _caught_up(settings, client, name, process)
         finally:

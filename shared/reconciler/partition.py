@@ -25,11 +25,10 @@ class Partition:
 
     `lock` covers fold, decide, write, publish and clear; nothing of the partition is written
     without it. `next_wake` is not later than the earliest wake-up stored; `wake_moved`: that one
-    may be later by now; `heeded` counts its changes. `book_hash`: the book under which every
-    wake-up stored was computed; `books_begun`: of how many books the units have rows. `moved`
-    (monotonic seconds): when the position last changed or nothing was left to read. `news`: while
-    what was on the log at the claim is read, the ids of facts folded since; an own decision that
-    rests on one of them was made by tables newer than these.
+    may be later by now; `heeded` counts its changes. `books_begun`: of how many books the units
+    have rows. `moved` (monotonic seconds): when the position last changed or nothing was left to
+    read. `news`: while what was on the log at the claim is read, the ids of facts folded since; an
+    own decision that rests on one of them was made by tables newer than these.
     """
 
     def __init__(self, number: int, most_streams: int) -> None:
@@ -43,7 +42,6 @@ class Partition:
         self.next_wake: datetime | None = None
         self.wake_moved = False
         self.heeded = 0
-        self.book_hash = ""
         self.books_begun = 0
         self.last_timestamp: int | None = None
         self.moved = time.monotonic()
@@ -71,7 +69,6 @@ class Partition:
         self.cache.clear()
         self.held = None
         self.news = None
-        self.book_hash = ""
         self.books_begun = 0
         if self.standing is Standing.HELD:
             self.standing = Standing.ASSIGNED

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
@@ -103,12 +103,15 @@ def load_row(deciders: Deciders, stored: StoredRow) -> Row:
     return Row(decider, stream, stored.partition, pending, stored.wake_at)
 
 
+LAYOUT: Final = 2
+"""Of the tables themselves; raised with every change of a column."""
+
+
 def shape_of(deciders: Deciders) -> str:
-    """A digest of the state types: tables written with another one cannot be read."""
-    schemas = {
-        kind: msgspec.json.schema(decider.state_type, schema_hook=_schema)
-        for kind, decider in deciders.items()
-    }
+    """A digest of tables and state types: what was written with another one cannot be read."""
+    schemas: dict[str, Any] = {"layout": LAYOUT}
+    for kind, decider in deciders.items():
+        schemas[kind] = msgspec.json.schema(decider.state_type, schema_hook=_schema)
     raw = orjson.dumps(schemas, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(raw).hexdigest()
 

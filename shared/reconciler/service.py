@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import faust
+from aiokafka.errors import KafkaError
 
 from shared import journal as journals
 from shared.events import Event, Service
@@ -59,12 +60,17 @@ STUCK: Final = 75
 
 def die(service: Service, error: BaseException) -> NoReturn:
     """End the process now, before anything is acknowledged; say why in one line if we know."""
-    code = BUG
+    cause = error.__cause__ or error
     if isinstance(error, (WrongLog, NoTopic)):
         code = MISFIT
         sys.stderr.write(f"{service}: {error}\n")
         log.critical("does not fit", problem=str(error))
+    elif isinstance(cause, (Unavailable, KafkaError, *PASSING)):
+        code = ENVIRONMENT
+        sys.stderr.write(f"{service}: a server is missing ({type(cause).__name__})\n")
+        log.critical("a server is missing", exc_info=cause)
     else:
+        code = BUG
         log.critical("stopped by a bug", exc_info=error)
     sys.stdout.flush()
     os._exit(code)

@@ -25,6 +25,7 @@ PASSING: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # What a server that died in the middle of an answer can cause.
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -50,7 +51,8 @@ CREATE TABLE IF NOT EXISTS {schema}.positions (
     owner       uuid NOT NULL,
     next        bigint NOT NULL,
     cluster_id  text NOT NULL,
-    topic_id    text NOT NULL
+    topic_id    text NOT NULL,
+    book_hash   text NOT NULL
 );
 CREATE TABLE IF NOT EXISTS {schema}.streams (
     subject     text PRIMARY KEY,
@@ -64,17 +66,18 @@ CREATE TABLE IF NOT EXISTS {schema}.streams (
     policy_hash text NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX IF NOT EXISTS streams_wake ON {schema}.streams (partition, wake_at);
+CREATE INDEX IF NOT EXISTS streams_pending ON {schema}.streams (partition) WHERE pending <> '';
 """
 
 _PUT: Final = """
 WITH fence AS (
-    UPDATE {schema}.positions SET next = $4
+    UPDATE {schema}.positions SET next = $4, book_hash = $5
     WHERE partition = $1 AND owner = $2 AND next = $3 RETURNING 1
 ), put AS (
     INSERT INTO {schema}.streams
     SELECT u.* FROM unnest(
-        $5::text[], $6::integer[], $7::text[], $8::timestamptz[], $9::text[],
-        $10::text[], $11::text[], $12::timestamptz[], $13::text[]
+        $6::text[], $7::integer[], $8::text[], $9::timestamptz[], $10::text[],
+        $11::text[], $12::text[], $13::timestamptz[], $14::text[]
     ) AS u WHERE EXISTS (SELECT FROM fence)
     ON CONFLICT (subject) DO UPDATE SET
         state = excluded.state, instant = excluded.instant, basis = excluded.basis,
@@ -97,9 +100,9 @@ SELECT count(*) FROM fence
 """
 
 _CLAIM: Final = """
-INSERT INTO {schema}.positions VALUES ($1, $2, 0, $3, $4)
+INSERT INTO {schema}.positions VALUES ($1, $2, 0, $3, $4, '')
 ON CONFLICT (partition) DO UPDATE SET owner = excluded.owner
-RETURNING next, cluster_id, topic_id
+RETURNING next, cluster_id, topic_id, book_hash
 """
 
 
@@ -126,11 +129,15 @@ class StoredRow(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A partition in the hands of an owner. `next`: offset of the next record to fold."""
+    """A partition in the hands of an owner. `next`: offset of the next record to fold.
+
+    `book_hash`: the book under which every wake-up stored was computed; empty if not all were.
+    """
 
     partition: int
     owner: uuid.UUID
     next: int
+    book_hash: str = ""
 
 
 def fresh_owner() -> uuid.UUID:
@@ -238,7 +245,7 @@ class Store:
                 f"{self.service} was folded from another log (partition {partition}): "
                 f"run `qingqian rebuild {self.service}`"
             )
-        return Held(partition, owner, row["next"])
+        return Held(partition, owner, row["next"], row["book_hash"])
 
     async def owner_of(self, partition: int) -> tuple[uuid.UUID, int] | None:
         """Who owns a partition now and its next offset; None where it has no row."""
@@ -301,22 +308,30 @@ class Store:
 
     # --- fenced writing ---------------------------------------------------------------------------
 
-    async def put(self, held: Held, rows: Sequence[StoredRow], next: int) -> Held:
+    async def put(
+        self, held: Held, rows: Sequence[StoredRow], next: int, book_hash: str | None = None
+    ) -> Held:
         """Write rows and move the position to `next`, in one transaction.
 
-        Raises LostOwnership where the partition is not `held` any more.
+        `book_hash`: of the position from now on, else as it was or, where a row has another,
+        none. Raises LostOwnership where the partition is not `held` any more.
         """
+        if book_hash is None:
+            same = all(row.policy_hash == held.book_hash for row in rows)
+            book_hash = held.book_hash if same else ""
         columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * 9
         fenced = await self._fenced(
-            _PUT, held.partition, held.owner, held.next, next, *map(list, columns)
+            _PUT, held.partition, held.owner, held.next, next, book_hash, *map(list, columns)
         )
         if not fenced:
             raise LostOwnership(f"partition {held.partition}")
-        return held._replace(next=next)
+        return held._replace(next=next, book_hash=book_hash)
 
     async def clear(self, held: Held, remaining: dict[str, str]) -> None:
         """Write what is still pending of each subject. Raises LostOwnership."""
-        fenced = await self._fenced(_CLEAR, *held, list(remaining.keys()), list(remaining.values()))
+        fenced = await self._fenced(
+            _CLEAR, *held[:3], list(remaining.keys()), list(remaining.values())
+        )
         if not fenced:
             raise LostOwnership(f"partition {held.partition}")
 

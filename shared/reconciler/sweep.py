@@ -30,9 +30,10 @@ GRACE: Final = timedelta(seconds=5)
 """On the wall clock: from a step's instant to its decision. A fact is stamped just before it is
 published, and intake gives a publication 2 s."""
 
-PATIENCE: Final = {"wall": 10.0, "log": 0.0}
+PATIENCE: Final = 10.0
 """Seconds that a round waits for the agent to bring what is on the log; then, unless the agent
-moves on, it reads by itself. On the log clock somebody waits for the round: it reads at once."""
+moves on, it reads by itself. Where the log clock has moved, somebody waits for the round: it
+reads at once."""
 
 
 class Sweep:
@@ -101,13 +102,13 @@ class Sweep:
         self, partition: Partition, end: int, cut: datetime, now: datetime
     ) -> bool:
         """Decide what a partition owes up to `cut`; False where it is not folded to `end`."""
-        await self._agent(partition, end)
+        await self._agent(partition, end, now)
         reached = False
 
         async def work() -> None:
             nonlocal reached
             if partition.next < end:
-                if self._agent_moves(partition):
+                if self._agent_moves(partition, now):
                     return
                 await self.worker.read_up(partition, end)
             await self.worker.begin_units(partition)
@@ -117,15 +118,16 @@ class Sweep:
 
         return await self.worker.holding(partition, work) and reached
 
-    def _patience(self) -> float:
-        return PATIENCE[self.worker.governance.clock.kind]
+    def _patience(self, now: datetime) -> float:
+        clock = self.worker.governance.clock
+        return 0.0 if clock.kind == "log" and now != self.settled else PATIENCE
 
-    def _agent_moves(self, partition: Partition) -> bool:
-        return time.monotonic() - partition.moved < self._patience()
+    def _agent_moves(self, partition: Partition, now: datetime) -> bool:
+        return time.monotonic() - partition.moved < self._patience(now)
 
-    async def _agent(self, partition: Partition, end: int) -> None:
+    async def _agent(self, partition: Partition, end: int, now: datetime) -> None:
         """Wait, without the lock, until the agent has folded to `end` or stands still."""
-        deadline = time.monotonic() + self._patience()
+        deadline = time.monotonic() + self._patience(now)
         while (
             partition.standing is Standing.HELD
             and partition.next < end
@@ -140,13 +142,13 @@ class Sweep:
 
     async def _outdated(self, partition: Partition, cut: datetime, now: datetime) -> None:
         """Bring wake-ups that were computed under an older book under the one in force."""
-        book = self.worker.governance.books.at(cut)
-        if partition.book_hash == book.hash:
+        worker, book = self.worker, self.worker.governance.books.at(cut)
+        if partition.held is None or partition.held.book_hash == book.hash:
             return
-        subjects = await self.worker.store.outdated(partition.number, book.hash)
+        subjects = await worker.store.outdated(partition.number, book.hash)
         for start in range(0, len(subjects), CHUNK):
-            await self.worker.settle(partition, subjects[start : start + CHUNK], cut, now)
-        partition.book_hash = book.hash
+            await worker.settle(partition, subjects[start : start + CHUNK], cut, now)
+        partition.hold(await worker.store.put(partition.held, [], partition.next, book.hash))
 
     async def _due(self, partition: Partition, cut: datetime, now: datetime) -> None:
         """Settle every stream that wakes not later than `cut`."""

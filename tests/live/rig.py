@@ -141,14 +141,13 @@ class Rig:
     ) -> None:
         """Adopt the clock and the book, as intake does at its first start."""
         at = at or datetime.now(UTC)
-        book = book or read_book(BOOK)
+        await self.producer.publish([governance("clock", ClockAdopted(clock=clock), at)])
+        await self.adopt(book or read_book(BOOK), at)
+
+    async def adopt(self, book: dict[str, Any], at: datetime) -> None:
+        """A book comes into force."""
         policy = PolicyAdopted(book=book["id"], hash=content_hash(book), content=book)
-        await self.producer.publish(
-            [
-                governance("clock", ClockAdopted(clock=clock), at),
-                governance("policy", policy, at),
-            ]
-        )
+        await self.producer.publish([governance(f"policy-{at.isoformat()}", policy, at)])
 
     async def policy(self) -> Event:
         """The first adoption."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from infra import rebuild
+from infra.keyring import ensure_keys
 from infra.rebuild import replayed
 from shared.events import ComplaintAccepted
 from shared.settings import Settings
@@ -62,3 +65,28 @@ async def test_what_is_owed_beyond_the_log_is_published_once_the_end_is_reached(
         assert again is not None
         assert not again.beyond
         assert len(await rig.records()) == 10 + 10
+
+
+async def test_all_four_are_rebuilt_by_the_command(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing runs: intake and reporting are started for it, and stopped again."""
+    ensure_keys(settings)
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    async with Rig(settings, tmp_path) as rig:
+        await rig.govern("log", START)
+        await rig.producer.publish(
+            [fact(f"a-{n}", f"case-{n}", ComplaintAccepted(), START) for n in range(30)]
+        )
+        assert await asyncio.to_thread(rebuild.run, None) == 0
+        for name in ("routing", "supervision"):
+            assert len(await rig.table(name)) >= 30  # type: ignore[arg-type]
+        async with rig.database() as database:
+            for name in ("intake", "reporting"):
+                tables = await database.fetchval(
+                    "SELECT count(*) FROM information_schema.tables WHERE table_schema = $1",
+                    settings.schema(name),
+                )
+                assert tables > 0
+        assert not await rig.readiness(rig.worker("intake", first=True))

@@ -26,13 +26,14 @@ from shared.log import (
     Record,
     partition_of,
 )
+from shared.policy import read_book
 from shared.reconciler.partition import Standing
 from shared.reconciler.rows import shape_of
 from shared.reconciler.store import Held, Store, WrongLog
 from shared.reconciler.sweep import Sweep
 from shared.reconciler.worker import Worker
 from shared.settings import Settings
-from tests.live.rig import Rig, fact
+from tests.live.rig import BOOK, Rig, fact
 from tests.live.toy import deciders
 
 pytestmark = pytest.mark.live
@@ -201,6 +202,28 @@ async def test_nothing_is_decided_by_the_clock_before_the_end_is_folded(bench: B
     await Sweep(worker).round()
     assert (await bench.decided())["AlertRaised"] == 0
     assert orjson.loads((await bench.rig.table())[CASE]["state"])["progress"] == 1
+
+
+async def test_a_newer_book_recomputes_every_wake_up(bench: Bench) -> None:
+    worker = await bench.worker()
+    await bench.rig.producer.publish([accepted()])
+    await bench.deliver(worker)
+    await Sweep(worker).round()
+    before = {row["policy_hash"] for row in (await bench.rig.table()).values()}
+    await bench.rig.advance(START + HOUR)
+    await bench.rig.adopt({**read_book(BOOK), "title": "another"}, START + HOUR)
+    await bench.rig.advance(START + 2 * HOUR)
+    await Sweep(worker).round()
+    after = {row["policy_hash"] for row in (await bench.rig.table()).values()}
+    assert len(before) == len(after) == 1
+    assert before != after
+    async with bench.rig.database() as database:
+        schema = bench.settings.schema("supervision")
+        found = await database.fetch(f"SELECT DISTINCT book_hash FROM {schema}.positions")
+    assert {row[0] for row in found} == after
+
+    await bench.deliver(await bench.worker())
+    assert {row["policy_hash"] for row in (await bench.rig.table()).values()} == after
 
 
 async def test_what_cannot_be_read_is_parked_and_the_rest_goes_on(bench: Bench) -> None:

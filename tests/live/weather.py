@@ -81,6 +81,7 @@ class Weather:
         """Stop a process dead, look at what it had in its hands, kill it, start it again."""
         await self._serving(process)
         await asyncio.sleep(self.chance.uniform(0.0, 0.3))
+        await self._busy(process)
         process.signal(signal.SIGSTOP)
         flight = await self.in_flight(process)
         self.away.append(process)
@@ -99,6 +100,18 @@ class Weather:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{process.service} is not ready: {process.words()[-2000:]}")
             await asyncio.sleep(0.05)
+
+    async def _busy(self, process: Process, seconds: float = 2) -> None:
+        """Wait until it has been given something: a request, or a record a moment ago."""
+        deadline = time.monotonic() + seconds
+        before = await self.rig.ends()
+        while time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+            if process.service == "intake":
+                if self.city.open:
+                    return
+            elif await self.rig.ends() != before:
+                return
 
     async def in_flight(self, process: Process) -> dict[str, int]:
         """What a frozen process has begun and not finished."""
