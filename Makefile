@@ -47,7 +47,7 @@ live: setup
 check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy $(if $(wildcard .mypy_cache),,--num-workers 2)
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 format: setup

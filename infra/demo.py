@@ -130,15 +130,15 @@ async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome
     cast = Cast(lines)
     handlers = Handlers(cast, simulator.received(SEED, size), simulator.book().calendar)
     async with Client(stage.urls, read_keys(stage.settings)) as client:
-        with Show(console, client, handlers, simulator.book()) as display:
-            player = Lockstep(
-                client,
-                cast,
-                name=f"demo-{SEED}-{size}",
-                on_answer=handlers.react,
-                wanted=handlers.wanted,
-                on_instant=display.at,
-            )
+        player = Lockstep(
+            client,
+            cast,
+            name=f"demo-{SEED}-{size}",
+            on_answer=handlers.react,
+            wanted=handlers.wanted,
+        )
+        with Show(console, client, handlers, simulator.book(), player.folded) as display:
+            player.on_instant = display.at
             agenda = Agenda((cast.act(line) for line in lines), brisk=True)
             await player.run(agenda, lines[-1].at)
             await player.folded()

@@ -61,7 +61,7 @@ class Lockstep:
         name: str = "play",
         on_answer: Callable[[Act, Answer], Awaitable[Sequence[Act]]] | None = None,
         wanted: Callable[[Act], bool] = lambda act: True,
-        on_instant: Callable[[datetime], None] | None = None,
+        on_instant: Callable[[datetime], Awaitable[None]] | None = None,
     ) -> None:
         self.client = client
         self.cast = cast
@@ -109,7 +109,7 @@ class Lockstep:
         self.clock = to
         self.instants += 1
         if self.on_instant is not None:
-            self.on_instant(to)
+            await self.on_instant(to)
         if waits:
             await self.quiet()
 

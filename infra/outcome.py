@@ -127,9 +127,13 @@ def _names(outcome: Outcome) -> dict[str, str]:
 
 
 def _short(item: dict[str, Any]) -> str:
-    """A task force by its code and the beginning of its name, a township by its name."""
+    """A task force by its code and what its name begins with, a township by its name."""
     name = str(item.get("name") or item["unit"])
-    return name if len(name) <= 8 else f"{item['unit']} {name[:13]}…"
+    if len(name) <= 8:
+        return name
+    for suffix in ("工作专班", "问题", "欠薪"):
+        name = name.removesuffix(suffix)
+    return f"{item['unit']} {name[:15]}"
 
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,7 @@ _MASKS = (
     (re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]"), ""),
     (re.compile(r"\b\d+(\.\d+)? ?(s|ms|min|seconds|minutes)\b"), "… s"),
     (re.compile(r"\b\d+:\d\d(:\d\d)?(?=\s*$)", re.MULTILINE), "…"),
+    (re.compile(r"\b\d+ events/s"), "… events/s"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:…"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}"), "…"),
 )

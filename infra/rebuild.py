@@ -22,13 +22,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from infra.problem import Unready
 from infra.stack.services import Services
+from shared.database import PASSING
 from shared.events import Service
 from shared.governance import Governance
 from shared.identity import NoTopic, identify
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Unavailable
 from shared.reconciler.rebuild import Rebuild
 from shared.reconciler.rows import Deciders, shape_of
-from shared.reconciler.store import PASSING, Store, WrongLog
+from shared.reconciler.store import Store, WrongLog
 from shared.reconciler.worker import Worker
 from shared.settings import SERVICES, Settings, load
 

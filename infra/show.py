@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -22,15 +23,25 @@ _EVERY_DAYS = 14
 
 
 class Show:
-    """Campaign day, phase, complaints, open and overdue cases, as the clock moves."""
+    """Campaign day, phase, complaints, open and overdue cases, as the clock moves.
+
+    `folded` returns when reporting has folded all there is: a line that stays is exact, one that
+    moves on a terminal shows what reporting has so far.
+    """
 
     def __init__(
-        self, console: Console, client: Client, handlers: Handlers, policy: Policy
+        self,
+        console: Console,
+        client: Client,
+        handlers: Handlers,
+        policy: Policy,
+        folded: Callable[[], Awaitable[None]],
     ) -> None:
         self.console = console
         self.client = client
         self.handlers = handlers
         self.policy = policy
+        self.folded = folded
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -55,24 +66,31 @@ class Show:
             self._asking.cancel()
         self.progress.stop()
 
-    def at(self, clock: datetime) -> None:
+    async def at(self, clock: datetime) -> None:
         """The clock has moved."""
         day = civil(clock)
+        if self.console.is_terminal:
+            self._move(day)
+        elif self._is_due(day):
+            self._told = day
+            await self.folded()
+            await self._ask()
+            seconds = time.monotonic() - self._begun
+            self.console.print(f"{self._text(day)}  ({seconds:.0f} s)", markup=False)
+
+    def _move(self, day: date) -> None:
         now = time.monotonic()
         if now - self._asked > _EVERY_SECONDS and (self._asking is None or self._asking.done()):
             self._asked = now
             self._asking = asyncio.create_task(self._ask())
         done = (day - season.FIRST).days
         self.progress.update(self._task, completed=done, description=self._text(day))
-        if not self.console.is_terminal and self._is_due(day):
-            self._told = day
-            self.console.print(f"{self._text(day)}  ({now - self._begun:.0f} s)", markup=False)
 
     def _is_due(self, day: date) -> bool:
         return self._told is None or (day - self._told).days >= _EVERY_DAYS
 
     async def _ask(self) -> None:
-        """What reporting has folded so far; the player does not wait for it."""
+        """What reporting has folded so far."""
         self._figures = await self.client.read("/v1/overview", READER)
 
     def _text(self, day: date) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,11 +19,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
 from infra.problem import Unready
+
+_OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass
@@ -84,6 +87,9 @@ class Child:
         """End it and all its children by SIGKILL, as a power cut would."""
         process = self._process()
         family = []
+        # Stopped first, so that it forks no child that would not be found: an orphan of PostgreSQL
+        # holds the shared memory without which the server does not start again.
+        self.send(signal.SIGSTOP)
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 family = process.children(recursive=True)
@@ -196,15 +202,39 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody has right now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports of 127.0.0.1 that nobody has right now, all different.
+
+    They lie below those that the system gives to outgoing connections: a server that is down for
+    a moment would else find its port taken by a client of somebody, or by its own client that has
+    connected to itself.
+    """
+    lowest, highest = 10_240, _first_outgoing()
+    chance = random.SystemRandom()
+    found: list[int] = []
+    for _ in range(1000):
+        port = chance.randrange(lowest, highest)
+        if port not in found and _is_free(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise Unready(f"no {count} free ports between {lowest} and {highest}")
+
+
+def _first_outgoing() -> int:
+    """The first port that the system may give to an outgoing connection."""
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+        return int(_OUTGOING.read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32_768  # Linux' own default.
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def require_free(port: int, what: str, variable: str, host: str = "127.0.0.1") -> None:

@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError
 
 from services.intake.preparing import Receipt
 from services.intake.reception import Reception, Unknown
-from services.intake.tables import PASSING
 from services.intake.vault import Vault
+from shared.database import PASSING
 from shared.journal import journal
 from shared.keys import ALL, Key
 from shared.log import FEED_COMPLAINTS, FEED_COMPLAINTS_PARKED

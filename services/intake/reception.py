@@ -18,9 +18,10 @@ import orjson
 
 from services.intake.complaint import Problem
 from services.intake.preparing import TYPE, Prepared, Receipt, Workshop
-from services.intake.tables import PASSING, Connection, Tables
+from services.intake.tables import Connection, Tables
 from services.intake.vault import Vault
 from services.intake.view import View
+from shared.database import PASSING
 from shared.events import instant_text
 from shared.governance import Governance
 from shared.journal import journal

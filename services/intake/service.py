@@ -11,10 +11,11 @@ from services.intake.desk import Desk
 from services.intake.feed import Feed
 from services.intake.privacy import Privacy
 from services.intake.reception import Reception, Unknown
-from services.intake.tables import PASSING, Tables, WrongLog, open_pool, prepare
+from services.intake.tables import Tables, WrongLog, open_pool, prepare
 from services.intake.vault import Safe, Vault, master_key
 from services.intake.view import Behind, View
 from shared.clock import ClockUnset
+from shared.database import PASSING
 from shared.governance import Governance, Ungoverned
 from shared.health import Readiness
 from shared.identity import identify

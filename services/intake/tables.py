@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from shared.database import PASSING
 from shared.identity import Identity
 from shared.log import PARTITIONS
 from shared.settings import Settings
@@ -22,20 +23,6 @@ SHAPE: Final = 1
 
 Connection = Any
 """An asyncpg connection, or a pool's proxy of one."""
-
-PASSING: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-)
-"""Faults of the database that pass: the work is done again."""
 
 
 class Tables:

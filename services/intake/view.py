@@ -20,7 +20,8 @@ import asyncpg
 import msgspec
 
 from services.intake.decider import CaseFile, evolve, initial
-from services.intake.tables import PASSING, Connection, Tables
+from services.intake.tables import Connection, Tables
+from shared.database import PASSING
 from shared.envelope import Unreadable, decode
 from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact
 from shared.journal import journal
@@ -153,19 +154,23 @@ class View:
             try:
                 await self._follow()
             except _Overtaken:
-                await self._connect()
+                await self._reconnect(0)
             except (Unavailable, *PASSING) as error:
                 RETRIES.labels("view").inc()
                 log.warning("view_waits", error=type(error).__name__)
-                await self._reconnect()
+                # Also where it does not look closed: its protocol may be out of step.
+                self._connection.terminate()
+                await self._reconnect(0.5)
 
-    async def _reconnect(self) -> None:
+    async def _reconnect(self, pause: float) -> None:
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(pause)
             try:
                 return await self._connect()
             except PASSING:
                 RETRIES.labels("view").inc()
+                self._connection.terminate()
+                pause = 0.5
 
     async def _connect(self) -> None:
         if self._connection is None or self._connection.is_closed():

@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
-import asyncpg
-
 from services.reporting.projection import Decoded, Projection
 from services.reporting.schema import WrongLog
 from services.reporting.store import Overtaken, Position, Store
 from shared.clock import wall_now
+from shared.database import GONE, PASSING
 from shared.identity import Identity, identify
 from shared.journal import journal
 from shared.log import CASE_EVENTS, Reader, Record, Unavailable
@@ -26,20 +25,8 @@ from shared.settings import Settings
 
 MOST: Final = 2000
 """Records in one transaction at most."""
-
-PASSING: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-    Unavailable,
-)
-GONE: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
+_LASTING: Final = 10.0
+"""Seconds of following after which a fault is a new one, and the pause begins small again."""
 
 Listener = Callable[[Sequence[Decoded]], None]
 
@@ -86,6 +73,7 @@ class Follower:
         """Follow for ever. Raises WrongLog where the tables belong to another log."""
         delay = 0.2
         while True:
+            begun = time.monotonic()
             try:
                 await self._follow()
             except Overtaken:
@@ -94,10 +82,12 @@ class Follower:
             except GONE:
                 log.warning("schema_gone")
                 self.caught_up = False
-            except PASSING as error:
+            except (Unavailable, *PASSING) as error:
                 self.fault = type(error).__name__
                 RETRIES.labels("kafka" if isinstance(error, Unavailable) else "database").inc()
                 log.warning("waiting", fault=self.fault)
+            if time.monotonic() - begun > _LASTING:
+                delay = 0.2
             await asyncio.sleep(delay)
             delay = min(5.0, delay * 2)
 

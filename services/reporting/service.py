@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from services.reporting.follower import GONE, PASSING, Follower
+from services.reporting.follower import Follower
 from services.reporting.overview import overdue_cases
 from services.reporting.projection import Decoded
 from services.reporting.reading import Reading
@@ -16,6 +16,7 @@ from services.reporting.schema import Tables
 from services.reporting.store import Store
 from services.reporting.stream import Bell
 from shared.clock import ClockUnset
+from shared.database import GONE, PASSING
 from shared.governance import Governance, Ungoverned
 from shared.health import Readiness
 from shared.journal import journal
@@ -97,7 +98,7 @@ class Reporting:
                 try:
                     async with self.reading.at() as (snapshot, cut):
                         OVERDUE.set(await overdue_cases(snapshot, cut))
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                except (asyncpg.PostgresError, *PASSING) as error:
                     log.warning("not_counted", fault=type(error).__name__)
             await asyncio.sleep(_GAUGE_SECONDS)
 
@@ -117,7 +118,7 @@ class Reporting:
             return Readiness(ready=False, reason="no policy book and clock are adopted yet")
         except Unavailable:
             return Readiness(ready=False, reason="the log does not answer")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except (asyncpg.PostgresError, *PASSING):
             return Readiness(ready=False, reason="the database does not answer")
         positions = {f"{CASE_EVENTS}/{number}": item.next for number, item in stored.items()}
         positions[f"{GOVERNANCE_EVENTS}/0"] = self.governance.position
@@ -137,7 +138,7 @@ async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await step()
-        except PASSING as error:
+        except (Unavailable, *PASSING) as error:
             log.warning("waiting", fault=type(error).__name__)
         await asyncio.sleep(pause)
         pause = min(2.0, pause * 2)

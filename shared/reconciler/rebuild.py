@@ -65,10 +65,15 @@ class Crossed:
                     "CREATE TEMPORARY TABLE crossed "
                     "(partition integer, decider text, document bytea)"
                 )
-            await self._extend(self._connection)
-            rows = await self._connection.fetch(
-                "SELECT decider, document FROM crossed WHERE partition = $1", partition
-            )
+            try:
+                await self._extend(self._connection)
+                rows = await self._connection.fetch(
+                    "SELECT decider, document FROM crossed WHERE partition = $1", partition
+                )
+            except BaseException:
+                # Half of a batch may be in the table: the next call begins with a fresh one.
+                self._connection.terminate()
+                raise
         found: dict[str, list[bytes]] = {}
         for decider, document in rows:
             found.setdefault(decider, []).append(document)

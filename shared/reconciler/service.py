@@ -21,6 +21,7 @@ import faust
 from aiokafka.errors import KafkaError
 
 from shared import journal as journals
+from shared.database import PASSING
 from shared.events import Event, Service
 from shared.governance import Governance
 from shared.health import Readiness, Server, application, server
@@ -29,7 +30,7 @@ from shared.journal import journal
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record, Unavailable
 from shared.reconciler.rows import Deciders, shape_of
 from shared.reconciler.sensor import Sensor
-from shared.reconciler.store import PASSING, Store, WrongLog
+from shared.reconciler.store import Store, WrongLog
 from shared.reconciler.sweep import Sweep
 from shared.reconciler.worker import Worker
 from shared.settings import Settings, SettingsError, load

@@ -18,25 +18,9 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from shared.database import GONE
 from shared.identity import Identity
 from shared.settings import Settings
-
-PASSING: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # What a server that died in the middle of an answer can cause.
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-)
-"""Faults of the database that pass: the work is done again from what the row says."""
-
-GONE: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
-"""The schema was dropped under a worker: somebody rebuilds it."""
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext($1))"
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtext($1))"

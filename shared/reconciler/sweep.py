@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.clock import Clock, ClockUnset, wall_now
+from shared.database import PASSING
 from shared.health import Readiness
 from shared.journal import journal
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
 from shared.metrics import CLOCK, LAG, LAG_RECORDS, ROUND_SECONDS, UNDECIDED
 from shared.reconciler.partition import Partition, Standing
-from shared.reconciler.store import PASSING
 from shared.reconciler.worker import CHUNK, Worker
 from shared.settle import LawBroken
 

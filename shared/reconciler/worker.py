@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
+from shared.database import GONE, PASSING
 from shared.envelope import Unreadable, from_document
 from shared.events import Event, Service
 from shared.governance import Governance
@@ -47,7 +48,7 @@ from shared.reconciler.parking import Parking, sort
 from shared.reconciler.partition import Partition, Standing
 from shared.reconciler.rebuild import Rebuild
 from shared.reconciler.rows import Deciders, Outgoing, Row, begin_row, load_row, outgoing, store_row
-from shared.reconciler.store import GONE, PASSING, LostOwnership, Store, WrongLog
+from shared.reconciler.store import LostOwnership, Store, WrongLog
 from shared.settle import Books, settle_to, take
 from shared.streams import CITY, unit_subject
 
