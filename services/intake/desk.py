@@ -26,6 +26,7 @@ from services.intake.tables import Connection, Tables, lock
 from services.intake.vault import Erased, Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
+from shared.database import PASSING
 from shared.envelope import derived_id, encode
 from shared.events import AnyData, ComplaintAccepted, Event, instant_text
 from shared.governance import Governance
@@ -121,6 +122,7 @@ class Desk:
             turn.release()
 
     async def _record(self, report: Report, fact: Any) -> str:
+        recorded = ""
         try:
             async with self.pool.acquire(timeout=_WAIT_SECONDS) as connection:
                 # Freed when the connection goes back to the pool, or is lost.
@@ -131,11 +133,16 @@ class Desk:
                     return _answered(report.event_id, folder.seen[report.event_id], body_hash)
                 event = await self._judge(connection, report, fact, folder, body_hash)
                 await self.publish(event)
-        except (asyncpg.LockNotAvailableError, TimeoutError):
-            raise Busy("others are recording on this stream") from None
+                recorded = event.id
+        except PASSING as error:
+            # What stands on the log is recorded, though its lock could not be given back.
+            if not recorded and isinstance(error, asyncpg.LockNotAvailableError | TimeoutError):
+                raise Busy("others are recording on this stream") from None
+            if not recorded:
+                raise
         except (Behind, Unavailable) as error:
             raise Busy(str(error)) from None
-        return event.id
+        return recorded
 
     async def folder(self, connection: Connection, subject: str) -> Folder:
         """The stream as it stands on the log now. Raises Behind, Unavailable."""

@@ -15,6 +15,7 @@ from services.intake.complaint import Problem, Refused
 from services.intake.desk import Busy, Refusing
 from services.intake.reception import Unknown
 from shared.clock import ClockUnset
+from shared.database import PASSING
 from shared.governance import Ungoverned
 from shared.log import Unavailable
 
@@ -77,7 +78,7 @@ def answer_of(error: Exception) -> Answer:
         case HTTPException(status_code=status, detail=detail, headers=headers):
             name = HTTPStatus(status).name
             return Answer(status, name, str(detail), headers=dict(headers or {}))
-        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
+        case _ if isinstance(error, (asyncpg.PostgresError, *PASSING)):
             return _later("UNAVAILABLE", "the database does not answer; nothing was appended")
         case _:
             return Answer(500, "INTERNAL", "a fault of this service; it is on its journal")
@@ -104,8 +105,7 @@ def install(app: FastAPI) -> None:
         ClockUnset,
         HTTPException,
         asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        OSError,
+        *PASSING,
         Exception,
     )
     for kind in kinds:

@@ -94,10 +94,11 @@ async def test_everything_killed_and_nothing_lost(
         assert [finding.line() for finding in audit.findings][:5] == []
         await reads_equal_the_oracle(rig, city, events)
         assert set(weather.kills.values()) == {KILLS}
-        assert 4 * sum(weather.hits.values()) >= sum(weather.kills.values()), weather.verdict()
+        assert 2 * sum(weather.hits.values()) >= sum(weather.kills.values()), weather.verdict()
+        assert not [reason for reason in city.refused if reason.endswith("INTERNAL")], city.refused
         weather.say(f"{count / seconds:.0f} records/s while it was going on")
         if KILLS >= LONG:
-            # Five kills are too few to judge one service by, and a rate times the machine.
+            # Five kills are too few to judge one service by, and a rate judges the machine too.
             for name, kills in weather.kills.items():
                 assert 2 * weather.hits[name] >= kills, weather.verdict()
             assert count / seconds >= RECORDS_PER_SECOND
