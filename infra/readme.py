@@ -27,6 +27,8 @@ _MASKS = (
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:…"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}"), "…"),
 )
+_FIRST = ("setup:", "waiting for ", "fetching Kafka", "preparing a quick start")
+"""What is told only at a first start, or where something takes long."""
 
 
 def masked(text: str) -> str:
@@ -34,7 +36,7 @@ def masked(text: str) -> str:
     for pattern, instead in _MASKS:
         text = pattern.sub(instead, text)
     lines = [line.rstrip() for line in text.splitlines()]
-    return "\n".join(line for line in lines if not line.startswith("setup:")).strip() + "\n"
+    return "\n".join(line for line in lines if not line.startswith(_FIRST)).strip() + "\n"
 
 
 def transcript() -> str:

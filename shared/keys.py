@@ -1,5 +1,7 @@
 """API keys: who calls, for which unit, in which role, for which sources.
 
+Beside keys an installation may accept the tokens of the city's own login (`shared.tokens`).
+
 A key is 32 random bytes, so its SHA-256 alone can stand in a file: there is nothing to guess. The
 file of an installation holds hashes; only the local stack's `.qingqian/keys.json` holds the keys
 themselves, so that its owner can use them. The keys file is read once, at the start.
@@ -12,7 +14,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Protocol, get_args
 
 import orjson
 
@@ -29,27 +31,42 @@ class KeysError(ValueError):
 
 @dataclass(frozen=True)
 class Key:
-    """One caller. `sources`: those it may post complaints of; `acts_for_all`: may name any `by`."""
+    """One caller. `sources`: those it may post complaints of; `acts_for_all`: may name any `by`.
+
+    `person`: whose it is; a key of a unit has none, and its caller says who acts.
+    """
 
     name: str
     unit: str
     role: Role
     sources: tuple[str, ...] = ()
     acts_for_all: bool = False
+    person: str | None = None
 
     def may_post(self, source: str) -> bool:
         return ALL in self.sources or source in self.sources
 
+    def account(self, person: str | None = None) -> str:
+        """The account that acts: the caller's own where it is known, else as said, else the key."""
+        return self.person or person or self.name
+
     def by(self, person: str | None = None) -> By:
-        """Who acts with this key; without a person's account the key's own name."""
-        return By(self.unit, self.role, person or self.name)
+        """Who acts with this key."""
+        return By(self.unit, self.role, self.account(person))
+
+
+class Verifier(Protocol):
+    """Knows callers by another kind of token (`shared.tokens`)."""
+
+    def of(self, token: str) -> Key | None: ...
 
 
 class Keys:
-    """The keys of an installation by their hash."""
+    """The keys of an installation by their hash; `tokens`: who else is known."""
 
-    def __init__(self, by_hash: dict[str, Key]) -> None:
+    def __init__(self, by_hash: dict[str, Key], tokens: Verifier | None = None) -> None:
         self._by_hash = by_hash
+        self._tokens = tokens
 
     def __len__(self) -> int:
         return len(self._by_hash)
@@ -59,7 +76,10 @@ class Keys:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
-        return self._by_hash.get(_digest(token.strip()))
+        token = token.strip()
+        if self._tokens is not None and token.count(".") == 2:
+            return self._tokens.of(token)
+        return self._by_hash.get(_digest(token))
 
 
 def _digest(token: str) -> str:
@@ -96,12 +116,12 @@ def write(path: Path, document: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def load(path: Path) -> Keys:
+def load(path: Path, tokens: Verifier | None = None) -> Keys:
     """The keys of a file with `key` or `sha256` in each entry. Raises KeysError."""
     try:
         document = orjson.loads(path.read_bytes())
         entries = document["keys"]
-        return Keys({_hash_of(entry): _key(entry) for entry in entries})
+        return Keys({_hash_of(entry): _key(entry) for entry in entries}, tokens)
     except FileNotFoundError:
         raise KeysError(f"{path}: no keys file; `qingqian up` writes one") from None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:

@@ -117,6 +117,12 @@ class Settings(BaseSettings):
     """API keys as written by ``qingqian up``; default ``keys.json`` in the data folder."""
     master_key_file: Path | None = None
     """Key that wraps the vault's keys; default ``master.key`` in the data folder."""
+    token_keys_file: Path | None = None
+    """JWKS file of the city's login: its tokens are accepted as bearer tokens; default none."""
+    token_issuer: str = "qingqian"
+    """`iss` that a token must have."""
+    token_audience: str = "qingqian"
+    """`aud` that a token must have."""
     worker_id: Annotated[str, AfterValidator(_worker)] = "0"
     """Name of this worker among those of its service; a restarted one keeps its partitions."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -188,14 +188,14 @@ class Api:
         for index, name in enumerate(names):
             if name not in FIELDS and not name.startswith("claims/"):
                 raise Refused([Problem(f"/fields/{index}", "unknown_field", "no such field")])
-        who = Caller(key, body.person or key.name)
+        who = Caller(key, key.account(body.person))
         return _json(await self.intake.privacy.reveal(case_id, names, body.reason, who))
 
     async def erase(self, request: Request, case_id: str) -> Response:
         """Destroy a case's key: what it says of persons is gone from every copy of the log."""
         key = self.caller(request)
         body = parsed(ReasonBody, await body_of(request))
-        await self.intake.privacy.erase(case_id, body.reason, Caller(key, body.person or key.name))
+        await self.intake.privacy.erase(case_id, body.reason, Caller(key, key.account(body.person)))
         return _json({"case_id": case_id, "status": "erased"}, 202)
 
     async def ask_export(self, request: Request) -> Response:
@@ -203,7 +203,7 @@ class Api:
         key = self.caller(request)
         body = parsed(ExportBody, await body_of(request))
         query = body.query.model_dump(exclude_none=True)
-        who = Caller(key, body.person or key.name)
+        who = Caller(key, key.account(body.person))
         export_id = await self.intake.privacy.ask_export(query, body.reason, who)
         return _json({"id": export_id, "status": "waiting"}, 202)
 

@@ -23,6 +23,7 @@ from shared.journal import journal
 from shared.keys import Keys, load
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, PARTITIONS, Producer, Unavailable
 from shared.settings import Settings
+from shared.tokens import load_tokens
 
 log = journal("intake")
 
@@ -37,7 +38,7 @@ class Intake:
         self.settings = settings
         self.tables = Tables(settings)
         self.vault = Vault(Safe(master_key(settings.master_key_path)), self.tables)
-        self.keys: Keys = load(settings.keys_path)
+        self.keys: Keys = load(settings.keys_path, load_tokens(settings))
         self.producer = Producer(settings, "intake")
         self.governance = Governance(settings, "intake")
         self.view = View(settings, self.tables)

@@ -24,6 +24,7 @@ from shared.keys import Keys, load
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
 from shared.metrics import OVERDUE
 from shared.settings import Settings
+from shared.tokens import load_tokens
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class Reporting:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tables = Tables(settings.schema("reporting"))
-        self.keys: Keys = load(settings.keys_path)
+        self.keys: Keys = load(settings.keys_path, load_tokens(settings))
         self.governance = Governance(settings, "reporting")
         self.bell = Bell()
         self._started = False
