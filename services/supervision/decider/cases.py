@@ -76,7 +76,7 @@ def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
     state = start(state, "T01", event)
     state = start(state, "T20", event)
     state = start(state, "T41", event, item="acceptance")
-    state = start(state, "T41", event, item="conclusion", variant="outer")
+    state = start(state, "T41", event, item="conclusion", variant="next")
     return _reply_clock(state, event, source)
 
 

@@ -13,6 +13,11 @@ from shared.policy import Length, ListingRule, Policy, TimerRule
 UNIT_CLOCKS = ("T43", "T53")
 """Their due is set with the day or quarter that begins them."""
 
+_OUTER_OF = {"T41": "next", "T50": "", "T52": ""}
+"""Which variant the outer length stands beside: of T41 the conclusion; of T50 and T52 none, it is
+the length of a step of its own there.
+"""
+
 
 @dataclass(frozen=True)
 class Due:
@@ -65,7 +70,7 @@ def _derive(clock: Clock, case: Case, policy: Policy) -> Due:
         return Due(_fixed(timer, clock.fixed_due, policy))
     rule = policy.timers[timer]
     due = add(clock.started_at, length_of(clock, policy), rule.roll, policy)
-    if rule.outer is None or clock.variant != "length" or timer in ("T50", "T52"):
+    if rule.outer is None or clock.variant != _OUTER_OF.get(timer, "length"):
         return Due(due)
     return Due(due, add(clock.started_at, rule.outer, rule.roll, policy))
 
