@@ -161,7 +161,7 @@ def _evolve(state: Desk, event: Event) -> Desk:
         case ev.ReturnApproved():
             return _return_approved(state, event)
         case ev.ReturnNotApproved():
-            return replace(state, return_asked=None)
+            return _return_answered(state)
         case ev.ReturnRefused():
             return replace(state, return_asked=None)
         case ev.MatchFound():
@@ -319,15 +319,21 @@ def _evolve(state: Desk, event: Event) -> Desk:
     assert_never(data)
 
 
+def _return_answered(state: Desk) -> Desk:
+    """A unit returns a case once, whatever the office answers (I-06)."""
+    if state.return_asked is None:
+        return state
+    units = (*state.returned_by, state.return_asked.unit)
+    return replace(state, returned_by=units, return_asked=None)
+
+
 def _return_approved(state: Desk, event: Event) -> Desk:
     if state.return_asked is None:
         return state
     return replace(
-        state,
+        _return_answered(state),
         return_approved=_asked(event),
-        returned_by=(*state.returned_by, state.return_asked.unit),
         returns_approved=state.returns_approved + 1,
-        return_asked=None,
     )
 
 

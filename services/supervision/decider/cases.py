@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from services.supervision.decider.state import (
+    LARGE_GROUP,
+    URGENT,
     Line,
     Owed,
     Source,
@@ -30,16 +32,31 @@ ENDS_WITH_CASE: Final = (
 """What ends with the case; a source's reply (T10), incidents, opinion and listing go on."""
 
 
+def month_number(month: str) -> int:
+    """`2021-09` counted from year 0."""
+    return int(month[:4]) * 12 + int(month[5:])
+
+
 def months_between(first: str | None, last: str | None) -> int:
     """Whole months from first to last, both counted; 0 when unknown."""
     if first is None or last is None:
         return 0
-    return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:]) - int(first[5:]) + 1
+    return month_number(last) - month_number(first) + 1
+
+
+_WORKER = 12
+"""Characters of a keyed hash that are kept to tell the workers of one case apart."""
 
 
 def _line(line: ClaimLine, heads: int = 1) -> Line:
-    months = months_between(line.months_from, line.months_to)
-    return Line(line.line, line.amount_fen, months, heads)
+    return Line(
+        line.line,
+        line.amount_fen,
+        months_between(line.months_from, line.months_to),
+        heads,
+        worker=line.worker[:_WORKER] if line.worker else None,
+        first=month_number(line.months_from) if line.months_from else None,
+    )
 
 
 # --- intake --------------------------------------------------------------------------------------
@@ -76,7 +93,7 @@ def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
     state = start(state, "T01", event)
     state = start(state, "T20", event)
     state = start(state, "T41", event, item="acceptance")
-    state = start(state, "T41", event, item="conclusion", variant="outer")
+    state = start(state, "T41", event, item="conclusion", variant="next")
     return _reply_clock(state, event, source)
 
 
@@ -200,10 +217,23 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
             data.external_due_at,
         )
         state = replace(state, sources=(*state.sources, source))
-        state = _reply_clock(state, event, source)
+        state = _petition_goes_on(_reply_clock(state, event, source), event, source)
     if data.reopens and state.closed:
         return owe_later(state, "CaseReopened", event, reason="REPEATED_COMPLAINT")
     return state
+
+
+def _petition_goes_on(state: Watch, event: Event, source: Source) -> Watch:
+    """A petition that was merged must be concluded here, from its own receipt on (I-03)."""
+    return start(
+        state,
+        "T41",
+        event,
+        item=f"conclusion|{source.source}|{source.source_ref}",
+        variant="next",
+        started_at=source.received_at,
+        source_ref=source.source_ref,
+    )
 
 
 # --- groups --------------------------------------------------------------------------------------
@@ -247,11 +277,15 @@ def assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassign
     state = start(state, "T08", event)
     if state.group_member:
         return state
+    large = state.group_level in ("G2", "G3")
+    marks = [*((URGENT,) if state.urgent else ()), *((LARGE_GROUP,) if large else ())]
+    variant = "+".join(marks) or "length"
     before = state.clock("T09")
     if before is None:
-        return start(state, "T09", event, limit=state.first_handle_by)
+        return start(state, "T09", event, variant=variant, limit=state.first_handle_by)
     anew = replace(
         before,
+        variant=variant,
         cause=event.id,
         started_at=event.time,
         known_at=event.known_at,

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from services.supervision.decider.state import Clock, Watch, replace
+from services.supervision.decider.state import LARGE_GROUP, URGENT, Clock, Watch, replace
 from shared.calendar import civil, end_of, last_day_of, months_after, start_of
 from shared.policy import Length, ListingRule, Policy, TimerRule
 
 UNIT_CLOCKS = ("T43", "T53")
 """Their due is set with the day or quarter that begins them."""
+
+_OUTER_OF = {"T41": "next", "T50": "", "T52": ""}
+"""Which variant the outer length stands beside: of T41 the conclusion; of T50 and T52 none, it is
+the length of a step of its own there.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,15 +37,12 @@ class Case:
 
     tier: str
     received_at: datetime | None
-    urgent: bool
-    group_level: str | None
     petition: bool
 
 
 def derive(clock: Clock, state: Watch, policy: Policy) -> Due:
     """The due of a clock under a book. Raises CalendarEnds years beyond the adopted calendar."""
-    petition = is_petition(state, policy)
-    case = Case(state.tier, state.received_at, state.urgent, state.group_level, petition)
+    case = Case(state.tier, state.received_at, is_petition(state, policy))
     return _derive(clock, case, policy)
 
 
@@ -65,7 +67,7 @@ def _derive(clock: Clock, case: Case, policy: Policy) -> Due:
         return Due(_fixed(timer, clock.fixed_due, policy))
     rule = policy.timers[timer]
     due = add(clock.started_at, length_of(clock, policy), rule.roll, policy)
-    if rule.outer is None or clock.variant != "length" or timer in ("T50", "T52"):
+    if rule.outer is None or clock.variant != _OUTER_OF.get(timer, "length"):
         return Due(due)
     return Due(due, add(clock.started_at, rule.outer, rule.roll, policy))
 
@@ -104,16 +106,16 @@ def _date_of(clock: Clock, case: Case, policy: Policy) -> str | None:
 
 
 def is_petition(state: Watch, policy: Policy) -> bool:
-    """Whether the case came through the petition system (信访)."""
-    sources = policy.content.handling.petition_sources
-    return state.petition or any(source.source in sources for source in state.sources)
+    """Whether the case itself, not what was merged into it, came as a petition (信访)."""
+    own = state.sources[0].source if state.sources else ""
+    return state.petition or own in policy.content.handling.petition_sources
 
 
 def idle(clock: Clock, state: Watch, policy: Policy) -> bool:
     """A clock that no rule of this book gives a due: nothing is owed for it."""
     timer = clock.timer
     if timer == "A":
-        case = Case(state.tier, state.received_at, False, None, False)
+        case = Case(state.tier, state.received_at, False)
         return _date_of(clock, case, policy) is None
     handling = policy.content.handling
     if timer == "T10":
@@ -122,6 +124,8 @@ def idle(clock: Clock, state: Watch, policy: Policy) -> bool:
     if timer == "T20":
         source = state.sources[0].source if state.sources else ""
         return state.kind != "complaint" or source not in handling.inspection_sources
+    if timer == "T41" and clock.source_ref is not None:
+        return (clock.item or "").split("|")[1] not in handling.petition_sources
     if timer == "T41" and clock.item is not None:
         return not is_petition(state, policy)
     if timer == "T42":
@@ -177,9 +181,9 @@ def _handling(clock: Clock, case: Case, policy: Policy) -> Due:
     day = civil(clock.started_at)
     phase = policy.phase_of(day)
     days = phase.handle_wd if phase else policy.content.campaign.default_handle_wd
-    if case.urgent:
+    if URGENT in clock.variant:
         days = min(days, handling.urgent_handle_wd)
-    if case.group_level in ("G2", "G3"):
+    if LARGE_GROUP in clock.variant:
         days = min(days, handling.group_handle_wd)
     due = clock.fixed_due or end_of(policy.calendar.after(day, days))
     if clock.limit is not None and clock.fixed_due is None:
@@ -227,8 +231,7 @@ def moved_by(clock: Clock, state: Watch, policy: Policy) -> bool:
     if clock.timer in UNIT_CLOCKS or idle(clock, state, policy):
         return False
     bare = replace(clock, raised=(), reached="", jump=None, notice=None, replied_at=None)
-    petition = is_petition(state, policy)
-    case = Case(state.tier, state.received_at, state.urgent, state.group_level, petition)
+    case = Case(state.tier, state.received_at, is_petition(state, policy))
     due = _derived(bare, case, policy)
     return (due.due_at, due.outer_due_at, due.cap_target_at) != (
         clock.due_at,

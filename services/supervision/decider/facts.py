@@ -160,8 +160,7 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.EnforcementApplied():
             return stop(state, event, "T24")
         case ev.LegalPathEntered():
-            timer = {"arbitration": "T40", "petition": "T41"}.get(data.forum)
-            return start(state, timer, event) if timer else state
+            return handling.legal_path_entered(state, event, data)
         case ev.LegalPathEnded():
             return handling.legal_path_ended(state, event, data)
         case ev.ClosureRequested():

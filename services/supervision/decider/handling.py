@@ -250,6 +250,13 @@ def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) 
     return start(state, "T42", event, item=f"default|{data.doc_no}")
 
 
+def legal_path_entered(state: Watch, event: Event, data: ev.LegalPathEntered) -> Watch:
+    """T40 watches for the award, T41 for the conclusion on a petition; courts have no clock here."""
+    if data.forum == "arbitration":
+        return start(state, "T40", event)
+    return start(state, "T41", event, variant="next") if data.forum == "petition" else state
+
+
 def legal_path_ended(state: Watch, event: Event, data: ev.LegalPathEnded) -> Watch:
     """T40 ends with an arbitration, T41 with a petition; both where no forum is named."""
     state = replace(state, legal_ended=True)

@@ -42,14 +42,18 @@ def ladder_name(clock: Clock, state: Watch, policy: Policy) -> str:
     name = policy.timers[timer].ladder
     if name not in ("stops_at_l4", "own_event"):
         return name
-    # A pay day (T16) is a timer of that one day; other dues that a document names are long.
-    fixed = clock.fixed_due is not None
     if timer == "T16":
+        # A pay day is a timer of that one day, whenever the plan was agreed.
         return f"{name}_short"
-    return name if fixed else name + _suffix(policy, timer, clock)
+    return name + _suffix(policy, clock)
 
 
-def _suffix(policy: Policy, timer: str, clock: Clock) -> str:
+def _suffix(policy: Policy, clock: Clock) -> str:
+    """Hours, or one or two working days, also where a document names the due."""
+    if clock.fixed_due is not None:
+        assert clock.due_at is not None
+        second = end_of(policy.calendar.after(civil(clock.started_at), 2))
+        return "_short" if clock.due_at <= second else ""
     length = length_of(clock, policy)
     if length.unit in ("h", "min"):
         return "_hours"

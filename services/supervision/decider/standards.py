@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.supervision.decider.state import Line, Watch
@@ -80,26 +81,62 @@ def threshold_of(policy: Policy, at: datetime) -> Threshold:
     return max(rules, key=lambda rule: rule.effective)
 
 
+@dataclass(frozen=True)
+class Creditor:
+    """What is still unpaid of one worker, or of a gang on one line whose members are not named."""
+
+    heads: int
+    months: int
+    fen: int
+
+
+def creditors(state: Watch) -> list[Creditor]:
+    """Who is still unpaid; several lines of one worker are one worker's claim (法释〔2013〕3号 3)."""
+    of: dict[str, list[tuple[Line, int]]] = {}
+    for line in state.lines:
+        fen = unpaid_fen(state, line)
+        if fen > 0 and line.owed_fen is not None:
+            of.setdefault(line.worker or f"line {line.line}", []).append((line, fen))
+    return [
+        Creditor(
+            max(line.heads for line, _ in lines),
+            _months([line for line, _ in lines]),
+            sum(fen for _, fen in lines),
+        )
+        for lines in of.values()
+    ]
+
+
+def _months(lines: list[Line]) -> int:
+    """Months in arrears of one worker's lines: a month that two of them claim counts once."""
+    claimed = [
+        set(range(line.first, line.first + line.claimed_months))
+        for line in lines
+        if line.first is not None
+    ]
+    twice = sum(map(len, claimed)) - len(set().union(*claimed))
+    most = max(line.months for line in lines)
+    return max(most, sum(line.months for line in lines) - twice)
+
+
 def limb_met(state: Watch, policy: Policy, at: datetime) -> tuple[int, int, int, int, str] | None:
     """(limb, workers, months, fen, threshold) of what is still unpaid; None below both limbs.
 
     Limb 1: one worker, months and amount. Limb 2: workers and total (法释〔2013〕3号 3).
     """
     rule = threshold_of(policy, at)
-    open_lines = [(line, unpaid_fen(state, line)) for line in state.lines]
-    open_lines = [(line, fen) for line, fen in open_lines if fen > 0 and line.owed_fen is not None]
+    unpaid = creditors(state)
     single = [
-        (line, fen)
-        for line, fen in open_lines
-        if line.heads == 1 and line.months >= rule.single_months and fen >= rule.single_fen
+        one
+        for one in unpaid
+        if one.heads == 1 and one.months >= rule.single_months and one.fen >= rule.single_fen
     ]
     if single:
-        total = sum(fen for _, fen in single)
-        return 1, len(single), max(line.months for line, _ in single), total, rule.id
-    workers = sum(line.heads for line, _ in open_lines)
-    total = sum(fen for _, fen in open_lines)
+        total = sum(one.fen for one in single)
+        return 1, len(single), max(one.months for one in single), total, rule.id
+    workers, total = sum(one.heads for one in unpaid), sum(one.fen for one in unpaid)
     if workers >= rule.many_workers and total >= rule.many_fen:
-        return 2, workers, max(line.months for line, _ in open_lines), total, rule.id
+        return 2, workers, max(one.months for one in unpaid), total, rule.id
     return None
 
 

@@ -22,6 +22,13 @@ else:
         return copy
 
 
+URGENT = "urgent"
+LARGE_GROUP = "large group"
+"""Marks of a handling clock's variant, as things stood when it started (I-07): what becomes
+known later shortens nothing that was set.
+"""
+
+
 @dataclass(frozen=True)
 class Raised:
     """An alert that stands. `ended_at`: when the act came that ends it; from L4 on a reply to
@@ -116,7 +123,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Line:
-    """One claim line, in fen and whole months. `heads`: workers it stands for."""
+    """One claim line, in fen and whole months. `heads`: workers it stands for.
+
+    `worker`: the beginning of the worker's keyed hash, enough to tell apart the few of one case;
+    `first`: the first month claimed, counted from year 0.
+    """
 
     line: str
     claimed_fen: int | None
@@ -124,6 +135,8 @@ class Line:
     heads: int = 1
     verified_fen: int | None = None
     verified_months: int | None = None
+    worker: str | None = None
+    first: int | None = None
 
     @property
     def owed_fen(self) -> int | None:

@@ -1,0 +1,293 @@
+"""Payment orders, Henan's thresholds, listing (T23, T39, T42; I-09, I-10; domain 1.6, 1.8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stories.telling import Story, claim, full
+
+
+def begun(story: Story, at: str = "2022-01-04 09:00", **fields: Any) -> None:
+    story.assigned(at, **fields)
+    story.signed(at)
+
+
+class TestOrder:
+    def test_five_working_days_over_the_festival(self, story: Story) -> None:
+        begun(story, "2022-01-27 09:00")
+        story.served("2022-01-28 15:00")
+        story.run("2022-02-11 00:00")
+        # 01-29, 01-30, 02-07, 08, 09; nothing but the reminder before its own event.
+        assert story.dues("T23") == ["2022-02-10 00:00"]
+        assert story.alerts("T23") == ["2022-02-07 09:00 L1"]
+        assert [(d["at"], d["doc_no"]) for d in story.of("PaymentOrderDefaulted")] == [
+            ("2022-02-10 00:00", "令1")
+        ]
+
+    def test_the_documents_own_limit(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00", limit="2022-01-26 00:00", service_mode="posted")
+        story.run("2022-01-26 00:00")
+        assert story.dues("T23") == ["2022-01-26 00:00"]
+        assert story.times("PaymentOrderDefaulted") == ["2022-01-26 00:00"]
+
+    def test_a_limit_of_a_day_or_two_is_reminded_on_its_day(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00", limit="2022-01-12 00:00")
+        story.run("2022-01-12 00:00")
+        assert story.alerts("T23") == ["2022-01-11 09:00 L1"]
+
+    @pytest.mark.parametrize("limit", ["2022-01-26 00:01", "2022-01-10 10:00"])
+    def test_a_limit_beyond_fifteen_days_or_before_service(self, story: Story, limit: str) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00", limit=limit)
+        story.run("2022-01-10 10:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [422]
+
+    def test_only_the_labour_bureau(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00", by_={"unit": "TF1", "role": "task_force"})
+        story.served("2022-01-10 10:00", by_={"unit": "市住建局", "role": "inspector"})
+        story.run("2022-01-10 10:00", refused=2)
+        assert [status for _, status, _ in story.refusals()] == [403, 403]
+
+    def test_paid_before_the_limit(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00")
+        story.paid("2022-01-17 23:59")
+        story.run("2022-01-20 00:00")
+        assert story.of("PaymentOrderDefaulted") == []
+        assert story.of("ReferralThresholdMet") == []
+
+    def test_paid_at_the_limit_is_late(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00")
+        story.paid("2022-01-18 00:00")
+        story.run("2022-01-20 00:00")
+        assert story.times("PaymentOrderDefaulted") == ["2022-01-18 00:00"]
+        assert story.times("ReferralThresholdMet") == ["2022-01-18 00:00"]
+
+    def test_complied(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00")
+        story.line("2022-01-14 10:00", "A", "PaymentOrderComplied")
+        story.run("2022-01-20 00:00")
+        assert story.of("PaymentOrderDefaulted") == []
+
+
+class TestThreshold:
+    """One worker, three months and 8,000 yuan; or ten workers and 40,000 (henan-2013)."""
+
+    def defaulted(self, story: Story, claims: list[Any], **fields: Any) -> None:
+        total = sum(each["amount_fen"] for each in claims)
+        fields = {"workers": len(claims), "claims": claims, "amount_fen": total} | fields
+        begun(story, **fields)
+        story.served("2022-01-10 10:00")
+
+    @pytest.mark.parametrize(
+        ("fen", "months", "met"),
+        [(800_000, 3, True), (799_999, 3, False), (800_000, 2, False), (5_000_000, 2, False)],
+    )
+    def test_one_worker(self, story: Story, fen: int, months: int, *, met: bool) -> None:
+        begun(story)
+        story.verified("2022-01-05 10:00", (fen, months))
+        story.served("2022-01-10 10:00")
+        story.run("2022-01-18 00:00")
+        found = story.of("ReferralThresholdMet")
+        assert [(d["limb"], d["workers"], d["months"], d["amount_fen"]) for d in found] == (
+            [(1, 1, months, fen)] if met else []
+        )
+        assert [d["doc_no"] for d in found] == (["令1"] if met else [])
+
+    def test_two_lines_of_one_worker_are_one_claim(self, story: Story) -> None:
+        claims = [
+            claim(1, 500_000, ("2021-07", "2021-08")),
+            claim(1, 500_000, ("2021-09", "2021-10")),
+        ]
+        self.defaulted(story, claims, workers=1)
+        story.run("2022-01-18 00:00")
+        met = story.one("ReferralThresholdMet")
+        assert (met["limb"], met["workers"], met["months"], met["amount_fen"]) == (
+            1,
+            1,
+            4,
+            1_000_000,
+        )
+
+    def test_months_that_overlap_count_once(self, story: Story) -> None:
+        claims = [
+            claim(1, 500_000, ("2021-08", "2021-09")),
+            claim(1, 500_000, ("2021-08", "2021-09")),
+        ]
+        self.defaulted(story, claims, workers=1)
+        story.run("2022-01-18 00:00")
+        assert story.of("ReferralThresholdMet") == []
+
+    def test_ten_lines_of_nine_workers_are_nine_workers(self, story: Story) -> None:
+        months = ("2021-10", "2021-11")
+        claims = [claim(n, 500_000, months) for n in range(1, 9)]
+        # The ninth claims three months on two lines, and less than 8,000 yuan.
+        claims += [claim(9, 200_000, months), claim(9, 200_000, ("2021-09", "2021-09"))]
+        self.defaulted(story, claims, workers=9)
+        story.run("2022-01-18 00:00")
+        assert story.of("ReferralThresholdMet") == []
+
+    @pytest.mark.parametrize(
+        ("workers", "fen", "met"),
+        [(10, 4_000_000, True), (9, 4_000_000, False), (10, 3_999_999, False)],
+    )
+    def test_a_gang_on_one_line(
+        self, story: Story, workers: int, fen: int, *, met: bool
+    ) -> None:
+        begun(story, workers=workers, amount_fen=fen, months_from="2021-10")
+        story.served("2022-01-10 10:00")
+        story.run("2022-01-18 00:00")
+        found = story.of("ReferralThresholdMet")
+        assert [(d["limb"], d["workers"]) for d in found] == ([(2, 10)] if met else [])
+
+    def test_what_was_paid_before_the_default_no_longer_counts(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00")
+        story.paid("2022-01-14 10:00", 1)
+        story.run("2022-01-20 00:00")
+        assert story.times("PaymentOrderDefaulted") == ["2022-01-18 00:00"]
+        assert story.of("ReferralThresholdMet") == []
+
+    def test_a_worker_who_was_paid_is_no_longer_one_of_ten(self, story: Story) -> None:
+        claims = [claim(n, 500_000, ("2021-10", "2021-11")) for n in range(1, 11)]
+        self.defaulted(story, claims)
+        story.paid("2022-01-14 10:00", 500_000, "10")
+        story.run("2022-01-20 00:00")
+        assert story.of("ReferralThresholdMet") == []
+
+    def test_facts_verified_after_the_default(self, story: Story) -> None:
+        begun(story, amount_fen=700_000)
+        story.served("2022-01-10 10:00")
+        story.verified("2022-01-19 10:00", (900_000, 4))
+        story.run("2022-01-19 10:00")
+        assert story.times("ReferralThresholdMet") == ["2022-01-19 10:00"]
+        assert story.dues("T39") == ["2022-01-21 00:00"]
+
+    def test_no_order_no_threshold(self, story: Story) -> None:
+        begun(story)
+        story.line("2022-01-20 10:00", "A", "ReferralProposed")
+        story.run("2022-02-01 00:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [409]
+        assert story.of("ReferralThresholdMet") == []
+
+    def test_once_only_though_two_orders_default(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00")
+        story.served("2022-01-11 10:00", "令2")
+        story.run("2022-01-20 00:00")
+        assert story.times("PaymentOrderDefaulted") == ["2022-01-18 00:00", "2022-01-19 00:00"]
+        assert [d["doc_no"] for d in story.of("ReferralThresholdMet")] == ["令1"]
+
+
+class TestNoFineInstead:
+    def met(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-04 10:00", limit="2022-01-12 00:00")
+
+    def test_a_fine_closes_nothing(self, story: Story) -> None:
+        self.met(story)
+        story.line("2022-01-12 09:00", "A", "PenaltyDecided", amount_fen=2_000_000)
+        story.paid("2022-01-12 10:00")
+        story.line("2022-01-12 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2022-01-19 00:00")
+        assert story.one("ClosureRefused")["reasons"] == ["REFERRAL_PENDING"]
+        assert story.dues("T39") == ["2022-01-14 00:00"]
+        # 01-14, 17 and 18 are the three working days after.
+        assert story.alerts("T39") == [
+            "2022-01-14 00:00 L3",
+            "2022-01-15 00:00 L4",
+            "2022-01-19 00:00 L6",
+        ]
+        assert len(story.of("SupervisionNoticeIssued", timer="T39")) == 1
+
+    def test_paid_before_filing_and_declined_it_may_close(self, story: Story) -> None:
+        self.met(story)
+        story.paid("2022-01-12 10:00")
+        story.line("2022-01-12 11:00", "A", "ReferralDeclined", reason="PAID_BEFORE_FILING")
+        story.reviewed("2022-01-12 12:00")
+        story.followed_up("2022-01-13 10:00")
+        story.run("2022-01-20 00:00")
+        assert story.times("CaseClosed") == ["2022-01-13 10:00"]
+        assert story.alerts("T39") == []
+
+    def test_met_while_under_review(self, story: Story) -> None:
+        self.met(story)
+        story.paid("2022-01-11 10:00", 100_000)
+        story.line("2022-01-11 11:00", "A", "ClosureRequested", kind="WITHDRAWN")
+        story.line("2022-01-11 12:00", "A", "ClosureReviewPassed", stage="tf")
+        story.line("2022-01-11 13:00", "A", "ClosureReviewPassed", stage="office")
+        story.verified("2022-01-11 14:00", (900_000, 3))
+        story.followed_up("2022-01-12 10:00", got_paid="N")
+        story.run("2022-01-12 10:00")
+        assert story.times("ReferralThresholdMet") == ["2022-01-12 00:00"]
+        assert story.one("ClosureRefused")["reasons"] == ["REFERRAL_PENDING"]
+        assert story.of("CaseClosed") == []
+        assert story.dues("T18") == ["2022-01-18 00:00"]
+
+
+class TestListing:
+    """Before 2022 a decision lists within twenty days; from then on an order's default in ten."""
+
+    def test_a_decision_of_2021(self, story: Story) -> None:
+        begun(story, "2021-12-13 09:00")
+        story.served("2021-12-20 10:00", doc_type="decision")
+        story.run("2022-01-19 00:00")
+        listed = story.one("DeadlineSet", timer="T42")
+        # December 9, January 11: the eleventh is the 18th.
+        assert (listed["at"], listed["due_at"]) == ("2021-12-20 10:00", full("2022-01-19 00:00"))
+        assert story.alerts("T42") == [
+            "2022-01-14 09:00 L1",
+            "2022-01-18 09:00 L2",
+            "2022-01-19 00:00 L3",
+        ]
+
+    def test_a_directive_that_defaulted_in_2021_lists_nobody(self, story: Story) -> None:
+        begun(story, "2021-12-13 09:00")
+        story.served("2021-12-20 10:00", limit="2021-12-31 00:00")
+        story.run("2022-02-28 00:00")
+        assert story.times("PaymentOrderDefaulted") == ["2021-12-31 00:00"]
+        assert story.dues("T42") == []
+
+    def test_a_default_at_midnight_is_of_the_new_year(self, story: Story) -> None:
+        begun(story, "2021-12-13 09:00")
+        story.served("2021-12-22 10:00", limit="2022-01-01 00:00")
+        story.line("2022-01-10 10:00", "A", "CreditListingDecided", rule="人社部令第45号")
+        story.run("2022-01-20 00:00")
+        # 04-07 are four, 10-14 nine, the 17th is the tenth.
+        assert story.dues("T42") == ["2022-01-18 00:00"]
+        assert story.alerts("T42") == []
+
+    def test_a_default_of_2022(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00")
+        story.run("2022-02-10 00:00")
+        # Default 01-18 00:00; 19-21, 24-28, 29, 30 are ten.
+        assert story.dues("T42") == ["2022-01-31 00:00"]
+        assert story.alerts("T42") == [
+            "2022-01-28 09:00 L1",
+            "2022-01-30 09:00 L2",
+            "2022-01-31 00:00 L3",
+            "2022-02-08 00:00 L4",
+        ]
+
+    def test_a_decision_of_2022_lists_by_its_default_only(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-10 10:00", doc_type="decision")
+        story.run("2022-01-18 00:00")
+        assert [d["at"] for d in story.of("DeadlineSet", timer="T42")] == ["2022-01-18 00:00"]
+
+    def test_a_decision_of_2021_whose_limit_ends_in_2022_keeps_its_rule(
+        self, story: Story
+    ) -> None:
+        begun(story, "2021-12-13 09:00")
+        story.served("2021-12-30 10:00", doc_type="decision")
+        story.run("2022-01-20 00:00")
+        # 12-31; 01-04..07; 10-14; 17-21; 24-28 are twenty.
+        assert story.dues("T42") == ["2022-01-29 00:00"]
