@@ -5,12 +5,13 @@ Persons are not merged: each member keeps its lines and its source's clock (doma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared import events as ev
 from shared.envelope import owe
 from shared.events import Event, GroupLevel, Service
+from shared.frozen import replace
 from shared.policy import Policy
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import events as ev
 from shared.calendar import civil, end_of
 from shared.envelope import owe
 from shared.events import Event, Service
+from shared.frozen import replace
 from shared.policy import Policy
 
 
