@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
+from services.routing.decider.foreseen import Foreseen
 from services.routing.decider.place import Township, township_of
 from services.routing.decider.rules import Answer, Facts, choose, default_co, facts_of
 from shared import events as ev
@@ -88,6 +89,9 @@ class CaseRouting:
     writer: Service = "routing"
     state_type = Desk
 
+    def __init__(self) -> None:
+        self._foreseen = Foreseen(owed)
+
     def initial(self, subject: str) -> Desk:
         return Desk(subject)
 
@@ -97,10 +101,10 @@ class CaseRouting:
         return _evolve(state, event)
 
     def decide(self, state: Desk, now: datetime, policy: Policy) -> list[Event]:
-        return [event for event in owed(state, policy) if event.time <= now]
+        return [event for event in self._foreseen.take(state, policy) if event.time <= now]
 
     def wake_at(self, state: Desk, policy: Policy) -> datetime | None:
-        return min((event.time for event in owed(state, policy)), default=None)
+        return min((event.time for event in self._foreseen.look(state, policy)), default=None)
 
 
 def _asked(event: Event) -> Asked:
@@ -386,14 +390,19 @@ def _registrations(state: Desk) -> list[Event]:
     received, asked = state.received, state.received_event
     if received is None or asked is None:
         return []
+    wanted = [
+        (key, line)
+        for key, line in _keys(state)
+        if f"{key}|{line.line if line else None}" not in state.registered
+    ]
+    if not wanted:
+        return []
     site = received.site.township if received.site else None
     people = tuple(sorted({line.worker for line in received.claims if line.worker}))
     heads = max(received.workers or 1, len(received.claims), 1)
     result: list[Event] = []
-    for key, line in _keys(state):
+    for key, line in wanted:
         number = line.line if line else None
-        if f"{key}|{number}" in state.registered:
-            continue
         months = (line.months_from, line.months_to) if line else (None, None)
         data = ev.MatchRegistered(
             cause=asked.id,
@@ -413,8 +422,9 @@ def _registrations(state: Desk) -> list[Event]:
 def _notices(state: Desk) -> list[Event]:
     """MatchUpdated: what became of this case."""
     result: list[Event] = []
+    keys = sorted({key for key, _ in _keys(state)}) if state.told else []
     for told in state.told:
-        for key in sorted({key for key, _ in _keys(state)}):
+        for key in keys:
             if f"{key}|{told.id}" in state.heard:
                 continue
             data = ev.MatchUpdated.model_validate(
