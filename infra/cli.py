@@ -213,11 +213,16 @@ def demo(
 
 
 @app.command()
-def bench() -> int:
+def bench(
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Measure this one; may be repeated."),
+    ] = None,
+) -> int:
     """Measure each figure beside its limit or peer."""
     from infra import bench as module
 
-    return module.run()
+    return module.run(only or ())
 
 
 def _fail(line: str, code: int) -> int:

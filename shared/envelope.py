@@ -24,6 +24,7 @@ from shared.events import (
     Decision,
     Employer,
     Event,
+    EventData,
     Service,
     instant_text,
 )
@@ -214,6 +215,8 @@ def _instant(doc: dict[str, Any], name: str) -> datetime:
         value = datetime.fromisoformat(doc[name])
     except (TypeError, ValueError):
         raise Unreadable("malformed_attribute", f"{name} must be an RFC 3339 instant") from None
+    if value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         raise Unreadable("malformed_attribute", f"{name} has no zone")
     return value.astimezone(UTC)
@@ -221,7 +224,8 @@ def _instant(doc: dict[str, Any], name: str) -> datetime:
 
 def writer_of(event: Event) -> Service:
     """The one service that may publish this event."""
-    return WRITERS[event.type]
+    data: EventData = event.data
+    return data.writer
 
 
 @dataclass(frozen=True)

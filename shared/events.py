@@ -32,12 +32,16 @@ SEALED_PREFIX = "sealed:"
 
 def instant_text(value: datetime) -> str:
     """RFC 3339 in UTC with `Z`, microseconds only when there are any: the one stored spelling."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return _utc(value).isoformat()[:-6] + "Z"
+
+
+def _utc(value: datetime) -> datetime:
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
 Instant = Annotated[
     AwareDatetime,
-    AfterValidator(lambda value: value.astimezone(UTC)),
+    AfterValidator(_utc),
     PlainSerializer(instant_text, return_type=str, when_used="json"),
 ]
 Month = Annotated[str, StringConstraints(pattern=r"^(19|20)\d\d-(0[1-9]|1[0-2])$")]

@@ -159,7 +159,10 @@ class Records:
             self._gaps(last)
 
     def _offset(self, line: Line) -> None:
-        if line.offset >= self._next:
+        if line.offset == self._next:
+            self._next += 1
+            return
+        if line.offset > self._next:
             self._missing.update(range(self._next, line.offset))
             self._next = line.offset + 1
             return
@@ -211,6 +214,9 @@ class Records:
 
     def _writer(self, entry: Entry, line: Line) -> None:
         event, doc = entry.event, line.doc or {}
+        where = (doc.get("source"), line.key, line.topic)
+        if where == (_SOURCE[event.type], event.subject, topic_of(event.subject)):
+            return
         wanted = {"source": _SOURCE[event.type], "key": event.subject}
         wanted |= {"topic": topic_of(event.subject)}
         found = {"source": doc.get("source"), "key": line.key, "topic": line.topic}
@@ -241,9 +247,8 @@ class Records:
     def _instant(self, entry: Entry) -> None:
         """A record is written at its `recordedtime`: not before it, and a fact not long after."""
         recorded, latest = entry.event.recordedtime, self._recorded
-        text = instant_text(recorded)
         if self.time.kind == "wall" and recorded > entry.appended_at + TOLERANCE:
-            expected = instant_text(entry.appended_at)
+            expected, text = instant_text(entry.appended_at), instant_text(recorded)
             sentence = f"{name_of(entry.event)} was appended before its recordedtime {text}."
             self.findings.append(entry.finding("recordedtime", expected, text, sentence))
             return
@@ -251,9 +256,11 @@ class Records:
             return
         if self.time.kind == "log":
             if not self.time.showed(recorded, entry.appended_at):
+                text = instant_text(recorded)
                 sentence = f"The clock did not show {text} when {name_of(entry.event)} was written."
                 self.findings.append(entry.finding("recordedtime", None, text, sentence))
         elif latest is not None and recorded < latest - TOLERANCE:
+            text = instant_text(recorded)
             sentence = (
                 f"{name_of(entry.event)} says it was recorded at {text}, but facts before it on "
                 f"the partition were recorded up to {instant_text(latest)}."

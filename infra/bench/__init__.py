@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,19 +33,34 @@ from infra.stack.local import LocalStack
 from shared.settings import load
 
 FILE: Final = "bench.json"
+NAMES: Final = (
+    "folding",
+    "intake",
+    "rebuild",
+    "audit",
+    "route",
+    "visibility",
+    "sweep",
+    "crowd",
+    "extraction",
+)
+"""What is measured, in this order: by folding, the sweep knows supervision's usual pace."""
 _WIDTH: Final = 118
 
 
-def run() -> int:
-    """Measure everything, print the table, write `.qingqian/bench.json`. 1 if a limit is missed.
+def run(only: Sequence[str] = ()) -> int:
+    """Measure, print the table, write `.qingqian/bench.json`. 1 if a limit is missed.
 
-    Progress goes to stderr. Raises Unready for a form there is not, or without a stack.
+    `only`: these of NAMES, else all. Progress goes to stderr. Raises Unready for a form or a name
+    there is not, or without a stack.
     """
     sizes = chosen()
+    if strange := sorted(set(only) - set(NAMES)):
+        raise Unready(f"--only {strange[0]!r}: one of {', '.join(NAMES)}")
     target = load().data_dir / FILE
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     begun = time.monotonic()
-    bench = Bench(sizes, begun)
+    bench = Bench(sizes, begun, only or NAMES)
     try:
         asyncio.run(bench.measure())
     except asyncio.CancelledError:
@@ -67,8 +82,9 @@ def run() -> int:
 class Bench:
     """All figures of one run, in the order in which they are measured."""
 
-    def __init__(self, sizes: Sizes, begun: float) -> None:
+    def __init__(self, sizes: Sizes, begun: float, names: Sequence[str] = NAMES) -> None:
         self.sizes = sizes
+        self.names = names
         self.figures: list[Figure] = []
         self.remarks: list[str] = []
         self._begun = begun
@@ -103,19 +119,20 @@ class Bench:
             self.remarks.append(remark)
             return figures
 
-        await self._add(rig, "folding", folded)
-        await self._add(
-            rig, "intake's stream", lambda: _one(intake.measure(rig, sizes.streamed, sizes.runs))
-        )
-        await self._add(
-            rig, "reporting's rebuild", lambda: _one(projection.measure(rig, mix, sizes.runs))
-        )
-        await self._add(rig, "audit", lambda: _one(alone.audit(rig, mix, sizes.runs)))
-        await self._add(rig, "route", lambda: _one(alone.route(rig, sizes.routed, sizes.runs)))
-        await self._add(rig, "visibility", lambda: visibility.measure(rig, sizes.seconds))
-        await self._add(rig, "sweep", lambda: sweeping.measure(rig, sizes, self._normal))
-        await self._add(rig, "crowd", lambda: crowd.measure(rig, sizes))
-        await self._add(rig, "text extraction", text)
+        measures: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
+            "folding": folded,
+            "intake": lambda: _one(intake.measure(rig, sizes.streamed, sizes.runs)),
+            "rebuild": lambda: _one(projection.measure(rig, mix, sizes.runs)),
+            "audit": lambda: _one(alone.audit(rig, mix, sizes.runs)),
+            "route": lambda: _one(alone.route(rig, sizes.routed, sizes.runs)),
+            "visibility": lambda: visibility.measure(rig, sizes.seconds),
+            "sweep": lambda: sweeping.measure(rig, sizes, self._normal),
+            "crowd": lambda: crowd.measure(rig, sizes),
+            "extraction": text,
+        }
+        for name in NAMES:
+            if name in self.names:
+                await self._add(rig, name, measures[name])
 
     async def _add(
         self, rig: Rig, name: str, measure: Callable[[], Awaitable[list[Figure]]]
@@ -135,6 +152,7 @@ class Bench:
         """What stands in bench.json."""
         return {
             "form": self.sizes.name,
+            "only": sorted(self.names) if set(self.names) != set(NAMES) else None,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds),
             "machine": {

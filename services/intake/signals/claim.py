@@ -108,11 +108,9 @@ def head_of(text: str) -> str:
 
 def features(text: str, head: str, *, quantified: bool) -> tuple[int, ...]:
     """The values of FEATURES, small whole numbers. `quantified`: a sum or months were found."""
-    body = text[len(head) :]
-    if not body:
-        body = head
+    body = text[len(head) :] or head
     direct, own = _direct(body)
-    head_direct, _ = _direct(head)
+    head_direct, _ = (direct, own) if body is head else _direct(head)
     return (
         int(head_direct > 0),
         int(bool(_DEMAND.search(head))),

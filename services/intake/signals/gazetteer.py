@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,7 +66,7 @@ class Gazetteer:
             not_after=words_of(raw, "bare_not_after", ""),
         )
 
-    def places(self, field: Field, text: str, pairs: Set[str] | None = None) -> list[Place]:
+    def places(self, field: Field, text: str, pairs: frozenset[str] | None = None) -> list[Place]:
         """The places named in a normalised text, each rule once; full names before bare ones."""
         found: dict[str, tuple[bool, Place]] = {}
         for position, matched in self.scanner.find(text, pairs):

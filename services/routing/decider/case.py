@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
+from services.routing.decider.foreseen import Foreseen
 from services.routing.decider.place import Township, township_of
 from services.routing.decider.rules import Answer, Facts, choose, default_co, facts_of
 from shared import events as ev
 from shared.calendar import civil, end_of
 from shared.envelope import owe
-from shared.events import Event, RunnerUp, Service, TownshipFrom, Unit
+from shared.events import AnyData, Event, RunnerUp, Service, TownshipFrom, Unit
+from shared.frozen import replace
 from shared.policy import Policy
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,9 @@ class CaseRouting:
     writer: Service = "routing"
     state_type = Desk
 
+    def __init__(self) -> None:
+        self._foreseen = Foreseen(owed)
+
     def initial(self, subject: str) -> Desk:
         return Desk(subject)
 
@@ -93,10 +101,10 @@ class CaseRouting:
         return _evolve(state, event)
 
     def decide(self, state: Desk, now: datetime, policy: Policy) -> list[Event]:
-        return [event for event in owed(state, policy) if event.time <= now]
+        return [event for event in self._foreseen.take(state, policy) if event.time <= now]
 
     def wake_at(self, state: Desk, policy: Policy) -> datetime | None:
-        return min((event.time for event in owed(state, policy)), default=None)
+        return min((event.time for event in self._foreseen.look(state, policy)), default=None)
 
 
 def _asked(event: Event) -> Asked:
@@ -118,8 +126,137 @@ def _addressed_elsewhere(state: Desk, event: Event) -> Desk:
             return state
 
 
+Unheard: TypeAlias = (
+    ev.SupplementRequested
+    | ev.ContactTried
+    | ev.SourceReplied
+    | ev.ComplainantTold
+    | ev.AssignmentSigned
+    | ev.CoHandlerReported
+    | ev.FirstContactMade
+    | ev.FactsVerified
+    | ev.ProgressReported
+    | ev.ExtensionRequested
+    | ev.ExtensionApproved
+    | ev.ExtensionNotApproved
+    | ev.CaseSuspended
+    | ev.CaseResumed
+    | ev.MediationAgreed
+    | ev.InstalmentPlanAgreed
+    | ev.PaymentRecorded
+    | ev.PaymentVerified
+    | ev.PaymentReversed
+    | ev.InspectionFiled
+    | ev.InspectionClosed
+    | ev.PaymentOrderIssued
+    | ev.PaymentOrderServed
+    | ev.PaymentOrderComplied
+    | ev.ExtraCompensationOrdered
+    | ev.PenaltyDecided
+    | ev.AssetQueryApprovalRequested
+    | ev.AssetQueryApprovalGranted
+    | ev.PoliceAssistanceAsked
+    | ev.ReferralProposed
+    | ev.ReferralApproved
+    | ev.ReferralDeclined
+    | ev.ReferralDelivered
+    | ev.ReferralReceipted
+    | ev.PoliceSupplementAsked
+    | ev.SupplementSent
+    | ev.PoliceFiled
+    | ev.PoliceDeclined
+    | ev.ReconsiderationRequested
+    | ev.ReconsiderationDecided
+    | ev.SupervisionSuggested
+    | ev.PoliceReasonsAsked
+    | ev.FilingOrdered
+    | ev.MaterialsHandedOver
+    | ev.CreditListingDecided
+    | ev.PublicationMade
+    | ev.EnforcementApplied
+    | ev.LegalPathEntered
+    | ev.LegalPathEnded
+    | ev.GovFundsRequested
+    | ev.ClosureRequested
+    | ev.ClosureReviewPassed
+    | ev.ClosureReturned
+    | ev.FollowUpAttempted
+    | ev.FollowUpCompleted
+    | ev.FollowUpWaived
+    | ev.CaseWrittenOff
+    | ev.FalseClosureFound
+    | ev.SupervisionNoticeReplied
+    | ev.InterviewHeld
+    | ev.ExtremeIncidentReported
+    | ev.IncidentReportFiled
+    | ev.ExtremeIncidentVerified
+    | ev.ExtremeIncidentCleared
+    | ev.IllegalDemandRecorded
+    | ev.OpinionAlertRaised
+    | ev.OpinionStepDone
+    | ev.OpinionAlertCleared
+    | ev.GroupNoticeGiven
+    | ev.ScreeningReported
+    | ev.ZeroReportFiled
+    | ev.SummaryFiled
+    | ev.SupervisionVisitRecorded
+    | ev.RectificationReported
+    | ev.MeasurePlanFiled
+    | ev.MeasureCompleted
+    | ev.MeetingHeld
+    | ev.PublicityRecorded
+    | ev.RuleRevised
+    | ev.PolicyAdopted
+    | ev.ClockAdopted
+    | ev.ClockAdvanced
+    | ev.PiiAccessed
+    | ev.PiiErased
+    | ev.AccessDenied
+    | ev.MatchRegistered
+    | ev.MatchUpdated
+    | ev.ClaimLinesAdded
+    | ev.GroupFormed
+    | ev.GroupLevelChanged
+    | ev.GroupJoined
+    | ev.CoHandlerAdded
+    | ev.DeadlineSet
+    | ev.AlertRaised
+    | ev.AlertCleared
+    | ev.SupervisionNoticeIssued
+    | ev.CaseEscalated
+    | ev.AssignmentDeemedSigned
+    | ev.ExtensionRefused
+    | ev.SuspensionLapsed
+    | ev.SupplementLapsed
+    | ev.InstalmentDefaulted
+    | ev.PaymentOrderDefaulted
+    | ev.ReferralThresholdMet
+    | ev.CaseReferredToPublicSecurity
+    | ev.ClosureRefused
+    | ev.FalseClosureSuspected
+    | ev.SourceReplyOwed
+    | ev.LedgerSnapshotTaken
+    | ev.RankingPublished
+    | ev.BulletinIssued
+    | ev.CorrectionIssued
+    | ev.PhaseTargetEvaluated
+    | ev.CheckpointSigned
+    | ev.ReadDenied
+)
+"""What leaves routing's view of a case as it is. Asked for first: matching goes
+through every class before it."""
+
+_UNHEARD: Final = frozenset(get_args(Unheard))
+
+
+def _unheard(data: AnyData) -> TypeIs[Unheard]:
+    return type(data) in _UNHEARD
+
+
 def _evolve(state: Desk, event: Event) -> Desk:
     data = event.data
+    if _unheard(data):
+        return state
     match data:
         case ev.ComplaintReceived():
             if state.received is not None:
@@ -198,124 +335,6 @@ def _evolve(state: Desk, event: Event) -> Desk:
             return _tell(state, event, "closed")
         case ev.CaseReopened():
             return _tell(state, event, "reopened")
-        case (
-            ev.SupplementRequested()
-            | ev.ContactTried()
-            | ev.SourceReplied()
-            | ev.ComplainantTold()
-            | ev.AssignmentSigned()
-            | ev.CoHandlerReported()
-            | ev.FirstContactMade()
-            | ev.FactsVerified()
-            | ev.ProgressReported()
-            | ev.ExtensionRequested()
-            | ev.ExtensionApproved()
-            | ev.ExtensionNotApproved()
-            | ev.CaseSuspended()
-            | ev.CaseResumed()
-            | ev.MediationAgreed()
-            | ev.InstalmentPlanAgreed()
-            | ev.PaymentRecorded()
-            | ev.PaymentVerified()
-            | ev.PaymentReversed()
-            | ev.InspectionFiled()
-            | ev.InspectionClosed()
-            | ev.PaymentOrderIssued()
-            | ev.PaymentOrderServed()
-            | ev.PaymentOrderComplied()
-            | ev.ExtraCompensationOrdered()
-            | ev.PenaltyDecided()
-            | ev.AssetQueryApprovalRequested()
-            | ev.AssetQueryApprovalGranted()
-            | ev.PoliceAssistanceAsked()
-            | ev.ReferralProposed()
-            | ev.ReferralApproved()
-            | ev.ReferralDeclined()
-            | ev.ReferralDelivered()
-            | ev.ReferralReceipted()
-            | ev.PoliceSupplementAsked()
-            | ev.SupplementSent()
-            | ev.PoliceFiled()
-            | ev.PoliceDeclined()
-            | ev.ReconsiderationRequested()
-            | ev.ReconsiderationDecided()
-            | ev.SupervisionSuggested()
-            | ev.PoliceReasonsAsked()
-            | ev.FilingOrdered()
-            | ev.MaterialsHandedOver()
-            | ev.CreditListingDecided()
-            | ev.PublicationMade()
-            | ev.EnforcementApplied()
-            | ev.LegalPathEntered()
-            | ev.LegalPathEnded()
-            | ev.GovFundsRequested()
-            | ev.ClosureRequested()
-            | ev.ClosureReviewPassed()
-            | ev.ClosureReturned()
-            | ev.FollowUpAttempted()
-            | ev.FollowUpCompleted()
-            | ev.FollowUpWaived()
-            | ev.CaseWrittenOff()
-            | ev.FalseClosureFound()
-            | ev.SupervisionNoticeReplied()
-            | ev.InterviewHeld()
-            | ev.ExtremeIncidentReported()
-            | ev.IncidentReportFiled()
-            | ev.ExtremeIncidentVerified()
-            | ev.ExtremeIncidentCleared()
-            | ev.IllegalDemandRecorded()
-            | ev.OpinionAlertRaised()
-            | ev.OpinionStepDone()
-            | ev.OpinionAlertCleared()
-            | ev.GroupNoticeGiven()
-            | ev.ScreeningReported()
-            | ev.ZeroReportFiled()
-            | ev.SummaryFiled()
-            | ev.SupervisionVisitRecorded()
-            | ev.RectificationReported()
-            | ev.MeasurePlanFiled()
-            | ev.MeasureCompleted()
-            | ev.MeetingHeld()
-            | ev.PublicityRecorded()
-            | ev.RuleRevised()
-            | ev.PolicyAdopted()
-            | ev.ClockAdopted()
-            | ev.ClockAdvanced()
-            | ev.PiiAccessed()
-            | ev.PiiErased()
-            | ev.AccessDenied()
-            | ev.MatchRegistered()
-            | ev.MatchUpdated()
-            | ev.ClaimLinesAdded()
-            | ev.GroupFormed()
-            | ev.GroupLevelChanged()
-            | ev.GroupJoined()
-            | ev.CoHandlerAdded()
-            | ev.DeadlineSet()
-            | ev.AlertRaised()
-            | ev.AlertCleared()
-            | ev.SupervisionNoticeIssued()
-            | ev.CaseEscalated()
-            | ev.AssignmentDeemedSigned()
-            | ev.ExtensionRefused()
-            | ev.SuspensionLapsed()
-            | ev.SupplementLapsed()
-            | ev.InstalmentDefaulted()
-            | ev.PaymentOrderDefaulted()
-            | ev.ReferralThresholdMet()
-            | ev.CaseReferredToPublicSecurity()
-            | ev.ClosureRefused()
-            | ev.FalseClosureSuspected()
-            | ev.SourceReplyOwed()
-            | ev.LedgerSnapshotTaken()
-            | ev.RankingPublished()
-            | ev.BulletinIssued()
-            | ev.CorrectionIssued()
-            | ev.PhaseTargetEvaluated()
-            | ev.CheckpointSigned()
-            | ev.ReadDenied()
-        ):
-            return state
     assert_never(data)
 
 
@@ -377,14 +396,19 @@ def _registrations(state: Desk) -> list[Event]:
     received, asked = state.received, state.received_event
     if received is None or asked is None:
         return []
+    wanted = [
+        (key, line)
+        for key, line in _keys(state)
+        if f"{key}|{line.line if line else None}" not in state.registered
+    ]
+    if not wanted:
+        return []
     site = received.site.township if received.site else None
     people = tuple(sorted({line.worker for line in received.claims if line.worker}))
     heads = max(received.workers or 1, len(received.claims), 1)
     result: list[Event] = []
-    for key, line in _keys(state):
+    for key, line in wanted:
         number = line.line if line else None
-        if f"{key}|{number}" in state.registered:
-            continue
         months = (line.months_from, line.months_to) if line else (None, None)
         data = ev.MatchRegistered(
             cause=asked.id,
@@ -404,8 +428,9 @@ def _registrations(state: Desk) -> list[Event]:
 def _notices(state: Desk) -> list[Event]:
     """MatchUpdated: what became of this case."""
     result: list[Event] = []
+    keys = sorted({key for key, _ in _keys(state)}) if state.told else []
     for told in state.told:
-        for key in sorted({key for key, _ in _keys(state)}):
+        for key in keys:
             if f"{key}|{told.id}" in state.heard:
                 continue
             data = ev.MatchUpdated.model_validate(

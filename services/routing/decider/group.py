@@ -5,12 +5,14 @@ Persons are not merged: each member keeps its lines and its source's clock (doma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from services.routing.decider.foreseen import Foreseen
 from shared import events as ev
 from shared.envelope import owe
 from shared.events import Event, GroupLevel, Service
+from shared.frozen import replace
 from shared.policy import Policy
 
 
@@ -42,6 +44,9 @@ class GroupRouting:
     writer: Service = "routing"
     state_type = Group
 
+    def __init__(self) -> None:
+        self._foreseen = Foreseen(owed)
+
     def initial(self, subject: str) -> Group:
         return Group(subject)
 
@@ -66,10 +71,10 @@ class GroupRouting:
         return state
 
     def decide(self, state: Group, now: datetime, policy: Policy) -> list[Event]:
-        return [event for event in owed(state, policy) if event.time <= now]
+        return [event for event in self._foreseen.take(state, policy) if event.time <= now]
 
     def wake_at(self, state: Group, policy: Policy) -> datetime | None:
-        return min((event.time for event in owed(state, policy)), default=None)
+        return min((event.time for event in self._foreseen.look(state, policy)), default=None)
 
 
 def heads(members: tuple[Member, ...]) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.routing.decider.foreseen import Foreseen
 from shared import events as ev
 from shared.calendar import civil, end_of
 from shared.envelope import owe
 from shared.events import Event, Service
+from shared.frozen import replace
 from shared.policy import Policy
 
 
@@ -39,6 +41,9 @@ class MatchRouting:
     writer: Service = "routing"
     state_type = Matches
 
+    def __init__(self) -> None:
+        self._foreseen = Foreseen(owed)
+
     def initial(self, subject: str) -> Matches:
         return Matches(subject)
 
@@ -63,10 +68,10 @@ class MatchRouting:
         return state
 
     def decide(self, state: Matches, now: datetime, policy: Policy) -> list[Event]:
-        return [event for event in owed(state, policy) if event.time <= now]
+        return [event for event in self._foreseen.take(state, policy) if event.time <= now]
 
     def wake_at(self, state: Matches, policy: Policy) -> datetime | None:
-        return min((event.time for event in owed(state, policy)), default=None)
+        return min((event.time for event in self._foreseen.look(state, policy)), default=None)
 
 
 def owed(state: Matches, policy: Policy) -> list[Event]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from shared.events import (
     ComplaintReceived,
@@ -54,13 +55,17 @@ class Answer:
     evidence: tuple[str, ...] = ()
 
 
+_NOT_TOLD: Final = (Employer(), SupplementReceived(), Signals(version="none"), Project())
+
+
 def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None = None) -> Facts:
     """The facts of a complaint; a supplement fills what was missing, never overwrites."""
-    employer = received.employer or Employer()
+    no_employer, no_supplement, no_signals, no_project = _NOT_TOLD
+    employer = received.employer or no_employer
     project = received.project
-    more = supplement or SupplementReceived()
-    added = more.employer or Employer()
-    signals = received.signals or more.signals or Signals(version="none")
+    more = supplement or no_supplement
+    added = more.employer or no_employer
+    signals = received.signals or more.signals or no_signals
     ownership = employer.ownership if employer.ownership != "unknown" else added.ownership
     project = project or more.project
     owner = project.owner_kind if project else None
@@ -74,7 +79,7 @@ def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None 
         attracted=employer.attracted or added.attracted,
         project=project is not None,
         funding=funding,
-        project_kind=(project or Project()).kind,
+        project_kind=(project or no_project).kind,
         via=received.via,
         leads=tuple(sorted(signals.leads.items(), key=lambda item: (-item[1], item[0]))),
         terms=tuple(term for terms in signals.terms.values() for term in terms),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from services.supervision.decider.agenda import Step, agenda, due_now
+from services.supervision.decider.agenda import Remembered, agenda, due_now, first_instant
 from services.supervision.decider.facts import evolve
 from services.supervision.decider.state import Watch
 from services.supervision.decider.units import CitySupervision, UnitSupervision
@@ -27,20 +27,13 @@ class CaseSupervision:
         return evolve(state, event)
 
     def __init__(self) -> None:
-        self._last: tuple[Watch, Policy, list[Step]] | None = None
+        self._agenda = Remembered(agenda)
 
     def decide(self, state: Watch, now: datetime, policy: Policy) -> list[Event]:
         return due_now(self._agenda(state, policy), now)
 
     def wake_at(self, state: Watch, policy: Policy) -> datetime | None:
-        return min((step[0] for step in self._agenda(state, policy)), default=None)
-
-    def _agenda(self, state: Watch, policy: Policy) -> list[Step]:
-        """The agenda of a state is asked for twice in a row: when it wakes, and what is due."""
-        last = self._last
-        if last is None or last[0] is not state or last[1] is not policy:
-            last = self._last = (state, policy, agenda(state, policy))
-        return last[2]
+        return first_instant(self._agenda(state, policy))
 
 
 STREAMS: dict[Kind, Decider[Any]] = {

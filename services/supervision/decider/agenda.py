@@ -41,6 +41,29 @@ def agenda(state: Watch, policy: Policy) -> list[Step]:
     return found
 
 
+class Remembered:
+    """The agenda of a state is asked for twice in a row: when it wakes, and what is due."""
+
+    def __init__(self, agenda: Callable[[Watch, Policy], list[Step]]) -> None:
+        self._make = agenda
+        self._last: tuple[Watch, Policy, list[Step]] | None = None
+
+    def __call__(self, state: Watch, policy: Policy) -> list[Step]:
+        last = self._last
+        if last is None or last[0] is not state or last[1] is not policy:
+            last = self._last = (state, policy, self._make(state, policy))
+        return last[2]
+
+
+def first_instant(steps: list[Step]) -> datetime | None:
+    """When the earliest of these steps is due."""
+    earliest: datetime | None = None
+    for step in steps:
+        if earliest is None or step[0] < earliest:
+            earliest = step[0]
+    return earliest
+
+
 def due_now(steps: list[Step], now: datetime) -> list[Event]:
     """The decisions of steps whose instant has come, in order of instant and rank."""
     due = sorted((step for step in steps if step[0] <= now), key=lambda step: step[:2])

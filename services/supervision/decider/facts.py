@@ -2,17 +2,75 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
 from services.supervision.decider import cases, clocks, handling
 from services.supervision.decider.state import Watch, owe_later, replace, start, stop, without_owed
 from shared import events as ev
-from shared.events import Event
+from shared.events import AnyData, Event
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+
+Unheard: TypeAlias = (
+    ev.ComplainantTold
+    | ev.MergeApproved
+    | ev.MergeRevoked
+    | ev.CoHandlerReported
+    | ev.MediationAgreed
+    | ev.PaymentRecorded
+    | ev.AssetQueryApprovalRequested
+    | ev.AssetQueryApprovalGranted
+    | ev.PoliceAssistanceAsked
+    | ev.PublicationMade
+    | ev.FollowUpAttempted
+    | ev.InterviewHeld
+    | ev.ExtremeIncidentVerified
+    | ev.IllegalDemandRecorded
+    | ev.ScreeningReported
+    | ev.ZeroReportFiled
+    | ev.SummaryFiled
+    | ev.SupervisionVisitRecorded
+    | ev.RectificationReported
+    | ev.MeasurePlanFiled
+    | ev.MeasureCompleted
+    | ev.MeetingHeld
+    | ev.PublicityRecorded
+    | ev.RuleRevised
+    | ev.PolicyAdopted
+    | ev.ClockAdopted
+    | ev.ClockAdvanced
+    | ev.PiiAccessed
+    | ev.PiiErased
+    | ev.AccessDenied
+    | ev.MatchRegistered
+    | ev.MatchUpdated
+    | ev.MatchFound
+    | ev.CoHandlerAdded
+    | ev.LedgerSnapshotTaken
+    | ev.RankingPublished
+    | ev.BulletinIssued
+    | ev.CorrectionIssued
+    | ev.PhaseTargetEvaluated
+    | ev.CheckpointSigned
+    | ev.ReadDenied
+)
+"""What starts, moves and stops no clock here. Asked for first: matching goes
+through every class before it."""
+
+_UNHEARD: Final = frozenset(get_args(Unheard))
+
+
+def _unheard(data: AnyData) -> TypeIs[Unheard]:
+    return type(data) in _UNHEARD
 
 
 def evolve(state: Watch, event: Event) -> Watch:
     """The state after an event of a case's stream."""
     data = event.data
+    if _unheard(data):
+        return state
     match data:
         # Own decisions first: they are most of what a stream folds.
         case ev.DeadlineSet():
@@ -200,48 +258,4 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.OpinionAlertCleared():
             ends = f"|{data.url_hash}" if data.url_hash else ""
             return clocks.opinion_ended(state, event, ends=ends)
-        case (
-            ev.ComplainantTold()
-            | ev.MergeApproved()
-            | ev.MergeRevoked()
-            | ev.CoHandlerReported()
-            | ev.MediationAgreed()
-            | ev.PaymentRecorded()
-            | ev.AssetQueryApprovalRequested()
-            | ev.AssetQueryApprovalGranted()
-            | ev.PoliceAssistanceAsked()
-            | ev.PublicationMade()
-            | ev.FollowUpAttempted()
-            | ev.InterviewHeld()
-            | ev.ExtremeIncidentVerified()
-            | ev.IllegalDemandRecorded()
-            | ev.ScreeningReported()
-            | ev.ZeroReportFiled()
-            | ev.SummaryFiled()
-            | ev.SupervisionVisitRecorded()
-            | ev.RectificationReported()
-            | ev.MeasurePlanFiled()
-            | ev.MeasureCompleted()
-            | ev.MeetingHeld()
-            | ev.PublicityRecorded()
-            | ev.RuleRevised()
-            | ev.PolicyAdopted()
-            | ev.ClockAdopted()
-            | ev.ClockAdvanced()
-            | ev.PiiAccessed()
-            | ev.PiiErased()
-            | ev.AccessDenied()
-            | ev.MatchRegistered()
-            | ev.MatchUpdated()
-            | ev.MatchFound()
-            | ev.CoHandlerAdded()
-            | ev.LedgerSnapshotTaken()
-            | ev.RankingPublished()
-            | ev.BulletinIssued()
-            | ev.CorrectionIssued()
-            | ev.PhaseTargetEvaluated()
-            | ev.CheckpointSigned()
-            | ev.ReadDenied()
-        ):
-            return state
     assert_never(data)

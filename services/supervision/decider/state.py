@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from shared.events import Event
-
-if TYPE_CHECKING:
-    from dataclasses import replace as replace
-else:
-
-    def replace(value, /, **changes):
-        """`dataclasses.replace` without calling `__init__` field by field: folding an event makes
-        several copies of a state of fifty fields, and this is what makes it twice as fast.
-        """
-        copy = object.__new__(type(value))
-        copy.__dict__.update(value.__dict__)
-        copy.__dict__.update(changes)
-        return copy
+from shared.frozen import replace as replace
 
 
 URGENT = "urgent"

@@ -9,9 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
-from services.supervision.decider.agenda import DEADLINE, Step, agenda, due_now
+from services.supervision.decider.agenda import (
+    DEADLINE,
+    Remembered,
+    Step,
+    agenda,
+    due_now,
+    first_instant,
+)
 from services.supervision.decider.clocks import book_of
 from services.supervision.decider.facts import evolve as evolve_case
 from services.supervision.decider.state import Clock, Watch, replace, start, stop
@@ -57,11 +64,14 @@ class UnitSupervision:
             case _:
                 return evolve_case(state, event)
 
+    def __init__(self) -> None:
+        self._agenda = Remembered(_unit_agenda)
+
     def decide(self, state: Watch, now: datetime, policy: Policy) -> list[Event]:
-        return due_now(_unit_agenda(state, policy), now)
+        return due_now(self._agenda(state, policy), now)
 
     def wake_at(self, state: Watch, policy: Policy) -> datetime | None:
-        return min((step[0] for step in _unit_agenda(state, policy)), default=None)
+        return first_instant(self._agenda(state, policy))
 
 
 class CitySupervision(UnitSupervision):
@@ -75,11 +85,8 @@ class CitySupervision(UnitSupervision):
             return _begun(state, event, data)
         return evolve_case(state, event)
 
-    def decide(self, state: Watch, now: datetime, policy: Policy) -> list[Event]:
-        return due_now(_city_agenda(state, policy), now)
-
-    def wake_at(self, state: Watch, policy: Policy) -> datetime | None:
-        return min((step[0] for step in _city_agenda(state, policy)), default=None)
+    def __init__(self) -> None:
+        self._agenda = Remembered(_city_agenda)
 
 
 def _quarter(text: str | None) -> str | None:
@@ -155,14 +162,24 @@ def _roll_call(state: Watch, policy: Policy) -> Iterator[Step]:
     """T53: on each duty day from 09:00, unless its report came before."""
     if unit_code(state.subject) not in policy.units:
         return
-    for window in policy.content.campaign.duty:
-        for number in range((window.last - window.first).days + 1):
-            item = (window.first + number * DAY).isoformat()
-            begin = at_hour(window.first + number * DAY, ROLL_CALL_HOUR)
-            if begin >= policy.adopted_at and f"T53|{item}" not in state.begun:
-                due = begin + timedelta(hours=policy.timers["T53"].length.n)
-                yield begin, DEADLINE, partial(_deadline, state, policy, "T53", item, begin, due)
-                return
+    begun = frozenset(state.begun)
+    for mark, item, begin in _roll_calls(policy):
+        if mark not in begun:
+            due = begin + timedelta(hours=policy.timers["T53"].length.n)
+            yield begin, DEADLINE, partial(_deadline, state, policy, "T53", item, begin, due)
+            return
+
+
+@lru_cache(maxsize=64)
+def _roll_calls(policy: Policy) -> tuple[tuple[str, str, datetime], ...]:
+    """(mark, day, instant) of every roll-call from the adoption of the book on, in order."""
+    days = [
+        window.first + number * DAY
+        for window in policy.content.campaign.duty
+        for number in range((window.last - window.first).days + 1)
+    ]
+    found = [(day.isoformat(), at_hour(day, ROLL_CALL_HOUR)) for day in days]
+    return tuple((f"T53|{day}", day, at) for day, at in found if at >= policy.adopted_at)
 
 
 def _quarters(state: Watch, policy: Policy) -> Iterator[Step]:
