@@ -16,7 +16,8 @@ from typing import IO, Any, Final
 
 import orjson
 
-from services.intake.complaint import MAX_BYTES, Problem
+from services.intake.complaint import Problem
+from services.intake.given import MAX_BYTES
 from services.intake.preparing import Prepared, Receipt
 from services.intake.reception import Reception
 from shared.journal import journal
