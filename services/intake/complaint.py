@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from operator import mul
 from typing import Annotated, Any, Final
 
@@ -260,6 +261,7 @@ def _check_claims(complaint: Given) -> Iterator[Problem]:
         yield Problem("/amount_fen", "contradiction", "less than the sum of the claims")
 
 
+@lru_cache(maxsize=4096)
 def is_uscc(text: str) -> bool:
     """Whether it is a 统一社会信用代码 with a right check character (GB 32100)."""
     return bool(uscc.is_valid(normalised_id(text)))
@@ -299,16 +301,14 @@ def admit(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> Com
     return ComplaintReceived.model_validate(stored_data(complaint, case_id, sealer, policy))
 
 
-def stored_data(
-    complaint: Given, case_id: str, sealer: Sealer, policy: Policy
-) -> dict[str, object]:
+def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> dict[str, Any]:
     """The data of `admit` as they stand in the stored event, without what is None."""
     assert sealer.subject == case_id, "a case is sealed under its own key"
     employer = _employer(complaint.employer, sealer, _PLACE)
     project = _project(complaint.project, sealer, policy, _PLACE)
     due = complaint.external_due_at
     address = complaint.site.address if complaint.site else None
-    data = {
+    data: dict[str, object] = {
         "source": complaint.source,
         "source_ref": complaint.source_ref,
         "tier": complaint.tier,
@@ -415,7 +415,7 @@ def _site(told: Site | given.Site | None, sealer: Sealer, place: str) -> dict[st
 def _lines(complaint: Given, sealer: Sealer) -> list[dict[str, object]]:
     """Lines "1", "2"…; without claims the whole complaint is line "1"."""
     if not complaint.claims:
-        whole = {
+        whole: dict[str, object] = {
             "line": "1",
             "amount_fen": complaint.amount_fen,
             "months_from": complaint.months_from,
@@ -427,7 +427,7 @@ def _lines(complaint: Given, sealer: Sealer) -> list[dict[str, object]]:
     lines = []
     for number, claim in enumerate(complaint.claims, 1):
         worker = _worker(claim, sealer)
-        line = {
+        line: dict[str, object] = {
             "line": str(number),
             "worker": worker,
             "amount_fen": claim.amount_fen,

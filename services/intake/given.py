@@ -41,23 +41,23 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
     """`omit_defaults` leaves out what is None and nothing else: no other default is a constant."""
 
 
-class Person(Part):
+class Person(Part, frozen=True):
     name: _Line | None = None
     phone: _Line | None = None
 
 
-class Worker(Person):
+class Worker(Person, frozen=True):
     id_no: _Line | None = None
 
 
-class Claim(Part):
+class Claim(Part, frozen=True):
     worker: Worker | None = None
     amount_fen: _Fen | None = None
     months_from: str | None = None
     months_to: str | None = None
 
 
-class Employer(Part):
+class Employer(Part, frozen=True):
     name: _Line | None = None
     uscc: _Line | None = None
     ownership: Ownership = field(default_factory=lambda: "unknown")
@@ -65,19 +65,19 @@ class Employer(Part):
     attracted: bool = field(default_factory=lambda: False)
 
 
-class Project(Part):
+class Project(Part, frozen=True):
     name: _Line | None = None
     funding: Funding = field(default_factory=lambda: "unknown")
     owner: _Line | None = None
     kind: ProjectKind | None = None
 
 
-class Site(Part):
+class Site(Part, frozen=True):
     address: _Line | None = None
     township: _Line | None = None
 
 
-class Given(Part, kw_only=True):
+class Given(Part, frozen=True, kw_only=True):
     """A complaint, read. Its fields stand in the order of `Complaint`: `body` relies on it."""
 
     source: _Line
@@ -130,8 +130,8 @@ def _long_fraction(raw: bytes) -> bool:
 
 def _plain(given: Given, *, may_hold_controls: bool) -> bool:
     """Whether every line is trimmed and printable and every month and industry is one."""
-    lines = [given.source, given.source_ref]
-    months = [given.months_from, given.months_to]
+    lines: list[str | None] = [given.source, given.source_ref]
+    months: list[str | None] = [given.months_from, given.months_to]
     if (employer := given.employer) is not None:
         lines += (employer.name, employer.uscc)
         industry = employer.industry

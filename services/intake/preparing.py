@@ -57,7 +57,10 @@ class Receipt:
 
 @dataclass
 class Prepared:
-    """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`."""
+    """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
+
+    `lines`: of its claims, by which its file is opened.
+    """
 
     source: str
     source_ref: str
@@ -67,6 +70,7 @@ class Prepared:
     wrapped_key: bytes
     event: bytes
     stamp: str
+    lines: tuple[str, ...]
 
     def recorded(self, now: str) -> bytes:
         """The event as recorded at another instant.
@@ -129,6 +133,7 @@ def _seal(complaint: Given, key: Key, now: datetime, policy: Policy, safe: Safe)
         wrapped,
         orjson.dumps(document, option=orjson.OPT_SORT_KEYS),
         instant_text(now),
+        tuple(str(line["line"]) for line in data["claims"]),
     )
 
 

@@ -73,6 +73,11 @@ def initial(subject: str) -> CaseFile:
     return CaseFile(subject)
 
 
+def opened(subject: str, lines: tuple[str, ...]) -> CaseFile:
+    """The file after the ComplaintReceived that begins a case; `lines`: of its claims."""
+    return CaseFile(subject, state="RECEIVED", lines=lines)
+
+
 def evolve(state: CaseFile, event: Event) -> CaseFile:
     """The file after an event of its stream."""
     data = event.data
