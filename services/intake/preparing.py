@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import orjson
 
@@ -55,8 +55,7 @@ class Receipt:
     forbidden: bool = False
 
 
-@dataclass
-class Prepared:
+class Prepared(NamedTuple):
     """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
 
     `lines`: of its claims, by which its file is opened.
