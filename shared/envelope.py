@@ -131,21 +131,28 @@ def data_json(data: AnyData) -> dict[str, Any]:
 
 def document(event: Event) -> dict[str, Any]:
     """The event as a JSON object in its stored form."""
-    doc: dict[str, Any] = {
-        "specversion": "1.0",
-        "type": event.type,
-        "source": f"/qingqian/{WRITERS[event.type]}",
-        "time": instant_text(event.time),
-        "recordedtime": instant_text(event.recordedtime),
-        "datacontenttype": "application/json",
-        "dataschema": f"/v1/schemas/{event.type}/1",
-        "data": data_json(event.data),
-    }
+    doc = document_of(event.type, data_json(event.data), event.time, event.recordedtime)
     for name in _ATTRIBUTES:
         value = getattr(event, name)
         if value is not None:
             doc[name] = value
     return doc | (event.attributes or {})
+
+
+def document_of(
+    type_name: str, data: dict[str, Any], time: datetime, recordedtime: datetime
+) -> dict[str, Any]:
+    """The stored form of data that are JSON values already; ids and actor are the caller's."""
+    return {
+        "specversion": "1.0",
+        "type": type_name,
+        "source": f"/qingqian/{WRITERS[type_name]}",
+        "time": instant_text(time),
+        "recordedtime": instant_text(recordedtime),
+        "datacontenttype": "application/json",
+        "dataschema": f"/v1/schemas/{type_name}/1",
+        "data": data,
+    }
 
 
 def encode(event: Event) -> bytes:
@@ -285,3 +292,21 @@ def _collect(value: BaseModel, path: str, found: list[str]) -> None:
                 _collect(item, place, found)
             elif not item.startswith(SEALED_PREFIX):
                 found.append(place)
+
+
+def unsealed_in(model: type[BaseModel], data: dict[str, Any], path: str = "") -> list[str]:
+    """The same of data that are JSON values already."""
+    found: list[str] = []
+    registered = model is Employer and data.get("uscc") is not None
+    for part in sealed_parts(model):
+        content = data.get(part.name)
+        if content is None or (registered and part.name == "name"):
+            continue
+        many = isinstance(content, list)
+        for index, item in enumerate(content if many else (content,)):
+            place = f"{path}/{part.name}/{index}" if many else f"{path}/{part.name}"
+            if part.model is not None:
+                found += unsealed_in(part.model, item, place)
+            elif not item.startswith(SEALED_PREFIX):
+                found.append(place)
+    return found

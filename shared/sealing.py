@@ -10,10 +10,9 @@ installation: without the key nobody can try out identity numbers.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import re
 import unicodedata
+from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
@@ -34,18 +33,38 @@ class CannotOpen(ValueError):
     """A sealed text that does not open: erased, of another case, or changed."""
 
 
+class _Mac:
+    """HMAC-SHA256 under one key (RFC 2104), its two pads made once.
+
+    Half the time of a call of the library's, which a complaint makes some twenty of.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(_BLOCK_BYTES, b"\x00")
+        self._inner = block.translate(_INNER)
+        self._outer = block.translate(_OUTER)
+
+    def digest(self, message: bytes) -> bytes:
+        return sha256(self._outer + sha256(self._inner + message).digest()).digest()
+
+
+_BLOCK_BYTES: Final = 64
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
+
+
 class Matcher:
     """Keyed hashes for matching: equal inputs give equal hashes only under the same key."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) < KEY_BYTES:
             raise ValueError(f"a matching key has at least {KEY_BYTES} bytes")
-        self._key = key
+        self._mac = _Mac(key if len(key) <= _BLOCK_BYTES else sha256(key).digest())
 
     def hash(self, kind: str, *parts: str) -> str:
         """128 bits in hex; `kind` keeps a name and a number of the same letters apart."""
         text = "\x1f".join((kind, *parts)).encode()
-        return hmac.digest(self._key, text, hashlib.sha256)[:16].hex()
+        return self._mac.digest(text)[:16].hex()
 
     def worker(self, id_no: str) -> str:
         """Of an identity number, however it is spaced or cased."""
@@ -69,7 +88,7 @@ class Matcher:
 
 def normalised_id(text: str) -> str:
     """Upper case letters and digits of NFKC text: `41012519900306991x` and full-width are one."""
-    plain = unicodedata.normalize("NFKC", text).upper()
+    plain = (text if text.isascii() else unicodedata.normalize("NFKC", text)).upper()
     return plain if plain.isalnum() else "".join(char for char in plain if char.isalnum())
 
 
@@ -93,15 +112,14 @@ class Sealer:
             raise ValueError(f"a case's key has {KEY_BYTES} bytes")
         self.subject = subject
         self.matcher = matcher
-        self._key = key
+        self._mac = _Mac(key)
         self._aad = subject.encode()
         self._cipher = AESGCM(key)
 
     def seal(self, text: str, place: str) -> str:
         """`sealed:1:<base64url of nonce and ciphertext>`; `place` names event and field."""
         plain = text.encode()
-        nonce = hmac.digest(self._key, place.encode() + b"\x00" + plain, hashlib.sha256)
-        nonce = nonce[:_NONCE_BYTES]
+        nonce = self._mac.digest(place.encode() + b"\x00" + plain)[:_NONCE_BYTES]
         sealed = nonce + self._cipher.encrypt(nonce, plain, self._aad)
         return _TOKEN + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 

@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from services.intake import catalogue
 from services.intake.complaint import (
-    MAX_BYTES,
     Complaint,
     Line,
     Part,
@@ -21,6 +20,7 @@ from services.intake.complaint import (
     problems_of,
 )
 from services.intake.desk import Report
+from services.intake.given import MAX_BYTES
 from services.intake.openapi import IDEMPOTENCY, answers, body_schema, describe
 from services.intake.preparing import Receipt
 from services.intake.privacy import FIELDS, MAX_EXPORT, Caller

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from functools import lru_cache
+from operator import mul
+from typing import Annotated, Any, Final
 
+import msgspec
 import orjson
 from pydantic import (
     AwareDatetime,
@@ -21,14 +24,24 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from stdnum.cn import ric, uscc
-from stdnum.exceptions import ValidationError as NotANumber
+from stdnum.cn import uscc
 
-from services.intake.reading import kind_of_owner, read_text
+from services.intake import given
+from services.intake.given import (
+    MAX_BYTES,
+    MAX_CLAIMS,
+    MAX_LINE,
+    MAX_TEXT,
+    MAX_WORKERS,
+    Funding,
+    Given,
+    json_of,
+    quick_read,
+)
+from services.intake.reading import kind_of_owner, signals_of
 from shared import events
 from shared.calendar import civil
 from shared.events import (
-    ClaimLine,
     ComplaintKind,
     ComplaintReceived,
     Fen,
@@ -37,14 +50,12 @@ from shared.events import (
     ProjectKind,
     Tier,
     Via,
+    instant_text,
 )
 from shared.policy import Policy
 from shared.roles import NO_TOWNSHIP
 from shared.sealing import Sealer, normalised_id
 
-MAX_BYTES: Final = 1 << 20
-"""The longest complaint read; a longer one is refused, not the stream it came in."""
-MAX_CLAIMS: Final = 1_000
 _FIRST_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST_DUE: Final = timedelta(days=3660)
 
@@ -66,14 +77,13 @@ class Refused(ValueError):
         self.problems = problems
 
 
-Funding = Literal["government", "soe", "private", "unknown"]
 Line = Annotated[
     str,
     StringConstraints(
-        min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
+        min_length=1, max_length=MAX_LINE, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
     ),
 ]
-Text = Annotated[str, StringConstraints(max_length=20_000)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 
 
 class Part(BaseModel):
@@ -130,7 +140,7 @@ class Complaint(Part):
     employer: Employer | None = None
     project: Project | None = None
     site: Site | None = None
-    workers: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
     amount_fen: Fen | None = None
     months_from: Month | None = None
     months_to: Month | None = None
@@ -158,22 +168,28 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     ]
 
 
-def read(raw: bytes) -> Complaint:
+def read(raw: bytes) -> Given:
     """The complaint in JSON bytes. Raises Refused; what needs clock or book is `check`'s."""
     if len(raw) > MAX_BYTES:
         raise Refused([Problem("", "too_long", f"a complaint has at most {MAX_BYTES} bytes")])
+    return quick_read(raw) or read_strictly(raw)
+
+
+def read_strictly(raw: bytes) -> Given:
+    """The same by the model alone, which judges whatever is not plainly good. Raises Refused."""
     try:
-        return Complaint.model_validate_json(raw)
+        complaint = Complaint.model_validate_json(raw)
     except ValidationError as error:
         raise Refused(problems_of(error)) from None
+    return msgspec.convert(complaint.model_dump(), Given)
 
 
-def read_object(value: dict[str, Any]) -> Complaint:
+def read_object(value: dict[str, Any]) -> Given:
     """The complaint in a parsed JSON object, as in a story. Raises Refused."""
     return read(orjson.dumps(value))
 
 
-def check(complaint: Complaint, now: datetime, policy: Policy) -> None:
+def check(complaint: Given, now: datetime, policy: Policy) -> None:
     """Whether it makes sense at `now` under the book in force. Raises Refused with every fault."""
     problems = [
         *_check_source(complaint, now, policy),
@@ -185,7 +201,7 @@ def check(complaint: Complaint, now: datetime, policy: Policy) -> None:
         raise Refused(problems)
 
 
-def _check_source(complaint: Complaint, now: datetime, policy: Policy) -> Iterator[Problem]:
+def _check_source(complaint: Given, now: datetime, policy: Policy) -> Iterator[Problem]:
     if complaint.source not in policy.content.organisation.sources:
         yield Problem("/source", "unknown_source", "no source of the policy in force")
     if complaint.received_at > now:
@@ -200,7 +216,7 @@ def _check_source(complaint: Complaint, now: datetime, policy: Policy) -> Iterat
         yield Problem("/site/township", "unknown_township", "no township of the policy in force")
 
 
-def _check_employer(complaint: Complaint) -> Iterator[Problem]:
+def _check_employer(complaint: Given) -> Iterator[Problem]:
     employer = complaint.employer
     named = employer is not None and (employer.name or employer.uscc)
     if not named and not (complaint.text or "").strip():
@@ -209,16 +225,17 @@ def _check_employer(complaint: Complaint) -> Iterator[Problem]:
         yield Problem("/employer/uscc", "bad_uscc", "not a unified social credit code")
 
 
-def _check_months(complaint: Complaint) -> Iterator[Problem]:
-    received = civil(complaint.received_at)
-    yield from _months("", complaint.months_from, complaint.months_to, received)
-    for index, claim in enumerate(complaint.claims):
-        yield from _months(f"/claims/{index}", claim.months_from, claim.months_to, received)
-
-
-def _months(path: str, first: str | None, last: str | None, received: date) -> Iterator[Problem]:
+def _check_months(complaint: Given) -> Iterator[Problem]:
     """Arrears cannot be of months that had not begun when the complaint was received."""
-    newest = f"{received:%Y-%m}"
+    newest = _month_of(complaint.received_at)
+    yield from _months("", complaint.months_from, complaint.months_to, newest)
+    for index, claim in enumerate(complaint.claims):
+        first, last = claim.months_from, claim.months_to
+        if first is not None or last is not None:
+            yield from _months(f"/claims/{index}", first, last, newest)
+
+
+def _months(path: str, first: str | None, last: str | None, newest: str) -> Iterator[Problem]:
     if first is not None and last is not None and first > last:
         yield Problem(f"{path}/months_from", "months_reversed", "later than months_to")
     for name, month in (("months_from", first), ("months_to", last)):
@@ -226,9 +243,11 @@ def _months(path: str, first: str | None, last: str | None, received: date) -> I
             yield Problem(f"{path}/{name}", "future", "later than the month of received_at")
 
 
-def _check_claims(complaint: Complaint) -> Iterator[Problem]:
+def _check_claims(complaint: Given) -> Iterator[Problem]:
     workers: set[str] = set()
+    total = 0
     for index, claim in enumerate(complaint.claims):
+        total += claim.amount_fen or 0
         number = claim.worker.id_no if claim.worker else None
         if number is None:
             continue
@@ -238,14 +257,18 @@ def _check_claims(complaint: Complaint) -> Iterator[Problem]:
         workers.add(normalised_id(number))
     if complaint.workers is not None and len(workers) > complaint.workers:
         yield Problem("/workers", "contradiction", "fewer than the workers named in claims")
-    total = sum(claim.amount_fen or 0 for claim in complaint.claims)
     if complaint.amount_fen is not None and total > complaint.amount_fen:
         yield Problem("/amount_fen", "contradiction", "less than the sum of the claims")
 
 
+@lru_cache(maxsize=4096)
 def is_uscc(text: str) -> bool:
     """Whether it is a 统一社会信用代码 with a right check character (GB 32100)."""
     return bool(uscc.is_valid(normalised_id(text)))
+
+
+_WEIGHTS: Final = tuple(pow(2, 17 - place, 11) for place in range(17))
+_CHECKS: Final = "10X98765432"
 
 
 def is_identity(text: str) -> bool:
@@ -255,154 +278,199 @@ def is_identity(text: str) -> bool:
     year that was, so a table of districts by year of birth refuses people who exist.
     """
     number = normalised_id(text)
-    if len(number) != 18 or not number[:17].isdecimal() or not number.isascii():
+    body = number[:17]
+    if len(number) != 18 or not (number.isascii() and body.isdigit()):
         return False
     try:
-        ric.get_birth_date(number)
-    except NotANumber:
+        date(int(body[6:10]), int(body[10:12]), int(body[12:14]))
+    except ValueError:
         return False
-    return number[17] == ric.calc_check_digit(number)
+    return number[17] == _CHECKS[sum(map(mul, _WEIGHTS, map(int, body))) % 11]
 
 
-def admit(complaint: Complaint, case_id: str, sealer: Sealer, policy: Policy) -> ComplaintReceived:
+def _month_of(instant: datetime) -> str:
+    """`2021-11`: the civil month of an instant."""
+    return civil(instant).isoformat()[:7]
+
+
+def admit(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> ComplaintReceived:
     """The fact that stands on the log: persons sealed, hashes for matching, signals of the text.
 
     `sealer` is the case's own; `complaint` has passed `check` under `policy`.
     """
+    return ComplaintReceived.model_validate(stored_data(complaint, case_id, sealer, policy))
+
+
+def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> dict[str, Any]:
+    """The data of `admit` as they stand in the stored event, without what is None."""
     assert sealer.subject == case_id, "a case is sealed under its own key"
-    employer = employer_of(complaint.employer, sealer, _PLACE)
-    project = project_of(complaint.project, sealer, policy, _PLACE)
+    employer = _employer(complaint.employer, sealer, _PLACE)
+    project = _project(complaint.project, sealer, policy, _PLACE)
+    due = complaint.external_due_at
     address = complaint.site.address if complaint.site else None
-    return ComplaintReceived(
-        source=complaint.source,
-        source_ref=complaint.source_ref,
-        tier=complaint.tier,
-        kind=complaint.kind,
-        received_at=complaint.received_at,
-        external_due_at=complaint.external_due_at,
-        employer=employer,
-        project=project,
-        site=site_of(complaint.site, sealer, _PLACE),
-        workers=complaint.workers,
-        amount_fen=complaint.amount_fen,
-        months_from=complaint.months_from,
-        months_to=complaint.months_to,
-        claims=_lines(complaint, sealer),
-        via=complaint.via,
-        text=_sealed(sealer, complaint.text, f"{_PLACE}/text"),
-        contact=_sealed_json(sealer, complaint.contact, f"{_PLACE}/contact"),
-        group_keys=_group_keys(complaint, employer, project, sealer),
-        signals=read_text(complaint.text, address, policy),
-    )
+    data: dict[str, object] = {
+        "source": complaint.source,
+        "source_ref": complaint.source_ref,
+        "tier": complaint.tier,
+        "kind": complaint.kind,
+        "received_at": instant_text(complaint.received_at),
+        "external_due_at": instant_text(due) if due is not None else None,
+        "employer": employer,
+        "project": project,
+        "site": _site(complaint.site, sealer, _PLACE),
+        "workers": complaint.workers,
+        "amount_fen": complaint.amount_fen,
+        "months_from": complaint.months_from,
+        "months_to": complaint.months_to,
+        "claims": _lines(complaint, sealer),
+        "via": complaint.via,
+        "text": _sealed(sealer, complaint.text, f"{_PLACE}/text"),
+        "contact": _sealed_person(sealer, complaint.contact, f"{_PLACE}/contact"),
+        "group_keys": _group_keys(complaint, employer, project, sealer),
+        "signals": signals_of(complaint.text, address, policy),
+    }
+    return _said(data)
 
 
 _PLACE: Final = "ComplaintReceived"
+
+
+def _said(data: dict[str, object]) -> dict[str, object]:
+    """Without what is None, as events are stored."""
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def _sealed(sealer: Sealer, text: str | None, place: str) -> str | None:
     return sealer.seal(text, place) if text else None
 
 
-def _sealed_json(sealer: Sealer, part: Person | None, place: str) -> str | None:
-    if part is None:
-        return None
-    return _sealed(sealer, part.model_dump_json(exclude_none=True), place)
+def _sealed_person(sealer: Sealer, part: given.Person | None, place: str) -> str | None:
+    return None if part is None else sealer.seal(json_of(part).decode(), place)
 
 
-def employer_of(given: Employer | None, sealer: Sealer, place: str) -> events.Employer | None:
+def employer_of(
+    told: Employer | given.Employer | None, sealer: Sealer, place: str
+) -> events.Employer | None:
     """用人单位 for the log; `place`: the event and field, for the sealing."""
-    if given is None:
+    data = _employer(told, sealer, place)
+    return None if data is None else events.Employer.model_validate(data)
+
+
+def _employer(
+    told: Employer | given.Employer | None, sealer: Sealer, place: str
+) -> dict[str, object] | None:
+    if told is None:
         return None
-    code = normalised_id(given.uscc) if given.uscc else None
-    return events.Employer(
-        name=given.name if code else _sealed(sealer, given.name, f"{place}/employer/name"),
-        uscc=code,
-        ownership=given.ownership,
-        industry=given.industry,
-        attracted=given.attracted,
-        key=sealer.matcher.employer(given.name, code),
+    code = normalised_id(told.uscc) if told.uscc else None
+    return _said(
+        {
+            "name": told.name if code else _sealed(sealer, told.name, f"{place}/employer/name"),
+            "uscc": code,
+            "ownership": told.ownership,
+            "industry": told.industry,
+            "attracted": told.attracted,
+            "key": sealer.matcher.employer(told.name, code),
+        }
     )
 
 
 def project_of(
-    given: Project | None, sealer: Sealer, policy: Policy, place: str
+    told: Project | given.Project | None, sealer: Sealer, policy: Policy, place: str
 ) -> events.Project | None:
     """工程项目 for the log. What the owner's name says it is stands beside the sealed name."""
-    if given is None:
+    data = _project(told, sealer, policy, place)
+    return None if data is None else events.Project.model_validate(data)
+
+
+def _project(
+    told: Project | given.Project | None, sealer: Sealer, policy: Policy, place: str
+) -> dict[str, object] | None:
+    if told is None:
         return None
-    return events.Project(
-        name=_sealed(sealer, given.name, f"{place}/project/name"),
-        funding=given.funding,
-        owner=_sealed(sealer, given.owner, f"{place}/project/owner"),
-        owner_kind=kind_of_owner(given.owner, policy),
-        kind=given.kind,
-        key=sealer.matcher.name("project", given.name),
+    return _said(
+        {
+            "name": _sealed(sealer, told.name, f"{place}/project/name"),
+            "funding": told.funding,
+            "owner": _sealed(sealer, told.owner, f"{place}/project/owner"),
+            "owner_kind": kind_of_owner(told.owner, policy),
+            "kind": told.kind,
+            "key": sealer.matcher.name("project", told.name),
+        }
     )
 
 
-def site_of(given: Site | None, sealer: Sealer, place: str) -> events.Site | None:
+def site_of(told: Site | given.Site | None, sealer: Sealer, place: str) -> events.Site | None:
     """用工所在地 for the log."""
-    if given is None:
+    data = _site(told, sealer, place)
+    return None if data is None else events.Site.model_validate(data)
+
+
+def _site(told: Site | given.Site | None, sealer: Sealer, place: str) -> dict[str, object] | None:
+    if told is None:
         return None
-    address = _sealed(sealer, given.address, f"{place}/site/address")
-    return events.Site(address=address, township=given.township)
+    address = _sealed(sealer, told.address, f"{place}/site/address")
+    return _said({"address": address, "township": told.township})
 
 
-def _lines(complaint: Complaint, sealer: Sealer) -> tuple[ClaimLine, ...]:
+def _lines(complaint: Given, sealer: Sealer) -> list[dict[str, object]]:
     """Lines "1", "2"…; without claims the whole complaint is line "1"."""
     if not complaint.claims:
-        whole = ClaimLine(
-            line="1",
-            amount_fen=complaint.amount_fen,
-            months_from=complaint.months_from,
-            months_to=complaint.months_to,
-        )
-        return (whole,)
-    return tuple(
-        ClaimLine(
-            line=str(number),
-            worker=_worker(claim, sealer),
-            amount_fen=claim.amount_fen,
-            months_from=claim.months_from or complaint.months_from,
-            months_to=claim.months_to or complaint.months_to,
-            sealed=_sealed_json(sealer, claim.worker, f"{_PLACE}/claims/{number}"),
-            match_keys=_match_keys(claim, complaint.employer, sealer),
-        )
-        for number, claim in enumerate(complaint.claims, 1)
-    )
+        whole: dict[str, object] = {
+            "line": "1",
+            "amount_fen": complaint.amount_fen,
+            "months_from": complaint.months_from,
+            "months_to": complaint.months_to,
+            "match_keys": [],
+        }
+        return [_said(whole)]
+    employers = _employer_keys(complaint.employer, sealer)
+    lines = []
+    for number, claim in enumerate(complaint.claims, 1):
+        worker = _worker(claim, sealer)
+        line: dict[str, object] = {
+            "line": str(number),
+            "worker": worker,
+            "amount_fen": claim.amount_fen,
+            "months_from": claim.months_from or complaint.months_from,
+            "months_to": claim.months_to or complaint.months_to,
+            "sealed": _sealed_person(sealer, claim.worker, f"{_PLACE}/claims/{number}"),
+            "match_keys": _match_keys(worker, employers, sealer),
+        }
+        lines.append(_said(line))
+    return lines
 
 
-def _worker(claim: Claim, sealer: Sealer) -> str | None:
+def _worker(claim: given.Claim, sealer: Sealer) -> str | None:
     if claim.worker is None or claim.worker.id_no is None:
         return None
     return sealer.matcher.worker(claim.worker.id_no)
 
 
-def _match_keys(claim: Claim, employer: Employer | None, sealer: Sealer) -> tuple[str, ...]:
-    """Streams on which the same worker's claims against the same employer meet (查重).
-
-    One by the employer's code and one by its name, since a platform may know only the name.
-    """
-    worker = _worker(claim, sealer)
-    if worker is None or employer is None:
-        return ()
+def _employer_keys(employer: given.Employer | None, sealer: Sealer) -> list[str]:
+    """One by the employer's code and one by its name: a platform may know only the name."""
+    if employer is None:
+        return []
     matcher = sealer.matcher
-    by = (
-        matcher.employer(None, employer.uscc),
-        matcher.name("employer", employer.name),
-    )
-    return tuple(f"match:{matcher.hash('match', worker, key)}" for key in by if key)
+    by = (matcher.employer(None, employer.uscc), matcher.name("employer", employer.name))
+    return [key for key in by if key]
+
+
+def _match_keys(worker: str | None, employers: list[str], sealer: Sealer) -> list[str]:
+    """Streams on which the same worker's claims against the same employer meet (查重)."""
+    if worker is None:
+        return []
+    return [f"match:{sealer.matcher.hash('match', worker, key)}" for key in employers]
 
 
 def _group_keys(
-    complaint: Complaint,
-    employer: events.Employer | None,
-    project: events.Project | None,
+    complaint: Given,
+    employer: dict[str, object] | None,
+    project: dict[str, object] | None,
     sealer: Sealer,
-) -> tuple[str, ...]:
+) -> list[str]:
     """The stream on which claims of one project, or else one employer, and month meet."""
-    key = (project.key if project else None) or (employer.key if employer else None)
+    key = (project or {}).get("key") or (employer or {}).get("key")
     if key is None:
-        return ()
-    month = f"{civil(complaint.received_at):%Y-%m}"
-    return (f"group:{sealer.matcher.hash('group', key, month)}",)
+        return []
+    month = _month_of(complaint.received_at)
+    return [f"group:{sealer.matcher.hash('group', str(key), month)}"]

@@ -16,20 +16,15 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from services.intake.complaint import (
-    MAX_BYTES,
-    Complaint,
-    Problem,
-    Refused,
-    admit,
-    check,
-    read,
-)
+import orjson
+
+from services.intake.complaint import Problem, Refused, check, read, stored_data
+from services.intake.given import MAX_BYTES, Given, json_of
 from services.intake.vault import Safe
-from shared.envelope import case_id_of, derived_id, encode, unsealed_fields
-from shared.events import Event, instant_text
+from shared.envelope import case_id_of, derived_id, document_of, unsealed_in
+from shared.events import ComplaintReceived, instant_text
 from shared.journal import journal
 from shared.keys import Key
 from shared.log import Unsealed
@@ -60,9 +55,11 @@ class Receipt:
     forbidden: bool = False
 
 
-@dataclass
-class Prepared:
-    """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`."""
+class Prepared(NamedTuple):
+    """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
+
+    `lines`: of its claims, by which its file is opened.
+    """
 
     source: str
     source_ref: str
@@ -72,6 +69,7 @@ class Prepared:
     wrapped_key: bytes
     event: bytes
     stamp: str
+    lines: tuple[str, ...]
 
     def recorded(self, now: str) -> bytes:
         """The event as recorded at another instant.
@@ -111,31 +109,30 @@ def prepare(
     return prepared if len(prepared.event) <= MAX_EVENT else OVERLONG
 
 
-def _seal(complaint: Complaint, key: Key, now: datetime, policy: Policy, safe: Safe) -> Prepared:
+def _seal(complaint: Given, key: Key, now: datetime, policy: Policy, safe: Safe) -> Prepared:
     case_id = case_id_of(complaint.source, complaint.source_ref)
     sealer, wrapped = safe.fresh(case_id)
-    data = admit(complaint, case_id, sealer, policy)
-    if found := unsealed_fields(data):
+    data = stored_data(complaint, case_id, sealer, policy)
+    if found := unsealed_in(ComplaintReceived, data):
         raise Unsealed(f"{TYPE} {', '.join(found)}")
-    body_hash = safe.matcher.hash("body", complaint.model_dump_json(exclude_none=True))
-    event = Event(
-        id=event_id_of(case_id),
-        subject=case_id,
-        time=data.received_at,
-        recordedtime=now,
-        data=data,
-        actor=f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}",
-        attributes={"bodyhash": body_hash},
-    )
+    body_hash = safe.matcher.hash("body", json_of(complaint).decode())
+    event_id = event_id_of(case_id)
+    document = document_of(TYPE, data, complaint.received_at, now) | {
+        "id": event_id,
+        "subject": case_id,
+        "actor": f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}",
+        "bodyhash": body_hash,
+    }
     return Prepared(
         complaint.source,
         complaint.source_ref,
         case_id,
-        event.id,
+        event_id,
         body_hash,
         wrapped,
-        encode(event),
+        orjson.dumps(document, option=orjson.OPT_SORT_KEYS),
         instant_text(now),
+        tuple(str(line["line"]) for line in data["claims"]),
     )
 
 

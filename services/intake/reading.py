@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from hashlib import blake2b
+from typing import Final, Literal
 
 from services.intake.signals import Gazetteer, Lexicon, extract
-from shared.events import Place, Signals
+from shared.events import Signals
 from shared.policy import Policy
 from shared.sealing import normalised_name
 
 
 def read_text(text: str | None, address: str | None, policy: Policy) -> Signals | None:
     """Signals of text and address under the book's lexicon and gazetteer; None without either."""
+    found = signals_of(text, address, policy)
+    return None if found is None else Signals.model_validate(found)
+
+
+def signals_of(text: str | None, address: str | None, policy: Policy) -> dict[str, object] | None:
+    """The same as it stands in the stored event, without what is None; not to be changed.
+
+    The same words are read once: who is owed writes to several platforms, and a crew sends one
+    letter each. Their hash is remembered, never the words.
+    """
     if not text and not address:
         return None
+    words = f"{policy.hash}\x00{text or ''}\x00{address or ''}".encode("utf-8", "surrogatepass")
+    known = blake2b(words, digest_size=16).digest()
+    found = _recent.get(known)
+    if found is None:
+        while len(_recent) >= _REMEMBERED:
+            del _recent[next(iter(_recent))]
+        found = _recent[known] = _signals(text or "", address, policy)
+    return found
+
+
+_REMEMBERED: Final = 4096
+_recent: Final[dict[bytes, dict[str, object]]] = {}
+
+
+def _signals(text: str, address: str | None, policy: Policy) -> dict[str, object]:
     lexicon, gazetteer = _prepared(_Book(policy))
-    found = extract(text or "", address=address, lexicon=lexicon, gazetteer=gazetteer)
-    return Signals(
-        version=f"{found.version}+{lexicon.version}",
-        claim=found.claim,
-        claim_ppm=found.claim_ppm,
-        mixed=found.mixed,
-        urgent=found.urgent,
-        workers=found.workers,
-        amount_fen=found.amount_fen,
-        months=found.months,
-        places=tuple(
-            Place(field=place.field, text=place.text, township=place.township, rule=place.rule)
-            for place in found.places
-        ),
-        terms=dict(found.terms),
-        leads=dict(found.leads),
-    )
+    found = extract(text, address=address, lexicon=lexicon, gazetteer=gazetteer)
+    data = found.as_data() | {"version": f"{found.version}+{lexicon.version}"}
+    data["places"] = [_said(place) for place in data["places"]]
+    return _said(data)
+
+
+def _said(data: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in data.items() if value is not None}
 
 
 class _Book:

@@ -20,7 +20,7 @@ from services.intake.complaint import Problem
 from services.intake.preparing import TYPE, Prepared, Receipt, Workshop
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Vault
-from services.intake.view import View
+from services.intake.view import Opening, View
 from shared.database import PASSING
 from shared.events import instant_text
 from shared.governance import Governance
@@ -160,7 +160,12 @@ class Reception:
         if not fresh:
             return []
         stamp = instant_text(self.governance.clock.now())
-        return await self._send([(item.case_id, item.recorded(stamp)) for item in fresh])
+        records = [(item.case_id, item.recorded(stamp)) for item in fresh]
+        for item, (_, value) in zip(fresh, records, strict=True):
+            self.view.expect(
+                Opening(item.case_id, item.event_id, item.body_hash, item.lines, value)
+            )
+        return await self._send(records)
 
     async def _send(self, records: list[tuple[str, bytes]]) -> list[asyncio.Future[Any]]:
         sent = await self.producer.send_many(CASE_EVENTS, records)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,7 +19,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from services.intake.decider import CaseFile, evolve, initial
+from services.intake.decider import CaseFile, evolve, initial, opened
 from services.intake.tables import Connection, Tables
 from shared.database import PASSING
 from shared.envelope import Unreadable, decode
@@ -29,6 +29,7 @@ from shared.log import (
     CASE_EVENTS,
     GOVERNANCE_EVENTS,
     PARTITIONS,
+    Place,
     Reader,
     Record,
     Unavailable,
@@ -78,6 +79,20 @@ class Folder:
     seen: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A ComplaintReceived that this process puts on the log, as the view will come to read it."""
+
+    subject: str
+    event_id: str
+    body_hash: str
+    lines: tuple[str, ...]
+    value: bytes
+
+
+_EXPECTED: Final = 8_192
+"""Openings kept until they are read; what is forgotten is decoded like any other record."""
+
 _STORE: Final = """
 WITH moves AS (
     SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS g(partition, next, was)
@@ -102,6 +117,9 @@ WITH moves AS (
     INSERT INTO {numbers} AS old SELECT g.* FROM unnest($11::int[], $12::int[]) AS g, whole
     WHERE whole.all
     ON CONFLICT (year) DO UPDATE SET last = greatest(old.last, excluded.last)
+), opened AS (
+    INSERT INTO {files} (subject, file, origin)
+    SELECT g.* FROM unnest($13::text[], $14::bytea[], $15::bigint[]) AS g, whole WHERE whole.all
 )
 SELECT whole.all FROM whole
 """
@@ -114,6 +132,17 @@ class _Stored(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Stored)
+
+
+@dataclass
+class _Batch:
+    """What a batch of records changes. `opened`, `changed`: subjects with the offset of their
+    ComplaintReceived in this batch, None where it was before. `events`: decoded and new.
+    """
+
+    opened: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int | None] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
 
 
 class Behind(Exception):
@@ -129,6 +158,7 @@ class View:
         self.reader = Reader(settings, "intake-view")
         self.positions: dict[int, int] = {}
         self._cache: OrderedDict[str, Folder] = OrderedDict()
+        self._expected: dict[bytes, Opening] = {}
         self._moved = asyncio.Event()
         self._connection: Connection = None
         self._statement = _STORE.format(
@@ -198,32 +228,65 @@ class View:
 
     # --- folding ------------------------------------------------------------------------------
 
+    def expect(self, opening: Opening) -> None:
+        """Tell of an event before it is sent; read back unchanged, it need not be decoded."""
+        while len(self._expected) >= _EXPECTED:
+            del self._expected[next(iter(self._expected))]
+        self._expected[opening.subject.encode()] = opening
+
     async def _fold(self, records: Sequence[Record]) -> None:
         """Fold a batch and store it with the positions, all or nothing."""
-        relevant = [(record, event) for record in records if (event := _read(record))]
-        changed: dict[str, Folder] = {}
-        origins: dict[str, int] = {}
-        await self._load({event.subject for _, event in relevant})
-        for record, event in relevant:
-            folder = self._cache[event.subject]
-            if event.id in folder.seen:
-                FOLDED.labels("duplicate").inc()
-                continue
-            folder.file = evolve(folder.file, event)
-            folder.seen[event.id] = (event.attributes or {}).get("bodyhash", "")
-            changed[event.subject] = folder
-            if isinstance(event.data, ComplaintReceived):
-                origins[event.subject] = record.offset
-        FOLDED.labels("foreign").inc(len(relevant))
+        own = {
+            record.place: opening
+            for record in records
+            if (opening := self._expected.pop(record.key or b"", None)) is not None
+            and opening.value == record.value
+        }
+        try:
+            await self._fold_all(records, own)
+        except asyncpg.UniqueViolationError:
+            # A second copy of what opened a file before: each is then judged by its file.
+            await self._fold_all(records, {})
+
+    async def _fold_all(self, records: Sequence[Record], own: Mapping[Place, Opening]) -> None:
+        batch = _Batch()
+        told: list[tuple[Record, Event | Opening]] = []
+        for record in records:
+            said = own.get(record.place) or _read(record)
+            if said is not None:
+                told.append((record, said))
+        await self._load({event.subject for _, event in told if isinstance(event, Event)})
+        for record, said in told:
+            if isinstance(said, Opening) and said.subject not in self._cache:
+                self._cache[said.subject] = _folder_of(said)
+                batch.opened[said.subject] = record.offset
+            else:
+                self._take(record, said if isinstance(said, Event) else decode(said.value), batch)
+        FOLDED.labels("foreign").inc(len(told))
         ends = {record.partition: record.offset + 1 for record in records}
         try:
-            await self._store(ends, changed, origins, [event for _, event in relevant])
+            await self._store(ends, batch)
         except BaseException:
             self._cache.clear()
             raise
         self.positions |= ends
         while len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
+
+    def _take(self, record: Record, event: Event, batch: _Batch) -> None:
+        """Fold one event into its file, unless it was folded before."""
+        folder = self._cache[event.subject]
+        if event.id in folder.seen:
+            FOLDED.labels("duplicate").inc()
+            return
+        folder.file = evolve(folder.file, event)
+        folder.seen[event.id] = (event.attributes or {}).get("bodyhash", "")
+        batch.events.append(event)
+        if event.subject in batch.opened:
+            return
+        batch.changed.setdefault(event.subject)
+        if isinstance(event.data, ComplaintReceived):
+            batch.changed[event.subject] = record.offset
 
     async def _load(self, subjects: set[str]) -> None:
         missing = [subject for subject in subjects if subject not in self._cache]
@@ -236,35 +299,37 @@ class View:
         for subject in missing:
             self._cache[subject] = found.get(subject) or Folder(initial(subject))
 
-    async def _store(
-        self,
-        ends: dict[int, int],
-        changed: dict[str, Folder],
-        origins: dict[str, int],
-        events: Sequence[Event],
-    ) -> None:
+    async def _store(self, ends: dict[int, int], batch: _Batch) -> None:
         """One statement, so one answer of the database: files and positions, all or nothing.
 
         Complaints and numbers that the log says are taken are stored too: after an import or in
-        a dropped schema their rows come from here. Raises _Overtaken if a position had moved.
+        a dropped schema their rows come from here. Raises _Overtaken if a position had moved,
+        UniqueViolationError if a file that was to be opened is there.
         """
         partitions = sorted(ends)
-        received = [event for event in events if isinstance(event.data, ComplaintReceived)]
-        numbers = _numbers(events)
+        received = [
+            (event.data.source, event.data.source_ref, event)
+            for event in batch.events
+            if isinstance(event.data, ComplaintReceived)
+        ]
+        numbers = _numbers(batch.events)
         whole = await self._connection.fetchval(
             self._statement,
             partitions,
             [ends[number] for number in partitions],
             [self.positions[number] for number in partitions],
-            list(changed),
-            [_pack(folder) for folder in changed.values()],
-            [origins.get(subject) for subject in changed],
-            [event.data.source for event in received],  # type: ignore[union-attr]
-            [event.data.source_ref for event in received],  # type: ignore[union-attr]
-            [event.subject for event in received],
-            [(event.attributes or {}).get("bodyhash", "") for event in received],
+            list(batch.changed),
+            [_pack(self._cache[subject]) for subject in batch.changed],
+            list(batch.changed.values()),
+            [source for source, _, _ in received],
+            [ref for _, ref, _ in received],
+            [event.subject for _, _, event in received],
+            [(event.attributes or {}).get("bodyhash", "") for _, _, event in received],
             [year for year, _ in numbers],
             [number for _, number in numbers],
+            list(batch.opened),
+            [_pack(self._cache[subject]) for subject in batch.opened],
+            list(batch.opened.values()),
         )
         if not whole:
             raise _Overtaken
@@ -336,6 +401,11 @@ def _read(record: Record) -> Event | None:
         )
         return None
     return event if event.type in MATTERS else None
+
+
+def _folder_of(opening: Opening) -> Folder:
+    file = opened(opening.subject, opening.lines)
+    return Folder(file, {opening.event_id: opening.body_hash})
 
 
 def _numbers(events: Sequence[Event]) -> list[tuple[int, int]]:

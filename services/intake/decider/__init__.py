@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.intake.decider.file import CaseFile, Order, State, evolve, initial
+from services.intake.decider.file import CaseFile, Order, State, evolve, initial, opened
 from services.intake.decider.judge import POSSIBLE, Act, decide
 from shared.roles import By, Refusal
 
@@ -17,4 +17,5 @@ __all__ = [
     "decide",
     "evolve",
     "initial",
+    "opened",
 ]

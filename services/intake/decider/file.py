@@ -185,6 +185,11 @@ def _unheard(data: AnyData) -> TypeIs[Unheard]:
     return type(data) in _UNHEARD
 
 
+def opened(subject: str, lines: tuple[str, ...]) -> CaseFile:
+    """The file after the ComplaintReceived that begins a case; `lines`: of its claims."""
+    return CaseFile(subject, state="RECEIVED", lines=lines)
+
+
 def evolve(state: CaseFile, event: Event) -> CaseFile:
     """The file after an event of its stream."""
     data = event.data
