@@ -208,3 +208,12 @@ class TestListing:
 def test_a_case_closed_without_orders_is_never_referred() -> None:
     case = closed("2021-12-27 10:00").until("2022-04-30 00:00")
     assert case.of(ev.ReferralThresholdMet) == []
+
+
+def test_a_default_from_before_any_figure_was_in_force_opens_nothing() -> None:
+    """An order of years ago, recorded now by the office: no threshold and no listing rule held."""
+    case = assigned(START)
+    case.at("2021-12-29 10:00", lines_of([(9_000_000, 12)]))
+    case.at("2022-01-04 10:00", served(limit_at=when("2012-06-01 00:00")), happened="2012-05-20 10:00")
+    case.until("2022-02-01 00:00")
+    assert len(case.of(ev.PaymentOrderDefaulted)) == 1
