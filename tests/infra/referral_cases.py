@@ -90,7 +90,8 @@ def _lines(told: dict[str, Any]) -> tuple[tuple[int, int, int], ...]:
 
     Of n workers one is owed the n-th part at least, so even shares claim no more than is told.
     """
-    heads, fen = told["workers"], int(Decimal(str(told["amount_yuan"])) * 100)
+    heads: int | None = told["workers"]
+    fen = int(Decimal(str(told["amount_yuan"])) * 100)
     months = _months(told.get("arrears_from"), told.get("arrears_to"))
     if heads is None:
         return ()

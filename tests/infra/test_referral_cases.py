@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -194,6 +194,6 @@ def test_each_region_by_its_own_figures(region: str) -> None:
         (((many - 1, 0, 10),), False),
         (((many, 0, 9),), False),
     ):
-        case = replace(sample, lines=lines, order_on=datetime(2019, 3, 11).date())
+        case = replace(sample, lines=lines, order_on=date(2019, 3, 11))
         played = ordered(case, DAY, raw)
         assert [met["data"]["threshold"] for met in played.met] == ([region] if opens else [])
