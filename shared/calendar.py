@@ -16,6 +16,9 @@ ZONE: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
 DAY: Final = timedelta(days=1)
 BEYOND: Final = 3 * 366 * DAY
 """How far after its last day a calendar is still counted on; no period of ours is longer."""
+_BEFORE: Final = 31 * DAY
+_AFTER: Final = 366 * DAY
+"""What lies within these of a calendar has room for every period before and after it."""
 
 
 def civil(instant: datetime) -> date:
@@ -68,6 +71,10 @@ class Calendar:
 
     def is_working(self, day: date) -> bool:
         return day in self.makeup or (day.weekday() < 5 and day not in self.rest)
+
+    def covers(self, day: date) -> bool:
+        """Whether every period of ours that touches `day` can be counted."""
+        return self.first + _BEFORE <= day <= self.last + _AFTER
 
     def after(self, day: date, count: int) -> date:
         """The `count`-th working day after `day` (the day of the event is not counted)."""

@@ -206,9 +206,13 @@ class HandlingRules(Rules):
 
 
 class Threshold(Rules):
-    """Amounts from which non-payment after an order is referred (domain 1.6)."""
+    """Amounts from which non-payment after an order is referred (domain 1.6).
+
+    `region`: whose court set them; None holds everywhere.
+    """
 
     id: str
+    region: str | None = None
     effective: date
     single_months: int
     single_fen: int
@@ -227,6 +231,9 @@ class ListingRule(Rules):
 
 
 class ReferralRules(Rules):
+    """`region`: where the book's city lies; the figures of other regions do not bind it."""
+
+    region: str | None = None
     thresholds: tuple[Threshold, ...]
     listing: tuple[ListingRule, ...]
 

@@ -211,6 +211,8 @@ def _check_source(complaint: Given, now: datetime, policy: Policy) -> Iterator[P
     due = complaint.external_due_at
     if due is not None and not _FIRST_DAY <= due <= complaint.received_at + _LAST_DUE:
         yield Problem("/external_due_at", "absurd", "before the year 2000 or over ten years away")
+    elif due is not None and not policy.calendar.covers(civil(due)):
+        yield Problem("/external_due_at", "calendar", "no day of the working calendar in force")
     township = complaint.site.township if complaint.site else None
     if township is not None and township != NO_TOWNSHIP and township not in policy.townships:
         yield Problem("/site/township", "unknown_township", "no township of the policy in force")

@@ -59,9 +59,13 @@ _DECISIONS: Final = frozenset(
         "ClosureRefused",
         "CaseClosed",
         "CaseReopened",
+        "DeadlineSet",
     )
 )
 """Decisions that move a file; the others are not even parsed here."""
+
+_HANDLING: Final = b'"timer":"T09"'
+"""The one timer whose due a file keeps: an extension must lie after it."""
 
 MATTERS: Final = _DECISIONS | {name for name, model in TYPES.items() if issubclass(model, Fact)}
 
@@ -390,7 +394,10 @@ class _Overtaken(Exception):
 def _read(record: Record) -> Event | None:
     """The event in a record if it matters here; what cannot be read is counted and passed by."""
     found = _TYPE.search(record.value, max(0, len(record.value) - 80))
-    if found is not None and found[1].decode() not in MATTERS and found[1].decode() in TYPES:
+    name = found[1].decode() if found is not None else ""
+    if name in TYPES and name not in MATTERS:
+        return None
+    if name == "DeadlineSet" and _HANDLING not in record.value:
         return None
     try:
         event = decode(record.value)

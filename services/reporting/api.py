@@ -16,6 +16,8 @@ from services.reporting import (
     bulletins,
     cases,
     clearance,
+    dossier,
+    dossier_paper,
     ledgers,
     overview,
     printing,
@@ -30,6 +32,7 @@ from services.reporting.stream import Feed
 from shared.events import instant_text
 from shared.health import observe, router
 from shared.keys import Key
+from shared.roles import LABOUR
 
 MEDIA: Final[dict[bulletins.Form, str]] = {
     "json": "application/json",
@@ -138,6 +141,45 @@ class Api:
             found = await _case(snapshot, cut, case)
             page = await cases.timeline(snapshot, cut, found["case_id"], limit, cursor)
         return _json({"meta": cut.meta, "items": page.items, "next": page.next})
+
+    async def case_dossier(
+        self,
+        case: str,
+        form: dossier_paper.Form,
+        request: Request,
+        as_of: AsOf = None,
+    ) -> Response:
+        """移送材料 for the officers of 市人社局, while the referral stands; no personal data."""
+        key = self.key(request)
+        if key.unit != LABOUR or key.role not in dossier.ROLES:
+            raise Answer(
+                403,
+                "ROLE",
+                f"a dossier is for the {' and '.join(dossier.ROLES)} of "
+                f"{LABOUR}, not for {key.role} of {key.unit}",
+            )
+        async with self.at(as_of) as (snapshot, cut):
+            found = await _case(snapshot, cut, case)
+            try:
+                content = await dossier.dossier(snapshot, cut, found)
+            except dossier.NoReferral:
+                raise Answer(
+                    404, "NO_REFERRAL", "no referral threshold is met as of then"
+                ) from None
+            except dossier.NoLongerStands as ended:
+                detail = f"the referral no longer stands since event {ended.event_id}"
+                raise Answer(409, ended.code, detail) from None
+        if form == "json":
+            return _json(content)
+        body = await asyncio.to_thread(dossier_paper.as_docx, content)
+        name = f"dossier-{found['number'] or found['case_id']}.docx"
+        headers = {
+            "content-disposition": f'attachment; filename="{name}"',
+            "x-qingqian-as-of": content["meta"]["as_of"],
+            "x-qingqian-position": content["meta"]["position"],
+            "x-qingqian-policy": content["meta"]["policy"],
+        }
+        return Response(body, media_type=MEDIA["docx"], headers=headers)
 
     # --- rankings, clearance, overview -----------------------------------------------------------
 
@@ -284,6 +326,21 @@ def routes(api: Api) -> APIRouter:
             operation_id=name,
             responses=NOT_FOUND if "{case}" in path else None,
         )
+    keyed.add_api_route(
+        "/cases/{case}/dossier.{form}",
+        api.case_dossier,
+        operation_id="getDossier",
+        response_class=Response,
+        responses=NOT_FOUND
+        | {
+            403: {"model": answers.Problem, "description": "not an officer of the labour bureau"},
+            409: {"model": answers.Problem, "description": "the referral no longer stands"},
+            200: {
+                "content": {MEDIA["json"]: {}, MEDIA["docx"]: {}},
+                "description": "the dossier",
+            },
+        },
+    )
     keyed.add_api_route(
         "/ledgers/{name}.xlsx",
         api.ledger,

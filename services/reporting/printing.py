@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import docx
 from docx.enum.text import WD_ALIGN_PARAGRAPH
@@ -175,8 +176,13 @@ def _corrections(items: Sequence[dict[str, Any]]) -> list[str]:
 
 def as_docx(content: dict[str, Any]) -> bytes:
     """The bulletin as a Word document."""
+    return word_file(blocks(content))
+
+
+def word_file(printed: Sequence[Block]) -> bytes:
+    """Blocks as a Word document; the same blocks give the same bytes."""
     document = docx.Document()
-    for block in blocks(content):
+    for block in printed:
         match block:
             case Title(text=text):
                 document.add_heading(text, level=0).alignment = WD_ALIGN_PARAGRAPH.CENTER
@@ -188,7 +194,16 @@ def as_docx(content: dict[str, Any]) -> bytes:
                 _docx_table(document, block)
     raw = io.BytesIO()
     document.save(raw)
-    return raw.getvalue()
+    return _undated(raw)
+
+
+def _undated(raw: io.BytesIO) -> bytes:
+    """The package without the moment of its making, which zip keeps for every part."""
+    out = io.BytesIO()
+    with ZipFile(raw) as given, ZipFile(out, "w", ZIP_DEFLATED) as made:
+        for name in given.namelist():
+            made.writestr(ZipInfo(name), given.read(name), ZIP_DEFLATED)
+    return out.getvalue()
 
 
 def _docx_table(document: Any, block: Table) -> None:

@@ -106,6 +106,7 @@ def test_the_least_that_says_something_is_received() -> None:
         ({"received_at": 1636506000}, "/received_at", "datetime_type"),
         ({"received_at": "2022-01-04T09:00:01+08:00"}, "/received_at", "future"),
         ({"external_due_at": "9999-11-10T09:00:00+08:00"}, "/external_due_at", "absurd"),
+        ({"external_due_at": "2005-01-01T09:00:00+08:00"}, "/external_due_at", "calendar"),
         ({"months_from": "2021-13"}, "/months_from", "string_pattern_mismatch"),
         ({"months_from": "2021-10"}, "/months_from", "months_reversed"),
         ({"months_to": "2021-12"}, "/months_to", "future"),

@@ -406,3 +406,62 @@ def test_the_table_names_only_facts() -> None:
 def test_an_unknown_stream_is_an_empty_file() -> None:
     assert initial("x").state == "NONE"
     assert Given("x").file == initial("x")
+
+
+# --- extensions and days that cannot be counted ---------------------------------------------------
+
+
+def _due_on_the_28th() -> Given:
+    return handling().and_(
+        "DeadlineSet",
+        timer="T09",
+        started_at="2022-01-11T00:00:00Z",
+        due_at="2022-01-27T16:00:00Z",
+    )
+
+
+@pytest.mark.parametrize("type", ["ExtensionRequested", "ExtensionApproved"])
+def test_an_extension_lies_after_the_running_due(type: str) -> None:
+    more = {"approver": "office"} if type == "ExtensionApproved" else {}
+    case = _due_on_the_28th()
+    assert case.when(type, {"to": "2022-01-27T16:00:01Z"} | more) == "ok"
+    assert case.when(type, {"to": "2022-01-27T16:00:00Z"} | more) == "409 NOT_LATER"
+    assert case.when(type, {"to": "2022-01-26T16:00:00Z"} | more) == "409 NOT_LATER"
+    assert handling().when(type, {"to": "2022-01-26T16:00:00Z"} | more) == "ok", "no due is known"
+
+
+def test_another_timer_s_due_is_not_the_handling_s() -> None:
+    case = _due_on_the_28th().and_(
+        "DeadlineSet",
+        timer="T08",
+        started_at="2022-01-11T00:00:00Z",
+        due_at="2022-03-01T16:00:00Z",
+    )
+    assert case.when("ExtensionRequested", {"to": "2022-02-07T16:00:00Z"}) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("type", "data"),
+    [
+        ("ExtensionRequested", {"to": "2199-01-01T00:00:00Z"}),
+        ("ExtensionApproved", {"to": "2199-01-01T00:00:00Z", "approver": "office"}),
+        ("InstalmentPlanAgreed", {"plan": [{"n": 1, "due_on": "2199-01-01", "amount_fen": 1}]}),
+        ("InstalmentPlanAgreed", {"plan": [{"n": 1, "due_on": "1999-01-01", "amount_fen": 1}]}),
+    ],
+)
+def test_a_day_without_a_calendar_is_refused(type: str, data: dict[str, Any]) -> None:
+    """A deadline there could not be counted, and would stop supervision for every case."""
+    assert handling().when(type, data) == "422 CALENDAR"
+
+
+def test_an_act_of_years_ago_is_refused_too() -> None:
+    long_ago = NOW - timedelta(days=5000)
+    assert handling().when("CaseSuspended", by=OFFICE, at=long_ago) == "422 CALENDAR"
+    assert Given().when("ComplaintReceived", COMPLAINT, at=long_ago) == "ok"
+
+
+def test_plans_of_measures_and_meetings_name_days_that_can_be_counted() -> None:
+    plan = {"measure": "m", "responsible": "市住建局", "due_on": "2199-01-01"}
+    assert unit().when("MeasurePlanFiled", plan) == "422 CALENDAR"
+    decisions = [{"no": 1, "owner": "TF1", "due_on": "2199-01-01"}]
+    assert unit().when("MeetingHeld", {"decisions": decisions}) == "422 CALENDAR"

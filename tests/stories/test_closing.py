@@ -293,9 +293,7 @@ class TestReopening:
 
 class TestInstalments:
     def plan(self, story: Story, at: str, *days: str) -> None:
-        parts = [
-            {"n": n, "due_on": day, "amount_fen": 400_000} for n, day in enumerate(days, 1)
-        ]
+        parts = [{"n": n, "due_on": day, "amount_fen": 400_000} for n, day in enumerate(days, 1)]
         story.line(at, "A", "InstalmentPlanAgreed", plan=parts)
 
     def begun(self, story: Story) -> None:

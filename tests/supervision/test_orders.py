@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from shared import events as ev
+from shared.policy import adopt, read_book
+from shared.settle import Books
 from tests.supervision.spec import (
     LABOUR,
     Told,
@@ -207,4 +209,19 @@ class TestListing:
 
 def test_a_case_closed_without_orders_is_never_referred() -> None:
     case = closed("2021-12-27 10:00").until("2022-04-30 00:00")
+    assert case.of(ev.ReferralThresholdMet) == []
+
+
+def test_a_default_from_before_any_figure_was_in_force_opens_nothing() -> None:
+    raw = read_book("dengfeng-2021-35")
+    thresholds = [raw["referral"]["thresholds"][0] | {"effective": "2022-06-01"}]
+    listing = [rule | {"effective": "2022-06-01"} for rule in raw["referral"]["listing"]]
+    referral = raw["referral"] | {"thresholds": thresholds, "listing": listing}
+    book = adopt(raw | {"referral": referral}, when("2021-11-01 00:00"), "adoption")
+    case = assigned(START, books=Books([book]))
+    case.at("2021-12-29 10:00", lines_of([(9_000_000, 12)]))
+    case.at("2022-01-04 10:00", served(doc_type="decision"), by=LABOUR)
+    case.until("2022-02-01 00:00")
+    assert len(case.of(ev.PaymentOrderDefaulted)) == 1
+    assert case.deadlines("T42") == []
     assert case.of(ev.ReferralThresholdMet) == []

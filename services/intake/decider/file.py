@@ -49,7 +49,7 @@ class CaseFile:
 
     `assigned`: was it ever assigned. `signed`: by a person, not deemed. `designation`: id of the
     HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
-    goes back to.
+    goes back to. `handle_by`: the last due of the handling (T09).
     """
 
     subject: str
@@ -71,6 +71,7 @@ class CaseFile:
     referral_approved: bool = False
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
+    handle_by: datetime | None = None
 
 
 def initial(subject: str) -> CaseFile:
@@ -156,7 +157,6 @@ Unheard: TypeAlias = (
     | e.GroupLevelChanged
     | e.GroupJoined
     | e.AssignmentWithdrawn
-    | e.DeadlineSet
     | e.AlertRaised
     | e.AlertCleared
     | e.SupervisionNoticeIssued
@@ -200,6 +200,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             if state.state != "NONE":
                 return state
             return replace(state, state="RECEIVED", lines=tuple(c.line for c in data.claims))
+        case e.DeadlineSet():
+            return replace(state, handle_by=data.due_at) if data.timer == "T09" else state
         case e.SupplementRequested():
             return replace(state, state="SUPPLEMENTING")
         case e.SupplementReceived():

@@ -8,13 +8,13 @@ transition without an arrow, 422 for times and lines that cannot be. What a rule
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from services.intake.decider.file import CaseFile, Order, State
 from shared import events as e
 from shared.calendar import civil, end_of
-from shared.events import AnyData
+from shared.events import AnyData, instant_text
 from shared.policy import Policy
 from shared.roles import By, Refusal, may
 from shared.streams import kind_of
@@ -149,6 +149,7 @@ def decide(act: Act, state: CaseFile, now: datetime, policy: Policy) -> AnyData 
         _wrong_stream(act, state)
         or may(act.by, act.type, state, act.data)
         or _wrong_time(act, now)
+        or _uncounted(act, policy)
         or _wrong_content(act, state, policy)
         or (_impossible(act, state) if kind == "case" else None)
         or _lacking(act, state, policy)
@@ -173,6 +174,39 @@ def _wrong_time(act: Act, now: datetime) -> Refusal | None:
         reason = "what happened more than 30 days ago is recorded by the office"
         return Refusal(403, "BACK_DATED", reason, "/occurred_at")
     return None
+
+
+def _uncounted(act: Act, policy: Policy) -> Refusal | None:
+    """A day on which no working day can be counted: a deadline from it or to it has no meaning.
+
+    A complaint may be old: what counts from its receipt counts from its recording.
+    """
+    if act.type == "ComplaintReceived":
+        return None
+    days = [("/occurred_at", civil(act.occurred_at)), *_days_named(act.data)]
+    for place, day in days:
+        if not policy.calendar.covers(day):
+            reason = f"{day} is no day of the working calendar in force"
+            return Refusal(422, "CALENDAR", reason, place)
+    return None
+
+
+def _days_named(data: AnyData) -> list[tuple[str, date]]:
+    """The civil days to which an act sets something, with the place of each."""
+    match data:
+        case e.ExtensionRequested() | e.ExtensionApproved():
+            return [("/data/to", civil(data.to))]
+        case e.InstalmentPlanAgreed():
+            return [(f"/data/plan/{n}/due_on", part.due_on) for n, part in enumerate(data.plan)]
+        case e.MeasurePlanFiled():
+            return [("/data/due_on", data.due_on)]
+        case e.MeetingHeld():
+            return [
+                (f"/data/decisions/{n}/due_on", item.due_on)
+                for n, item in enumerate(data.decisions)
+            ]
+        case _:
+            return []
 
 
 def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
@@ -271,6 +305,12 @@ def _lacking(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
     ):
         # Served again it would run a second time to the same limit (I-16).
         return Refusal(409, "SERVED", "this document was served already", "/data/doc_no")
+    if isinstance(data, (e.ExtensionRequested, e.ExtensionApproved)):
+        running = state.handle_by
+        if running is not None and data.to <= running:
+            # An extension that shortens is none: it would take days from the handler in silence.
+            reason = f"the handling deadline is {instant_text(running)}; an extension lies after it"
+            return Refusal(409, "NOT_LATER", reason, "/data/to")
     if act.type == "ReferralDelivered" and not state.referral_approved:
         return Refusal(409, "NOT_APPROVED", "the agency's head has not approved it (I-09)")
     return None

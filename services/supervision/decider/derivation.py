@@ -58,6 +58,7 @@ def _derive(clock: Clock, case: Case, policy: Policy) -> Due:
         return _redo(clock, case, policy)
     if timer == "T42":
         listing = listing_rule(policy, clock.started_at)
+        assert listing is not None, "a clock without a rule is idle"
         length = Length(unit="wd", n=listing.within_wd)
         return Due(add(clock.started_at, length, "none", policy), rule=listing.id)
     if timer == "T06" and clock.item == "window" and case.petition:
@@ -130,7 +131,8 @@ def idle(clock: Clock, state: Watch, policy: Policy) -> bool:
         return not is_petition(state, policy)
     if timer == "T42":
         ground = (clock.item or "").partition("|")[0]
-        return ground not in listing_rule(policy, clock.started_at).grounds
+        listing = listing_rule(policy, clock.started_at)
+        return listing is None or ground not in listing.grounds
     return False
 
 
@@ -220,10 +222,10 @@ def _redo(clock: Clock, case: Case, policy: Policy) -> Due:
     return Due(min(due, policy.date_end(cap.id)), cap=cap.id)
 
 
-def listing_rule(policy: Policy, at: datetime) -> ListingRule:
-    """The listing rule in force at a decision's or default's date (domain 1.8)."""
+def listing_rule(policy: Policy, at: datetime) -> ListingRule | None:
+    """The listing rule in force at a decision's or default's date (domain 1.8), if any was."""
     rules = [rule for rule in policy.content.referral.listing if rule.effective <= civil(at)]
-    return max(rules, key=lambda rule: rule.effective)
+    return max(rules, key=lambda rule: rule.effective, default=None)
 
 
 def moved_by(clock: Clock, state: Watch, policy: Policy) -> bool:

@@ -75,10 +75,15 @@ def reasons_at_follow_up(
     return [*dict.fromkeys(reasons), *reasons_standing(state)]
 
 
-def threshold_of(policy: Policy, at: datetime) -> Threshold:
-    """The region's figures in force at the order's default (domain 1.6)."""
-    rules = [rule for rule in policy.content.referral.thresholds if rule.effective <= civil(at)]
-    return max(rules, key=lambda rule: rule.effective)
+def threshold_of(policy: Policy, at: datetime) -> Threshold | None:
+    """The region's figures in force at the order's default (domain 1.6); None before any were."""
+    referral = policy.content.referral
+    rules = [
+        rule
+        for rule in referral.thresholds
+        if rule.region in (None, referral.region) and rule.effective <= civil(at)
+    ]
+    return max(rules, key=lambda rule: rule.effective, default=None)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Creditor:
 
 
 def creditors(state: Watch) -> list[Creditor]:
-    """Who is still unpaid; several lines of one worker are one worker's claim (法释〔2013〕3号 3)."""
+    """Who is still unpaid; several lines of one worker are one claim (法释〔2013〕3号 3)."""
     of: dict[str, list[tuple[Line, int]]] = {}
     for line in state.lines:
         fen = unpaid_fen(state, line)
@@ -125,6 +130,8 @@ def limb_met(state: Watch, policy: Policy, at: datetime) -> tuple[int, int, int,
     Limb 1: one worker, months and amount. Limb 2: workers and total (法释〔2013〕3号 3).
     """
     rule = threshold_of(policy, at)
+    if rule is None:
+        return None
     unpaid = creditors(state)
     single = [
         one

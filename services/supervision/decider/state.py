@@ -8,7 +8,6 @@ from datetime import datetime
 from shared.events import Event
 from shared.frozen import replace as replace
 
-
 URGENT = "urgent"
 LARGE_GROUP = "large group"
 """Marks of a handling clock's variant, as things stood when it started (I-07): what becomes
