@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     """Key that wraps the vault's keys; default ``master.key`` in the data folder."""
     worker_id: Annotated[str, AfterValidator(_worker)] = "0"
     """Name of this worker among those of its service; a restarted one keeps its partitions."""
+    status_rate: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}/(second|minute|hour)$")] = "30/minute"
+    """How often one address may ask the public status page."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")

@@ -39,6 +39,7 @@ from shared.events import (
     Via,
 )
 from shared.policy import Policy
+from shared.query import query_code, status_key
 from shared.roles import NO_TOWNSHIP
 from shared.sealing import Sealer, normalised_id
 
@@ -293,6 +294,7 @@ def admit(complaint: Complaint, case_id: str, sealer: Sealer, policy: Policy) ->
         contact=_sealed_json(sealer, complaint.contact, f"{_PLACE}/contact"),
         group_keys=_group_keys(complaint, employer, project, sealer),
         signals=read_text(complaint.text, address, policy),
+        status_key=status_key(query_code(sealer.matcher, case_id)),
     )
 
 

@@ -11,6 +11,7 @@ import asyncpg
 from services.reporting.follower import GONE, PASSING, Follower
 from services.reporting.overview import overdue_cases
 from services.reporting.projection import Decoded
+from services.reporting.public import Turnstile
 from services.reporting.reading import Reading
 from services.reporting.schema import Tables
 from services.reporting.store import Store
@@ -40,6 +41,7 @@ class Reporting:
         self.keys: Keys = load(settings.keys_path)
         self.governance = Governance(settings, "reporting")
         self.bell = Bell()
+        self.turnstile = Turnstile(settings.status_rate)
         self._started = False
 
     @property
