@@ -244,7 +244,10 @@ class RunnerUp(Model):
 
 
 class ComplaintReceived(Fact):
-    """线索接收 (条例 10): what a platform or window sent, sealed, with its signals."""
+    """线索接收 (条例 10): what a platform or window sent, sealed, with its signals.
+
+    `status_key`: hash of the complainant's query code (`shared.query`).
+    """
 
     source: Code
     source_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -265,6 +268,7 @@ class ComplaintReceived(Fact):
     contact: Sealed | None = None
     group_keys: tuple[str, ...] = ()
     signals: Signals | None = None
+    status_key: str | None = None
 
 
 class SupplementRequested(Fact):

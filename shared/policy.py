@@ -200,6 +200,8 @@ class HandlingRules(Rules):
     explain_wd: int
     rectification_wd: int
     incident_update_hours: int
+    tell_wd: int = 5
+    """告知 (条例 10): working days after an ending; 若干规定 18 names five for a refusal."""
 
 
 # --- referral (法释〔2013〕3号) ------------------------------------------------------------------

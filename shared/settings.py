@@ -125,6 +125,8 @@ class Settings(BaseSettings):
     """`aud` that a token must have."""
     worker_id: Annotated[str, AfterValidator(_worker)] = "0"
     """Name of this worker among those of its service; a restarted one keeps its partitions."""
+    status_rate: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}/(second|minute|hour)$")] = "30/minute"
+    """How often one address may ask the public status page."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")

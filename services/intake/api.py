@@ -25,6 +25,7 @@ from services.intake.openapi import IDEMPOTENCY, answers, body_schema, describe
 from services.intake.preparing import Receipt
 from services.intake.privacy import FIELDS, MAX_EXPORT, Caller
 from services.intake.problem import Answer, install
+from services.intake.query import MOST
 from services.intake.service import Intake
 from services.intake.stream import Exchange
 from shared.events import TYPES
@@ -71,6 +72,15 @@ class ExportBody(Part):
     query: ExportQuery
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     person: Line | None = None
+
+
+class SourceRef(Part):
+    source: Line
+    source_ref: Line
+
+
+class CodesBody(Part):
+    items: Annotated[tuple[SourceRef, ...], Field(min_length=1, max_length=MOST)]
 
 
 class ReasonBody(Part):
@@ -177,6 +187,13 @@ class Api:
         if not governs:
             raise Refused([Problem("/occurred_at", "missing", "Field required")])
         return self.intake.governance.clock.now()
+
+    async def query_codes(self, request: Request) -> Response:
+        """The query codes (查询码) of complaints that the key may post: per item, in order."""
+        key = self.caller(request)
+        body = parsed(CodesBody, await body_of(request))
+        refs = [(item.source, item.source_ref) for item in body.items]
+        return _json({"items": await self.intake.codes.of(refs, key)})
 
     # --- privacy --------------------------------------------------------------------------------
 
@@ -304,6 +321,7 @@ def routes(api: Api) -> APIRouter:
     post("/v1/cases/{case_id}/events", api.case_fact, fact, 202)
     post("/v1/units/{code}/events", api.unit_fact, fact, 202)
     post("/v1/city/events", api.city_fact, fact, 202)
+    post("/v1/query-codes", api.query_codes, body_schema(CodesBody), 200, 401, 413, 422, 503)
     private = (401, 403, 404, 409, 413, 422, 503)
     post("/v1/cases/{case_id}/reveal", api.reveal, body_schema(RevealBody), 200, *private)
     post("/v1/cases/{case_id}/erase", api.erase, body_schema(ReasonBody), 202, *private)
@@ -327,5 +345,5 @@ def application(intake: Intake) -> FastAPI:
     app.include_router(router(intake.readiness))
     install(app)
     observe(app)
-    describe(app, (Complaint, FactBody, RevealBody, ExportBody, ReasonBody))
+    describe(app, (Complaint, FactBody, CodesBody, RevealBody, ExportBody, ReasonBody))
     return app

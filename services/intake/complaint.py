@@ -53,6 +53,7 @@ from shared.events import (
     instant_text,
 )
 from shared.policy import Policy
+from shared.query import query_code, status_key
 from shared.roles import NO_TOWNSHIP
 from shared.sealing import Sealer, normalised_id
 
@@ -330,6 +331,7 @@ def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) 
         "contact": _sealed_person(sealer, complaint.contact, f"{_PLACE}/contact"),
         "group_keys": _group_keys(complaint, employer, project, sealer),
         "signals": signals_of(complaint.text, address, policy),
+        "status_key": status_key(query_code(sealer.matcher, case_id)),
     }
     return _said(data)
 

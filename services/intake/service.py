@@ -10,6 +10,7 @@ from services.intake.adoption import Governing
 from services.intake.desk import Desk
 from services.intake.feed import Feed
 from services.intake.privacy import Privacy
+from services.intake.query import Codes
 from services.intake.reception import Reception, Unknown
 from services.intake.tables import Tables, WrongLog, open_pool, prepare
 from services.intake.vault import Safe, Vault, master_key
@@ -73,6 +74,7 @@ class Intake:
         self.desk = Desk(*parts, self.view)
         self.governing = Governing(self.settings, *parts)
         self.privacy = Privacy(self.tables, self.pool, self.vault, self.desk)
+        self.codes = Codes(self.tables, self.pool, self.vault)
         self.feed = Feed(self.settings, self.reception, self.vault)
         opened(self.reception.stop)
         opened(self.view.stop)

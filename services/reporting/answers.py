@@ -214,6 +214,43 @@ class PublicOverview(BaseModel):
     townships: list[dict[str, Any]]
 
 
+class NextDue(BaseModel):
+    at: str
+    what: str = Field(examples=["报请办结"])
+    overdue: bool
+    text: str = Field(examples=["应于2021年11月25日24时前报请办结。"])
+
+
+class StatusText(BaseModel):
+    """A case as its complainant reads it; `text` says all of it in plain words."""
+
+    state: State
+    merged: bool
+    handling_unit: str | None = Field(examples=["唐庄镇"])
+    received_on: str
+    next_due: NextDue | None
+    text: str
+
+
+class PublicStatus(BaseModel):
+    meta: Meta
+    status: StatusText
+
+
+class UntoldItem(Shape):
+    case_id: str
+    number: str | None
+    ending: dict[str, Any]
+
+
+class Untold(BaseModel):
+    """Endings not told: `ending` has its kind, instants, `due_at` and `late`."""
+
+    meta: Meta
+    items: list[UntoldItem]
+    next: str | None
+
+
 class Problem(BaseModel):
     """RFC 9457."""
 

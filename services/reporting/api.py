@@ -6,10 +6,11 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Annotated, Any, Final, get_args
+from urllib.parse import parse_qs
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 
 from services.reporting import (
     answers,
@@ -21,8 +22,10 @@ from services.reporting import (
     ledgers,
     overview,
     printing,
+    public,
     rankings,
     shapes,
+    telling,
 )
 from services.reporting.cases import MOST, Cursor, Filters, cursor_of
 from services.reporting.problem import Answer, install
@@ -39,6 +42,7 @@ MEDIA: Final[dict[bulletins.Form, str]] = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "pdf": "application/pdf",
 }
+MOST_FORM: Final = 1000
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 AsOf = Annotated[
@@ -235,6 +239,66 @@ class Api:
         async with self.at(as_of) as (snapshot, cut):
             return {"meta": cut.meta} | await overview.public(snapshot, cut)
 
+    # --- the complainant ------------------------------------------------------------------------
+
+    async def public_status(
+        self,
+        request: Request,
+        code: Annotated[str, Path(max_length=80, examples=["7K3M-9QXT-0ZB4-HW2C"])],
+        as_of: AsOf = None,
+    ) -> Response:
+        """How the complaint of a query code (查询码) stands, in plain Chinese. Needs no key."""
+        self.open()
+        await self._admitted(request)
+        async with self.at(as_of) as (snapshot, cut):
+            found = await public.status(snapshot, cut, code)
+        if found is None:
+            raise Answer(404, "UNKNOWN_CODE", public.UNKNOWN)
+        return Response(
+            orjson.dumps({"meta": cut.meta, "status": found}),
+            media_type="application/json",
+            headers={"cache-control": "no-store"},
+        )
+
+    async def status_form(self) -> Response:
+        """The page on which a complainant asks by query code."""
+        return HTMLResponse(public.page(""), headers=public.PAGE_HEADERS)
+
+    async def status_page(self, request: Request) -> Response:
+        """The page with its answer; the code stands in the form's body, so in no address."""
+        self.open()
+        try:
+            await self._admitted(request)
+            text = await self._told(await _code_of(request))
+        except Answer as answer:
+            text = public.BUSY if answer.status == 429 else answer.detail
+            status, headers = answer.status, public.PAGE_HEADERS | answer.headers
+            return HTMLResponse(public.page(text), status, headers=headers)
+        return HTMLResponse(public.page(text), headers=public.PAGE_HEADERS)
+
+    async def _told(self, code: str) -> str:
+        async with self.at(None) as (snapshot, cut):
+            found = await public.status(snapshot, cut, code)
+        if found is None:
+            raise Answer(404, "UNKNOWN_CODE", public.UNKNOWN)
+        return str(found["text"])
+
+    async def _admitted(self, request: Request) -> None:
+        """Answers 429 for an address that asks too often."""
+        turnstile = self.reporting.turnstile
+        if not await turnstile.admits(request.client.host if request.client else None):
+            after = {"retry-after": str(turnstile.seconds)}
+            raise Answer(429, "TOO_MANY", "too many requests from this address", headers=after)
+
+    async def untold(self, as_of: AsOf = None, limit: Limit = 100, after: After = None) -> Response:
+        """Endings of which the complainant was not told yet (条例 10), longest waiting first."""
+        cursor = cursor_of(after) if after is not None else None
+        place = telling.place_of(cursor) if cursor is not None else None
+        async with self.at(as_of, cursor) as (snapshot, cut):
+            found = await telling.untold(snapshot, cut, limit + 1, place)
+        following = telling.cursor_after(cut, found[limit - 1]) if len(found) > limit else None
+        return _json({"meta": cut.meta, "items": found[:limit], "next": following})
+
     # --- files and stream -----------------------------------------------------------------------
 
     async def ledger(
@@ -288,6 +352,17 @@ class Api:
         return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=headers)
 
 
+async def _code_of(request: Request) -> str:
+    """The field `code` of a posted form of a few bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_FORM:
+            raise Answer(413, "TOO_LONG", f"a form has at most {MOST_FORM} bytes")
+    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
+    return fields.get("code", [""])[0]
+
+
 def _json(content: dict[str, Any]) -> Response:
     """An answer that may be long: written at once, its shape is the tests' affair."""
     return Response(orjson.dumps(content), media_type="application/json")
@@ -317,6 +392,7 @@ def routes(api: Api) -> APIRouter:
         ("/clearance", api.clearance, answers.Clearance, "getClearance"),
         ("/overview", api.overview, answers.Overview, "getOverview"),
         ("/bulletins", api.list_bulletins, answers.Bulletins, "listBulletins"),
+        ("/untold", api.untold, answers.Untold, "listUntold"),
     )
     for path, endpoint, model, name in table:
         keyed.add_api_route(
@@ -369,6 +445,48 @@ def routes(api: Api) -> APIRouter:
         api.public_overview,
         response_model=answers.PublicOverview,
         operation_id="getPublicOverview",
+    )
+    limited: dict[int | str, dict[str, Any]] = {
+        429: {"model": answers.Problem, "description": "too often; see Retry-After"}
+    }
+    everyone.add_api_route(
+        "/status/{code}",
+        api.public_status,
+        response_model=answers.PublicStatus,
+        operation_id="getPublicStatus",
+        responses=NOT_FOUND | limited,
+    )
+    html: dict[int | str, dict[str, Any]] = {
+        number: {"content": {"text/html": {}}, "description": "the page"}
+        for number in (200, 404, 413, 429)
+    }
+    everyone.add_api_route(
+        "/status",
+        api.status_form,
+        response_class=HTMLResponse,
+        operation_id="getStatusPage",
+        responses=html,
+    )
+    everyone.add_api_route(
+        "/status",
+        api.status_page,
+        methods=["POST"],
+        response_class=HTMLResponse,
+        operation_id="postStatusPage",
+        responses=html,
+        openapi_extra={
+            "requestBody": {
+                "content": {
+                    "application/x-www-form-urlencoded": {
+                        "schema": {
+                            "type": "object",
+                            "properties": {"code": {"type": "string"}},
+                            "required": ["code"],
+                        }
+                    }
+                }
+            }
+        },
     )
     whole = APIRouter()
     whole.include_router(keyed)

@@ -83,6 +83,21 @@ class Incident(msgspec.Struct, frozen=True, array_like=True):
     cleared: bool = False
 
 
+class Ending(msgspec.Struct, frozen=True, array_like=True):
+    """How the complaint ended (`kind`), and who told the complainant when (条例 10).
+
+    `id`: of the event that ended it. `undone_at`: separated, or opened again.
+    """
+
+    id: str
+    kind: str
+    ended_at: datetime
+    told_at: datetime | None = None
+    told_by: str | None = None
+    channel: str | None = None
+    undone_at: datetime | None = None
+
+
 class FollowUp(msgspec.Struct, frozen=True, array_like=True):
     """The last 回访 that was recorded."""
 
@@ -170,6 +185,14 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     reopened: int = 0
     false_closures: int = 0
     incidents: tuple[Incident, ...] = ()
+    status_key: str | None = None
+    endings: tuple[Ending, ...] = ()
+
+    @property
+    def untold_since(self) -> datetime | None:
+        """Since when an ending that stands waits for the complainant to be told of it."""
+        waiting = [e.ended_at for e in self.endings if e.told_at is None and e.undone_at is None]
+        return min(waiting, default=None)
 
     @property
     def open_closing(self) -> Closing | None:

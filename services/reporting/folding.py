@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
 from msgspec.structs import replace
 
-from services.reporting import clocks, money
+from services.reporting import clocks, endings, money
 from services.reporting.case import (
     CLOSED,
     ENDED,
@@ -38,7 +38,6 @@ def initial(case_id: str) -> Case:
 Unheard: TypeAlias = (
     # Told in the timeline; no number follows from it.
     ev.ContactTried
-    | ev.ComplainantTold
     | ev.TriageDecided
     | ev.ReturnApproved
     | ev.CoHandlerReported
@@ -148,16 +147,19 @@ def evolve(case: Case, event: Event) -> Case:
             number = data.number or case.number
             return replace(case, state="ACCEPTED", accepted_at=at, urgent=urgent, number=number)
         case ev.ComplaintNotAccepted():
-            return _ended(case, "NOT_ACCEPTED", at)
+            return _ended(case, "NOT_ACCEPTED", event)
         case ev.ComplaintTransferredOut():
-            return _ended(case, "TRANSFERRED_OUT", at)
+            return _ended(case, "TRANSFERRED_OUT", event)
         case ev.ComplaintMerged() | ev.MergeApproved():
-            return _merged(case, data.master, at)
+            return _merged(case, data.master, event)
         case ev.ComplaintUnmerged() | ev.MergeRevoked():
             if case.state != "MERGED":
                 return case
             state = case.before_merge or "RECEIVED"
-            return replace(case, state=state, before_merge=None, merged_into=None)
+            separated = replace(case, state=state, before_merge=None, merged_into=None)
+            return endings.undone(separated, event)
+        case ev.ComplainantTold():
+            return endings.told(case, event, data)
         case ev.ClaimLinesAdded():
             return _lines_added(case, data)
         case ev.SourceReplied():
@@ -239,11 +241,11 @@ def evolve(case: Case, event: Event) -> Case:
         case ev.FollowUpWaived():
             return replace(case, waived=True)
         case ev.CaseClosed():
-            return _closed(case, data, at)
+            return endings.ended(_closed(case, data, at), event, data.kind)
         case ev.CaseWrittenOff():
             return replace(case, state="WRITTEN_OFF", written_off_at=at, written_off_by=event.unit)
         case ev.CaseReopened():
-            return _reopened(case, at)
+            return _reopened(case, event)
         case ev.FalseClosureFound():
             return replace(case, false_closures=case.false_closures + 1)
         case ev.SupervisionNoticeIssued():
@@ -301,6 +303,7 @@ def _received(case: Case, data: ev.ComplaintReceived) -> Case:
         lines=len(data.claims),
         claimed_fen=_claimed(data),
         urgent=signals.urgent if signals else False,
+        status_key=data.status_key,
     )
 
 
@@ -333,14 +336,14 @@ def _supplemented(case: Case, data: ev.SupplementReceived) -> Case:
     )
 
 
-def _ended(case: Case, state: str, at: datetime) -> Case:
-    return replace(clocks.stop_all(case, at), state=state)
+def _ended(case: Case, state: str, event: Event) -> Case:
+    return endings.ended(replace(clocks.stop_all(case, event.time), state=state), event, state)
 
 
-def _merged(case: Case, master: str, at: datetime) -> Case:
+def _merged(case: Case, master: str, event: Event) -> Case:
     if case.state == "MERGED":
         return replace(case, merged_into=master)
-    ended = _ended(case, "MERGED", at)
+    ended = _ended(case, "MERGED", event)
     return replace(ended, before_merge=case.state, merged_into=master)
 
 
@@ -409,14 +412,14 @@ def _closed(case: Case, data: ev.CaseClosed, at: datetime) -> Case:
     return replace(stopped, state="CLOSED", closings=(*case.closings, closing))
 
 
-def _reopened(case: Case, at: datetime) -> Case:
+def _reopened(case: Case, event: Event) -> Case:
     if case.state not in CLOSED:
         return case
     closings = case.closings
     if closings and closings[-1].reopened_at is None:
-        closings = (*closings[:-1], replace(closings[-1], reopened_at=at))
+        closings = (*closings[:-1], replace(closings[-1], reopened_at=event.time))
     return replace(
-        case,
+        endings.undone(case, event),
         state="HANDLING",
         closings=closings,
         reopened=case.reopened + 1,

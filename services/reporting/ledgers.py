@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 import xlsxwriter
 
+from services.reporting import telling
 from services.reporting.case import LEVELS
 from services.reporting.cases import told
 from services.reporting.reading import Cut, Snapshot
@@ -27,7 +28,7 @@ from shared.calendar import ZONE
 from shared.events import instant_text
 from shared.policy import Policy
 
-Name = Literal["problems", "clearance", "supervision", "referral", "returns"]
+Name = Literal["problems", "clearance", "told", "supervision", "referral", "returns"]
 Cell = str | int | datetime | None
 
 SEALED: Final = "（封存）"
@@ -162,7 +163,43 @@ _CLEARANCE: Final = Ledger(
     _cleared,
 )  # fmt: skip
 
-_CASE_LEDGERS: Final[dict[Name, Ledger]] = {"problems": _PROBLEMS, "clearance": _CLEARANCE}
+
+def _told(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> list[Cell]:
+    """The last ending that stands (an undone one is told in the timeline)."""
+    standing = [item for item in doc["endings"] if item["undone_at"] is None]
+    last = standing[-1] if standing else doc["endings"][-1]
+    ended, told = _local(last["ended_at"]), _local(last["told_at"])
+    assert ended is not None, "an ending has an instant"
+    late_from = telling.due(ended, policy)
+    answer = "否" if told and told < late_from else "是" if told else "未告知"
+    return [
+        row["number"],
+        row["source"],
+        word(last["kind"], "zh"),
+        ended,
+        late_from,
+        told,
+        _unit(last["told_by"], policy),
+        last["channel"],
+        answer if standing else "已撤销",
+    ]
+
+
+_TOLD: Final = Ledger(
+    "告知台账",
+    (
+        "案件编号", "线索来源", "结束方式", "结束时间", "告知时限", "告知时间", "告知单位",
+        "告知方式", "是否逾期",
+    ),
+    "AND doc->'endings' IS NOT NULL ORDER BY received_at, case_id",
+    _told,
+)  # fmt: skip
+
+_CASE_LEDGERS: Final[dict[Name, Ledger]] = {
+    "problems": _PROBLEMS,
+    "clearance": _CLEARANCE,
+    "told": _TOLD,
+}
 
 _EVENT_LEDGERS: Final[dict[Name, tuple[str, tuple[str, ...]]]] = {
     "supervision": (

@@ -46,6 +46,8 @@ COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("closed_during", "tstzmultirange NOT NULL"),
     ("settled_during", "tstzmultirange NOT NULL"),
     ("overdue_during", "tstzmultirange NOT NULL"),
+    ("status_key", "text"),
+    ("untold_since", "timestamptz"),
     ("doc", "json NOT NULL"),
 )
 """Name and PostgreSQL type of each column, the recorded-time range apart."""
@@ -114,6 +116,8 @@ def row(case: Case) -> Row | None:
             if kind == "PAID_IN_FULL" and (until is None or since < until)
         ],
         _overdue(case),
+        case.status_key,
+        case.untold_since,
         _json.encode(_brief(_doc(case))).decode(),
     )
 
@@ -237,6 +241,18 @@ def _doc(case: Case) -> dict[str, Any]:
         "written_off_by": case.written_off_by,
         "reopened": case.reopened,
         "false_closures": case.false_closures,
+        "endings": [
+            {
+                "id": item.id,
+                "kind": item.kind,
+                "ended_at": item.ended_at,
+                "told_at": item.told_at,
+                "told_by": item.told_by,
+                "channel": item.channel,
+                "undone_at": item.undone_at,
+            }
+            for item in case.endings
+        ],
         "incidents": [
             {
                 "incident": item.id,

@@ -11,6 +11,7 @@ import asyncpg
 from services.reporting.follower import Follower
 from services.reporting.overview import overdue_cases
 from services.reporting.projection import Decoded
+from services.reporting.public import Turnstile
 from services.reporting.reading import Reading
 from services.reporting.schema import Tables
 from services.reporting.store import Store
@@ -42,6 +43,7 @@ class Reporting:
         self.keys: Keys = load(settings.keys_path, load_tokens(settings))
         self.governance = Governance(settings, "reporting")
         self.bell = Bell()
+        self.turnstile = Turnstile(settings.status_rate)
         self._started = False
 
     @property

@@ -17,6 +17,7 @@ import pytest
 import schemathesis
 from schemathesis.core.result import Ok
 
+from services.reporting.schema import Tables
 from shared import keys
 from shared.envelope import encode, writer_of
 from shared.events import Event
@@ -164,7 +165,7 @@ async def test_two_processes_write_once(rig: Rig, token: str) -> None:
     assert answers[0] == answers[1]
     async with rig.database() as connection:
         schema = rig.settings.schema("reporting")
-        count = await connection.fetchval(f"SELECT count(*) FROM {schema}.r1_events")
+        count = await connection.fetchval(f"SELECT count(*) FROM {Tables(schema).events}")
     assert count == len({event.id for event in events})
 
 
