@@ -22,8 +22,15 @@ Parts = dict[str, Any]
 
 KINDS: Final = {"投诉": "complaint", "举报": "report", "转办": "transfer", "督办": "supervised",
                 "排查": "screening"}  # fmt: skip
-OWNERSHIPS: Final = {"民营": "private", "私营": "private", "国有": "state", "集体": "collective",
-                     "机关": "government", "事业单位": "public_institution", "不详": "unknown"}  # fmt: skip
+OWNERSHIPS: Final = {
+    "民营": "private",
+    "私营": "private",
+    "国有": "state",
+    "集体": "collective",
+    "机关": "government",
+    "事业单位": "public_institution",
+    "不详": "unknown",
+}
 FUNDINGS: Final = {
     "政府投资": "government",
     "国企投资": "soe",

@@ -35,7 +35,7 @@ class Column(Part):
 
 
 class Mapping(Part):
-    """列映射 of one source. `columns`: header -> field; `constants`: tier, kind, via of every row."""
+    """列映射 of one source. `columns`: header -> field; `constants`: tier, kind, via of a row."""
 
     columns: Annotated[dict[str, Column], Field(min_length=1, max_length=MAX_COLUMNS)]
     ignore: Annotated[tuple[str, ...], Field(max_length=MAX_COLUMNS)] = ()

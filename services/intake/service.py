@@ -9,6 +9,7 @@ from typing import Any, Final
 from services.intake.adoption import Governing
 from services.intake.desk import Desk
 from services.intake.feed import Feed
+from services.intake.feeds import Feeds
 from services.intake.privacy import Privacy
 from services.intake.reception import Reception, Unknown
 from services.intake.tables import PASSING, Tables, WrongLog, open_pool, prepare
@@ -71,7 +72,12 @@ class Intake:
         self.desk = Desk(*parts, self.view)
         self.governing = Governing(self.settings, *parts)
         self.privacy = Privacy(self.tables, self.pool, self.vault, self.desk)
-        self.feed = Feed(self.settings, self.reception, self.vault)
+        self.feeds = Feeds(
+            self.settings, self.tables, self.pool, self.reception, self.privacy, self.governance
+        )
+        self.feed = Feed(self.settings, self.feeds, self.producer)
+        opened(self.feeds.close)
+        await self.feeds.open()
         opened(self.reception.stop)
         opened(self.view.stop)
         await self.view.start()
@@ -83,6 +89,7 @@ class Intake:
         self._spawn(self._republish(), "intake-republish")
         opened(self.feed.stop)
         self._spawn(self.feed.run(), "intake-feed")
+        self._spawn(self.feeds.arrivals.run(), "intake-arrivals")
         self.ready = True
         log.info("ready", keys=len(self.keys))
 

@@ -30,7 +30,7 @@ MAX_COLUMNS: Final = 200
 _MAX_UNPACKED: Final = 200 << 20
 _MAX_CELL: Final = 32_767
 """Characters of a cell: what a spreadsheet itself allows."""
-_DELIMITERS: Final = ",\t;，"
+_DELIMITERS: Final = ",\t;"
 _FORMULA = re.compile(r"[=@]|[+-]\s*[^\s\d.+\-—–]")
 """What a spreadsheet would run when such a text is opened in it."""
 _CODES: Final = {"formula": "a formula is no value; paste it as a value",

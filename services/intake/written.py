@@ -96,14 +96,14 @@ def fen(value: Value, unit: Unit) -> int:
     if parsed is None:
         raise Misread("not_an_amount", "more digits than an amount has")
     digits, places = parsed
-    amount, rest = divmod(digits * scale, 10**places)
+    amount, rest = divmod(digits * scale, int(10**places))
     if rest:
         raise Misread("not_whole_fen", "not a whole number of fen (分)")
     return amount
 
 
 def _han_fen(written: str, scale: int, has_unit: bool) -> int:
-    """一万二千 and 壹万贰仟元: the numeral has its own 万, so a column in 万元 does not scale it."""
+    """一万二千, 壹万贰仟元: a numeral with its own 万 is in 元, whatever the column's unit."""
     own = "万" in written or "亿" in written
     total, rest = 0, written
     for mark, worth in (("亿", 100_000_000), ("万", 10_000)):
@@ -279,6 +279,7 @@ def month(value: Value) -> str:
 # --- words ----------------------------------------------------------------------------------------
 
 _PHONE = re.compile(r"(?:\+?86[- ]?)?1[0-9]{10}|0[0-9]{2,3}[- ]?[0-9]{7,8}")
+_AROUND = re.compile(r"^[\s,，、;:()/]+|[\s,，、;:()/]+$")
 
 
 def contact(value: Value) -> dict[str, str]:
@@ -289,7 +290,7 @@ def contact(value: Value) -> dict[str, str]:
         if any(char.isdigit() for char in written):
             raise Misread("not_a_contact", "neither a name nor a telephone number")
         return {"name": written}
-    name = (written[: found.start()] + written[found.end() :]).strip(" ,，、;;::()（）/")
+    name = _AROUND.sub("", written[: found.start()] + written[found.end() :])
     return {"name": name, "phone": found[0]} if name else {"phone": found[0]}
 
 
