@@ -152,6 +152,36 @@ OUTBOX: Final = Gauge(
     registry=REGISTRY,
 )
 
+FEED_LINES: Final = Counter(
+    "qingqian_feed_lines",
+    "Lines answered, by source of the book and status: which platform sends what, and how much.",
+    ["source", "status"],
+    registry=REGISTRY,
+)
+FEED_DAY: Final = Gauge(
+    "qingqian_feed_day_lines",
+    "Lines of the current civil day by source and outcome: I-02, received is the sum of the rest.",
+    ["source", "outcome"],
+    registry=REGISTRY,
+)
+FEED_DELAY: Final = Gauge(
+    "qingqian_feed_delay_seconds",
+    "Median from received_at to recording, of today's lines by source: the platform's own delay.",
+    ["source"],
+    registry=REGISTRY,
+)
+QUARANTINED: Final = Gauge(
+    "qingqian_quarantine_waiting",
+    "Refused lines that wait for a person, by source: a worker may stand behind each.",
+    ["source"],
+    registry=REGISTRY,
+)
+FEED_MISSING: Final = Gauge(
+    "qingqian_feed_missing_lines",
+    "Complaints taken in that are neither on the log nor in the outbox: above 0, one was lost.",
+    registry=REGISTRY,
+)
+
 # --- HTTP: rate, errors, duration -----------------------------------------------------------------
 
 HTTP_SECONDS: Final = Histogram(

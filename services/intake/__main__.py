@@ -8,6 +8,7 @@ import sys
 
 import asyncpg
 
+from services.intake import feeds_api, open311
 from services.intake.api import application
 from services.intake.service import Intake
 from services.intake.tables import WrongLog
@@ -44,7 +45,9 @@ async def _run(settings: Settings, intake: Intake) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    http = server(application(intake), settings.host, settings.intake_port)
+    http = server(
+        application(intake, feeds_api.install, open311.install), settings.host, settings.intake_port
+    )
     serving = asyncio.create_task(http.serve(), name="http")
     waiting = asyncio.create_task(stopping.wait(), name="stop")
     work = asyncio.create_task(_work(intake), name="intake")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -88,13 +89,13 @@ class ReasonBody(Part):
     person: Line | None = None
 
 
-async def body_of(request: Request) -> bytes:
-    """The whole body. Answers 413 above a complaint's limit, without reading on."""
+async def body_of(request: Request, most: int = MAX_BYTES) -> bytes:
+    """The whole body. Answers 413 above its limit, a complaint's, without reading on."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise Answer(413, "TOO_LONG", f"a body has at most {MAX_BYTES} bytes")
+        if len(body) > most:
+            raise Answer(413, "TOO_LONG", f"a body has at most {most} bytes")
     return bytes(body)
 
 
@@ -134,17 +135,7 @@ class Api:
     async def complaint(self, request: Request) -> Response:
         """Receive one complaint. The same `source` and `source_ref` again is a `duplicate`."""
         key = self.caller(request)
-        receipt = (await self.intake.reception.receive([await body_of(request)], key))[0]
-        if receipt.status == "rejected":
-            raise _refused(receipt)
-        return _json(
-            {
-                "case_id": receipt.case_id,
-                "event_id": receipt.event_id,
-                "status": receipt.status,
-            },
-            202,
-        )
+        return answered(await self.intake.feeds.post(await body_of(request), key))
 
     # --- facts ----------------------------------------------------------------------------------
 
@@ -270,11 +261,21 @@ class StreamEndpoint:
         except Answer as answer:
             await answer.response()(scope, receive, send)
             return
-        await Exchange(self.api.intake.reception, key, receive, send).run()
+        intake = self.api.intake
+        quarantine = intake.feeds.quarantine
+        await Exchange(intake.reception, quarantine, key, receive, send).run()
 
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def answered(receipt: Receipt) -> Response:
+    """202 with the ids, or the problem of a refusal. Raises Answer."""
+    if receipt.status == "rejected":
+        raise _refused(receipt)
+    names = {"case_id": receipt.case_id, "event_id": receipt.event_id, "status": receipt.status}
+    return _json(names, 202)
 
 
 def _refused(receipt: Receipt) -> Answer:
@@ -334,14 +335,19 @@ def routes(api: Api) -> APIRouter:
     return routes
 
 
-def application(intake: Intake) -> FastAPI:
-    """The ASGI app over a running (or starting) Intake."""
+Doors = Callable[[FastAPI, Api], None]
+
+
+def application(intake: Intake, *doors: Doors) -> FastAPI:
+    """The ASGI app over a running (or starting) Intake; `doors` add their own routes."""
     app = FastAPI(title="Qingqian intake", version="1", docs_url=None, redoc_url=None)
     api = Api(intake)
     app.router.routes.append(
         Route("/v1/complaints:stream", endpoint=StreamEndpoint(api), methods=["POST"])
     )
     app.include_router(routes(api))
+    for more in doors:
+        more(app, api)
     app.include_router(router(intake.readiness))
     install(app)
     observe(app)

@@ -1,8 +1,10 @@
 """`feed-complaints`: platforms that speak Kafka put their raw complaints there.
 
-Read with a consumer group, committed after the batch is stored and acknowledged: what is read
-twice is a duplicate, nothing is lost. What cannot be read is parked, sealed, with its place and
-reason; the feed goes on. Who may write to the topic is the broker's to say.
+A record is a complaint (contract 3), or with the header `source` that source's own payload. Read
+with a consumer group, committed after the batch is stored and acknowledged: what is read twice is
+a duplicate, nothing is lost. What cannot be received stands in quarantine, then on the parked
+topic, sealed, with its place and reason; the feed goes on. Who may write to the topic is the
+broker's to say.
 """
 
 from __future__ import annotations
@@ -15,29 +17,30 @@ import orjson
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from services.intake.preparing import Receipt
-from services.intake.reception import Reception, Unknown
-from services.intake.vault import Vault
+from services.intake.feeds import Feeds, FromTopic, Parked
+from services.intake.quarantine import public_pointer
+from services.intake.reception import Unknown
 from shared.database import PASSING
 from shared.journal import journal
 from shared.keys import ALL, Key
-from shared.log import FEED_COMPLAINTS, FEED_COMPLAINTS_PARKED
+from shared.log import FEED_COMPLAINTS, FEED_COMPLAINTS_PARKED, Producer
 from shared.metrics import PARKED, RETRIES
 from shared.settings import Settings
 
 log = journal("intake.feed")
 
 FEED_KEY: Final = Key("feed-complaints", "platform", "platform", (ALL,))
+SOURCE_HEADER: Final = "source"
 _BATCH: Final = 250
 
 
 class Feed:
     """Takes complaints from the feed topic."""
 
-    def __init__(self, settings: Settings, reception: Reception, vault: Vault) -> None:
+    def __init__(self, settings: Settings, feeds: Feeds, producer: Producer) -> None:
         self.settings = settings
-        self.reception = reception
-        self.vault = vault
+        self.feeds = feeds
+        self.producer = producer
         self.consumer: AIOKafkaConsumer | None = None
 
     async def stop(self) -> None:
@@ -88,38 +91,44 @@ class Feed:
             log.info("commit_refused", error=type(error).__name__)
 
     async def _take(self, records: list[Any]) -> None:
+        """Receive a batch; a passing fault is retried with all of it."""
         while True:
             try:
-                receipts = await self.reception.receive([r.value or b"" for r in records], FEED_KEY)
-                for record, receipt in zip(records, receipts, strict=True):
-                    if receipt.status == "rejected":
-                        await self._park(record, receipt)
+                taken = [FromTopic(_place(r), r.value or b"", _source(r)) for r in records]
+                parked = await self.feeds.records(taken, FEED_KEY)
+                raws = {record.place: record.raw for record in taken}
+                for item in parked:
+                    await self._park(item, raws[item.place])
                 return
             except (Unknown, KafkaError, *PASSING) as error:
                 RETRIES.labels("feed").inc()
                 log.warning("feed_waits", error=type(error).__name__)
             await asyncio.sleep(0.5)
 
-    async def _park(self, record: Any, receipt: Receipt) -> None:
-        """Put what was refused aside: where it stood, why, its hash, and itself, sealed."""
-        problem = receipt.problems[0]
-        async with self.reception.pool.acquire() as connection:
-            sealer = await self.vault.sealer(connection, FEED_COMPLAINTS_PARKED)
-        place = f"{record.partition}/{record.offset}"
-        raw = record.value or b""
+    async def _park(self, item: Parked, raw: bytes) -> None:
+        """Put what was refused on record: where it stood, why, its hash, and itself, sealed."""
+        partition, _, offset = item.place.partition("/")
         parked = {
+            "id": item.id,
             "topic": FEED_COMPLAINTS,
-            "partition": record.partition,
-            "offset": record.offset,
-            "reason": problem.code,
-            "pointer": problem.pointer,
+            "partition": int(partition),
+            "offset": int(offset),
+            "reason": item.problem.code,
+            "pointer": public_pointer(item.problem),
             "sha256": hashlib.sha256(raw).hexdigest(),
-            "payload": sealer.seal(raw.decode("utf-8", "replace"), place),
+            "payload": item.payload,
         }
         PARKED.labels("complaint").inc()
-        log.warning("parked", partition=record.partition, offset=record.offset, reason=problem.code)
-        await (
-            await self.reception.producer.send(
-                FEED_COMPLAINTS_PARKED, place, orjson.dumps(parked, option=orjson.OPT_SORT_KEYS)
-            )
-        )
+        log.warning("parked", place=item.place, reason=item.problem.code)
+        value = orjson.dumps(parked, option=orjson.OPT_SORT_KEYS)
+        await (await self.producer.send(FEED_COMPLAINTS_PARKED, item.place, value))
+
+
+def _place(record: Any) -> str:
+    return f"{record.partition}/{record.offset}"
+
+
+def _source(record: Any) -> str | None:
+    """The header that says whose own shape a record has; any text, judged as a source later."""
+    found = next((value for name, value in record.headers if name == SOURCE_HEADER), None)
+    return None if found is None else found.decode("utf-8", "replace")

@@ -135,6 +135,17 @@ class Privacy:
             await self._record(case_id, erased, caller)
             await self.vault.erase(connection, case_id)
 
+    async def looked(self, fields: tuple[str, ...], reason: str, caller: Caller) -> None:
+        """Put on the city's record that somebody opened what no case holds (the quarantine)."""
+        async with self.pool.acquire() as connection:
+            sealer = await self.vault.sealer(connection, CITY)
+        accessed = PiiAccessed(fields=fields, reason=sealer.seal(reason, self._stamp(caller)))
+        await self._record(CITY, accessed, caller)
+
+    async def deny(self, action: str, caller: Caller) -> None:
+        """Refuse an act outside any case, on the city's record. Raises Refusing."""
+        await self._deny(CITY, action, caller)
+
     # --- exports --------------------------------------------------------------------------------
 
     async def ask_export(self, query: dict[str, Any], reason: str, caller: Caller) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from services.intake.adoption import Governing
 from services.intake.desk import Desk
 from services.intake.feed import Feed
+from services.intake.feeds import Feeds
 from services.intake.privacy import Privacy
 from services.intake.query import Codes
 from services.intake.reception import Reception, Unknown
@@ -75,7 +76,12 @@ class Intake:
         self.governing = Governing(self.settings, *parts)
         self.privacy = Privacy(self.tables, self.pool, self.vault, self.desk)
         self.codes = Codes(self.tables, self.pool, self.vault)
-        self.feed = Feed(self.settings, self.reception, self.vault)
+        self.feeds = Feeds(
+            self.settings, self.tables, self.pool, self.reception, self.privacy, self.governance
+        )
+        self.feed = Feed(self.settings, self.feeds, self.producer)
+        opened(self.feeds.close)
+        await self.feeds.open()
         opened(self.reception.stop)
         opened(self.view.stop)
         await self.view.start()
@@ -87,6 +93,7 @@ class Intake:
         self._spawn(self._republish(), "intake-republish")
         opened(self.feed.stop)
         self._spawn(self.feed.run(), "intake-feed")
+        self._spawn(self.feeds.arrivals.run(), "intake-arrivals")
         self.ready = True
         log.info("ready", keys=len(self.keys))
 

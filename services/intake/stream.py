@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import IO, Any, Final
 
 import orjson
 
 from services.intake.complaint import Problem
 from services.intake.given import MAX_BYTES
-from services.intake.preparing import Prepared, Receipt
+from services.intake.preparing import Receipt
+from services.intake.quarantine import Quarantine
 from services.intake.reception import Reception
 from shared.journal import journal
 from shared.keys import Key
@@ -69,8 +70,16 @@ class Lines:
 class Exchange:
     """One request: lines in, receipts out."""
 
-    def __init__(self, reception: Reception, key: Key, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        quarantine: Quarantine,
+        key: Key,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self.reception = reception
+        self.quarantine = quarantine
         self.key = key
         self._receive = receive
         self._send = send
@@ -79,6 +88,7 @@ class Exchange:
         self._more = asyncio.Event()
         self._finished = False
         self._lines = 0
+        self._taken = 0
         self._batches: deque[asyncio.Task[list[Receipt]]] = deque()
 
     async def run(self) -> None:
@@ -127,21 +137,23 @@ class Exchange:
         """Start a batch; its receipts are written after those of the batches before it."""
         if len(self._batches) >= _UNDER_WAY:
             await self._write_oldest()
-        self._batches.append(asyncio.create_task(self._batch(lines), name="intake-batch"))
+        first, self._taken = self._taken + 1, self._taken + len(lines)
+        self._batches.append(asyncio.create_task(self._batch(lines, first), name="intake-batch"))
         while self._batches and self._batches[0].done():
             await self._write_oldest()
         return []
 
-    async def _batch(self, lines: list[bytes | None]) -> list[Receipt]:
-        prepared: list[Prepared | Receipt] = []
+    async def _batch(self, lines: list[bytes | None], first: int) -> list[Receipt]:
         try:
             prepared = await self.reception.prepare(lines, self.key)
-            return await self.reception.store(prepared)
+            receipts = await self.reception.store(prepared)
+            # What is refused stands in quarantine before its receipt says so.
+            await self.quarantine.batch(lines, prepared, receipts, "stream", self.key, first)
         except Exception as error:
             # The stream goes on: these lines are refused as a whole and may be sent again.
             log.warning("batch_failed", error=type(error).__name__, lines=len(lines))
-            found: Sequence[Prepared | Receipt] = prepared or [_UNAVAILABLE] * len(lines)
-            return [item if isinstance(item, Receipt) else _UNAVAILABLE for item in found]
+            return [_UNAVAILABLE] * len(lines)
+        return receipts
 
     async def _write_oldest(self) -> None:
         receipts = await self._batches.popleft()
