@@ -253,7 +253,9 @@ def _places(fact: str, data: AnyData | None) -> tuple[Place, ...]:
 
 
 def _handler(state: Responsible) -> By:
-    """The township; where there is none, the department or the task force."""
+    """The township; where there is none, the department or the task force; a unit for itself."""
+    if kind_of(state.subject) != "case":
+        return _unit(state.subject)
     if state.township not in (None, NO_TOWNSHIP):
         return By(str(state.township), "township")
     if state.department is not None:
