@@ -190,7 +190,7 @@ class DryRun:
 
     def _by(self, line: Line, file: CaseFile, data: AnyData) -> By:
         """As the line says; what it leaves out follows from what it says, else the default."""
-        given = line.by or {}
+        given: dict[str, Any] = line.by or {}
         by = default_by(line.type, file, data)
         if "unit" in given and "role" not in given and given["unit"] != by.unit:
             by = acting_for(given["unit"], by)

@@ -732,7 +732,7 @@ class InterviewHeld(Fact):
 
 
 class Beside(Fact):
-    """What stands beside a claim (方案 四 二, 五(四)三), or is reported before any case is known."""
+    """What stands beside a claim (方案 四 二, 五(四)三), also where no case is known yet."""
 
     streams: ClassVar[tuple[Kind, ...]] = ("case", "unit", "city")
 

@@ -182,7 +182,11 @@ class TestOpinion:
         story.line("2022-01-02 00:09", "A", "OpinionStepDone", step="verify")
         story.line("2022-01-02 03:40", "A", "OpinionStepDone", step="plan")
         story.run("2022-01-04 00:00")
-        assert sorted(map(str, story.dues("T52"))) == ["2022-01-02 00:10", "2022-01-02 03:40", "2022-01-02 23:40"]
+        assert sorted(map(str, story.dues("T52"))) == [
+            "2022-01-02 00:10",
+            "2022-01-02 03:40",
+            "2022-01-02 23:40",
+        ]
         assert story.alerts("T52") == ["2022-01-02 03:40 L3", "2022-01-02 23:40 L3"]
         assert story.cleared("T52") == ["2022-01-02 03:40 L3"]
 

@@ -360,6 +360,4 @@ class TestWhatWasSetStaysSet:
     def returned(self, story: Story, at: str) -> None:
         story.line(at, "A", "ReturnRequested", reason="不属本辖区")
         story.line(at, "A", "ReturnApproved", improper=False)
-        story.line(
-            "2021-11-11 13:00", "A", "TriageDecided", task_force="TF1", township=DAJINDIAN
-        )
+        story.line("2021-11-11 13:00", "A", "TriageDecided", task_force="TF1", township=DAJINDIAN)

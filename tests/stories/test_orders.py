@@ -138,9 +138,7 @@ class TestThreshold:
         ("workers", "fen", "met"),
         [(10, 4_000_000, True), (9, 4_000_000, False), (10, 3_999_999, False)],
     )
-    def test_a_gang_on_one_line(
-        self, story: Story, workers: int, fen: int, *, met: bool
-    ) -> None:
+    def test_a_gang_on_one_line(self, story: Story, workers: int, fen: int, *, met: bool) -> None:
         begun(story, workers=workers, amount_fen=fen, months_from="2021-10")
         story.served("2022-01-10 10:00")
         story.run("2022-01-18 00:00")
@@ -283,9 +281,7 @@ class TestListing:
         story.run("2022-01-18 00:00")
         assert [d["at"] for d in story.of("DeadlineSet", timer="T42")] == ["2022-01-18 00:00"]
 
-    def test_a_decision_of_2021_whose_limit_ends_in_2022_keeps_its_rule(
-        self, story: Story
-    ) -> None:
+    def test_a_decision_of_2021_whose_limit_ends_in_2022_keeps_its_rule(self, story: Story) -> None:
         begun(story, "2021-12-13 09:00")
         story.served("2021-12-30 10:00", doc_type="decision")
         story.run("2022-01-20 00:00")

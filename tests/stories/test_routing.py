@@ -215,13 +215,15 @@ class TestWhere:
             assert story.one("CaseAssigned")["township"] == code
 
 
-class TestOneCaseOfTwoLines:
-    SAME: dict[str, Any] = {
-        "employer": employer("1810"),
-        "project": None,
-        "claims": [claim(5, 800_000)],
-    }
+SAME: dict[str, Any] = {
+    "employer": employer("1810"),
+    "project": None,
+    "claims": [claim(5, 800_000)],
+}
+"""The same worker, employer and months, whichever platform says it."""
 
+
+class TestOneCaseOfTwoLines:
     def test_both_platforms_are_answered(self, story: Story) -> None:
         story.complaint(
             "2021-11-15 09:00",
@@ -229,7 +231,7 @@ class TestOneCaseOfTwoLines:
             source="national",
             tier="NAT",
             external_due_at=full("2021-11-30 00:00"),
-            **self.SAME,
+            **SAME,
         )
         story.line("2021-11-15 10:00", "A", "ComplaintAccepted", urgent=False)
         story.complaint(
@@ -237,7 +239,7 @@ class TestOneCaseOfTwoLines:
             "B",
             source="12345",
             external_due_at=full("2021-11-26 00:00"),
-            **self.SAME,
+            **SAME,
         )
         story.paid("2021-11-19 09:00")
         story.reviewed("2021-11-19 10:00")
@@ -246,9 +248,7 @@ class TestOneCaseOfTwoLines:
         story.run("2021-11-27 00:00")
         merged = story.one("ComplaintMerged", "B")
         assert (merged["at"], merged["master"]) == ("2021-11-18 09:00", "A")
-        replies = {
-            d["source_ref"]: d["due_at"] for d in story.of("DeadlineSet", "A", timer="T10")
-        }
+        replies = {d["source_ref"]: d["due_at"] for d in story.of("DeadlineSet", "A", timer="T10")}
         assert replies == {
             "A": full("2021-11-27 00:00"),  # Monday 29: Friday 26
             "B": full("2021-11-25 00:00"),
@@ -270,13 +270,13 @@ class TestOneCaseOfTwoLines:
         assert story.alerts("T01", "B") == []
 
     def test_nothing_happens_to_the_merged_one(self, story: Story) -> None:
-        story.complaint("2021-11-15 09:00", "A", **self.SAME)
-        story.complaint("2021-11-18 09:00", "B", source="12345", **self.SAME)
+        story.complaint("2021-11-15 09:00", "A", **SAME)
+        story.complaint("2021-11-18 09:00", "B", source="12345", **SAME)
         story.line("2021-11-18 10:00", "B", "ComplaintAccepted", urgent=False)
         story.run("2021-12-31 00:00", refused=1)
         assert [(status, code) for _, status, code in story.refusals()] == [(409, "MERGED")]
         assert story.of("CaseAssigned", "B") == []
-        assert not [a for a in story.of("AlertRaised", "B")]
+        assert story.of("AlertRaised", "B") == []
 
     @pytest.mark.parametrize(
         "other",
@@ -287,8 +287,8 @@ class TestOneCaseOfTwoLines:
         ],
     )
     def test_another_worker_months_or_employer(self, story: Story, other: dict[str, Any]) -> None:
-        story.complaint("2021-11-15 09:00", "A", **self.SAME)
-        story.complaint("2021-11-18 09:00", "B", source="12345", **(self.SAME | other))
+        story.complaint("2021-11-15 09:00", "A", **SAME)
+        story.complaint("2021-11-18 09:00", "B", source="12345", **(SAME | other))
         story.run("2021-11-18 09:00")
         assert story.of("ComplaintMerged", "B") == []
 
@@ -303,8 +303,8 @@ class TestOneCaseOfTwoLines:
         assert len(story.dues("T01")) == 1
 
     def test_a_petition_that_was_merged_is_still_concluded(self, story: Story) -> None:
-        story.assigned("2021-11-15 09:00", "A", **self.SAME)
-        story.complaint("2021-11-18 09:00", "B", source="xinfang", **self.SAME)
+        story.assigned("2021-11-15 09:00", "A", **SAME)
+        story.complaint("2021-11-18 09:00", "B", source="xinfang", **SAME)
         story.run("2021-11-18 09:00")
         concluded = story.one("DeadlineSet", "A", timer="T41")
         # Sixty days after 11-18: Monday 01-17; ninety: Wednesday 02-16.

@@ -91,7 +91,7 @@ class Creditor:
 
 
 def creditors(state: Watch) -> list[Creditor]:
-    """Who is still unpaid; several lines of one worker are one worker's claim (法释〔2013〕3号 3)."""
+    """Who is still unpaid; several lines of one worker are one claim (法释〔2013〕3号 3)."""
     of: dict[str, list[tuple[Line, int]]] = {}
     for line in state.lines:
         fen = unpaid_fen(state, line)
