@@ -25,11 +25,12 @@ from shared.calendar import ZONE
 from shared.envelope import case_id_of, data_json, derived_id
 from shared.events import TYPES, AnyData, Decision, Event
 from shared.policy import Policy, PolicyError, adopt, read_book
-from shared.roles import default_by
+from shared.roles import acting_as, acting_for, default_by
 from shared.sealing import KEY_BYTES, Matcher, Sealer
 from shared.settle import Books
 from shared.streams import kind_of
 
+_CASE_FIELDS = ("master", "case", "from_case", "with_case", "members")
 _WRITER_ORDER = {"routing": 0, "supervision": 1}
 
 
@@ -57,8 +58,8 @@ class DryRun:
         self._units = units
         self._refused: list[tuple[datetime, dict[str, Any]]] = []
         self._ids = _case_ids(lines)
-        self._labels = {case_id: label for label, case_id in self._ids.items()}
-        self._given = {self._subject(k): v for k, v in given_decisions(lines).items()}
+        self._labels = {case_id: label for label, case_id in reversed(self._ids.items())}
+        given = {self._subject(k): v for k, v in given_decisions(lines).items()}
         self._files: dict[str, CaseFile] = {}
         self._bodies: dict[str, bytes] = {}
         self._line_ids: dict[str, str] = {}
@@ -66,7 +67,7 @@ class DryRun:
         self._story: set[str] = set()
         self.world = World(
             Books([policy]),
-            given=lambda subject: self._given.get(subject, frozenset()),
+            given=(lambda subject: given.get(subject, frozenset())) if given else None,
             watch=self._watch,
         )
 
@@ -87,7 +88,7 @@ class DryRun:
         return [out for _, out in self._refused]
 
     def output(self) -> list[dict[str, Any]]:
-        """Decisions and refusals as story lines, ordered by at, case, writer, type, step, level."""
+        """Decisions and refusals as story lines, in the order of contract 4."""
         decided = [
             event
             for event in self.world.log
@@ -96,7 +97,7 @@ class DryRun:
             and kind_of(event.subject) not in ("match", "group")
         ]
         printed = [(self._order(event), self._line(event)) for event in decided]
-        printed += [((at, out["case"], 9, "", "", "", ""), out) for at, out in self._refused]
+        printed += [((at, out["case"], 9, "", "", "", "", ""), out) for at, out in self._refused]
         return [out for _, out in sorted(printed, key=lambda pair: pair[0])]
 
     # --- recording ------------------------------------------------------------------------------
@@ -162,6 +163,10 @@ class DryRun:
         """A decision that the story gives stands as if another writer had made it."""
         fields = self._with_ids(line.data)
         fields.setdefault("cause", derived_id("story", subject, str(line.number), "cause"))
+        if line.type == "DeadlineSet":
+            fields.setdefault("started_at", line.occurred_at)
+        if line.type in ("GroupFormed", "GroupLevelChanged"):
+            fields = {"group": "group:story", "members": (subject,), "master": subject} | fields
         if line.type in ("CaseAssigned", "CaseReassigned"):
             fields = {
                 "task_force": None,
@@ -184,8 +189,13 @@ class DryRun:
         return event
 
     def _by(self, line: Line, file: CaseFile, data: AnyData) -> By:
-        given = line.by or {}
+        """As the line says; what it leaves out follows from what it says, else the default."""
+        given: dict[str, Any] = line.by or {}
         by = default_by(line.type, file, data)
+        if "unit" in given and "role" not in given and given["unit"] != by.unit:
+            by = acting_for(given["unit"], by)
+        elif "role" in given and "unit" not in given and given["role"] != by.role:
+            by = acting_as(given["role"], file, by)
         role: Any = given.get("role", by.role)
         return By(given.get("unit", by.unit), role, given.get("person", f"p{line.number}"))
 
@@ -208,19 +218,16 @@ class DryRun:
     def _sealer(self, subject: str) -> Sealer:
         return Sealer(subject, os.urandom(KEY_BYTES), self._matcher)
 
-    def _with_ids(self, value: Any) -> Any:
+    def _with_ids(self, value: Any, field: str = "") -> Any:
         """Labels become case ids, and an `incident` or `visit` the id of the line it names."""
         if isinstance(value, dict):
-            return {
-                key: self._line_ids.get(str(item), str(item))
-                if key in ("incident", "visit")
-                else self._ids.get(item, item)
-                if key in ("master", "case", "from_case") and isinstance(item, str)
-                else self._with_ids(item)
-                for key, item in value.items()
-            }
+            return {key: self._with_ids(item, key) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._with_ids(item) for item in value]
+            return [self._with_ids(item, field) for item in value]
+        if field in ("incident", "visit"):
+            return self._line_ids.get(str(value), str(value))
+        if field in _CASE_FIELDS and isinstance(value, str):
+            return self._ids.get(value, value)
         return value
 
     def _label(self, subject: str) -> str:
@@ -240,15 +247,15 @@ class DryRun:
 
     def _order(self, event: Event) -> tuple[Any, ...]:
         data = event.data
-        step = getattr(data, "step", None) or getattr(data, "item", None) or ""
         return (
             event.time,
             self._label(event.subject),
             _WRITER_ORDER[data.writer],
             event.type,
             getattr(data, "timer", None) or "",
-            step,
+            getattr(data, "step", None) or "",
             getattr(data, "level", None) or "",
+            getattr(data, "item", None) or "",
         )
 
     def _line(self, event: Event) -> dict[str, Any]:

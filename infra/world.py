@@ -22,14 +22,20 @@ from shared.streams import CITY, kind_of, unit_subject
 Deciders = dict[Kind, Decider[Any]]
 
 
-class Silenced:
-    """A decider whose decisions of some types are left to somebody else (a story gives them)."""
+Given = Callable[[str], frozenset[str]]
+"""The types that a story gives for a subject."""
 
-    def __init__(self, decider: Decider[Any], types: frozenset[str]) -> None:
+
+class Silenced:
+    """A decider that leaves to somebody else (a story) what is given for the subject decided on,
+    whichever stream decides it.
+    """
+
+    def __init__(self, decider: Decider[Any], given: Given) -> None:
         self.writer = decider.writer
         self.state_type = decider.state_type
         self._decider = decider
-        self._types = types
+        self._given = given
 
     def initial(self, subject: str) -> Any:
         return self._decider.initial(subject)
@@ -38,7 +44,8 @@ class Silenced:
         return self._decider.evolve(state, event)
 
     def decide(self, state: Any, now: datetime, policy: Policy) -> list[Event]:
-        return [e for e in self._decider.decide(state, now, policy) if e.type not in self._types]
+        owed = self._decider.decide(state, now, policy)
+        return [event for event in owed if event.type not in self._given(event.subject)]
 
     def wake_at(self, state: Any, policy: Policy) -> datetime | None:
         last = datetime.max.replace(tzinfo=policy.adopted_at.tzinfo)
@@ -48,15 +55,15 @@ class Silenced:
 class World:
     """All streams, the log in order, and the instants at which a stream is next due.
 
-    `given(subject)`: types that are not decided for a subject. `watch`: called with each event
-    as it is appended.
+    `given`: what is not decided for a subject; None: everything is. `watch`: called with each
+    event as it is appended.
     """
 
     def __init__(
         self,
         books: Books,
         *,
-        given: Callable[[str], frozenset[str]] | None = None,
+        given: Given | None = None,
         watch: Callable[[Event], None] | None = None,
     ) -> None:
         self.books = books
@@ -122,9 +129,8 @@ class World:
             decider = table.get(kind_of(subject))
             if decider is None:
                 return None
-            types = self._given(subject) if self._given else frozenset()
-            if types:
-                decider = Silenced(decider, types)
+            if self._given is not None:
+                decider = Silenced(decider, self._given)
             entry = self._streams[service, subject] = (decider, begin(decider, subject))
         return entry
 

@@ -739,48 +739,54 @@ class InterviewHeld(Fact):
     text: Sealed | None = None
 
 
-class ExtremeIncidentReported(Fact):
+class Beside(Fact):
+    """What stands beside a claim (方案 四 二, 五(四)三), also where no case is known yet."""
+
+    streams: ClassVar[tuple[Kind, ...]] = ("case", "unit", "city")
+
+
+class ExtremeIncidentReported(Beside):
     """极端事件."""
 
     kind: Sealed
     place: Sealed | None = None
 
 
-class IncidentReportFiled(Fact):
+class IncidentReportFiled(Beside):
     """事件信息报送: by phone, in writing, or a further update."""
 
     incident: EventId
     step: Literal["phone", "written", "update"]
 
 
-class ExtremeIncidentVerified(Fact):
+class ExtremeIncidentVerified(Beside):
     incident: EventId
 
 
-class ExtremeIncidentCleared(Fact):
+class ExtremeIncidentCleared(Beside):
     incident: EventId
 
 
-class IllegalDemandRecorded(Fact):
+class IllegalDemandRecorded(Beside):
     """非法讨薪登记: with a police document (I-12); changes no clock."""
 
     police_doc_no: Code
 
 
-class OpinionAlertRaised(Fact):
+class OpinionAlertRaised(Beside):
     """舆情 (方案 五(四)三)."""
 
     url_hash: Code
     spread: Literal["local", "provincial", "national"]
 
 
-class OpinionStepDone(Fact):
+class OpinionStepDone(Beside):
     """舆情处置: verified, plan made, replied."""
 
     step: Literal["verify", "plan", "reply"]
 
 
-class OpinionAlertCleared(Fact):
+class OpinionAlertCleared(Beside):
     url_hash: Code | None = None
 
 

@@ -245,6 +245,32 @@ _FIXED: Final[dict[Place, By]] = {
 }
 
 
+def acting_for(unit: str, other: By) -> By:
+    """Who acts for a unit that is named alone: its usual role; `other`: where it has none."""
+    if unit.startswith("TF"):
+        return By(unit, "task_force")
+    if unit.isdigit() or unit == NO_TOWNSHIP:
+        return By(unit, "township")
+    usual: dict[str, Role] = {OFFICE: "office", POLICE: "police"}
+    return By(unit, usual.get(unit, other.role))
+
+
+def acting_as(role: Role, state: Responsible, other: By) -> By:
+    """Who acts in a role that is named alone: on this stream, the unit that has it."""
+    units: dict[Role, str | None] = {
+        "office": OFFICE,
+        "clerk": LABOUR,
+        "inspector": LABOUR,
+        "leader": state.department or LABOUR,
+        "police": POLICE,
+        "township": state.township,
+        "task_force": state.task_force,
+        "vice_convener": JOINT_MEETING,
+        "convener": JOINT_MEETING,
+    }
+    return By(units.get(role) or other.unit, role)
+
+
 def _places(fact: str, data: AnyData | None) -> tuple[Place, ...]:
     """A review's second stage is the office's (T12)."""
     if isinstance(data, (ClosureReviewPassed, ClosureReturned)) and data.stage == "office":
@@ -253,7 +279,9 @@ def _places(fact: str, data: AnyData | None) -> tuple[Place, ...]:
 
 
 def _handler(state: Responsible) -> By:
-    """The township; where there is none, the department or the task force."""
+    """The township; where there is none, the department or the task force; a unit for itself."""
+    if kind_of(state.subject) != "case":
+        return _unit(state.subject)
     if state.township not in (None, NO_TOWNSHIP):
         return By(str(state.township), "township")
     if state.department is not None:

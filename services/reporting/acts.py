@@ -13,6 +13,7 @@ from services.reporting import money
 from services.reporting.case import Case
 from shared import events as ev
 from shared.events import Event
+from shared.streams import kind_of, unit_code
 
 COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("event_id", "text NOT NULL"),
@@ -86,7 +87,7 @@ def act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None
         case ev.SupervisionNoticeReplied():
             return _act(event, recorded_at, "NOTICE_REPLIED", case)._replace(ref=data.notice_no)
         case ev.ExtremeIncidentReported():
-            return _act(event, recorded_at, "INCIDENT", case)._replace(ref=event.id)
+            return _of_unit(_act(event, recorded_at, "INCIDENT", case))._replace(ref=event.id)
         case ev.ExtremeIncidentVerified():
             return _act(event, recorded_at, "INCIDENT_VERIFIED", case)._replace(ref=data.incident)
         case ev.ScreeningReported():
@@ -101,6 +102,14 @@ def act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None
             return _act(event, recorded_at, "PUBLICITY", None)._replace(word=data.kind)
         case _:
             return None
+
+
+def _of_unit(act: Act) -> Act:
+    """What a unit reports of no known case counts as its own."""
+    if kind_of(act.subject) != "unit":
+        return act
+    code = unit_code(act.subject)
+    return act._replace(township=code) if code.isdigit() else act._replace(task_force=code)
 
 
 def _act(event: Event, recorded_at: datetime, kind: str, case: Case | None) -> Act:

@@ -273,7 +273,7 @@ class TestReopening:
         ("at", "reopens"), [("2021-12-17 23:59", True), ("2021-12-18 00:00", False)]
     )
     def test_the_same_worker_again(self, story: Story, at: str, *, reopens: bool) -> None:
-        same = {
+        same: dict[str, Any] = {
             "employer": {"name": "示例服装厂", "ownership": "private", "industry": "1810"},
             "project": None,
             "claims": [claim(7, 800_000)],

@@ -179,6 +179,11 @@ UNIT_ACTS: tuple[AnyData, ...] = (
     ev.MeasureCompleted(measure="M1"),
     ev.PublicationMade(quarter="2021Q4"),
     ev.SupervisionNoticeReplied(),
+    ev.ExtremeIncidentReported(kind="sealed:x"),
+    ev.IncidentReportFiled(incident="1", step="update"),
+    ev.ExtremeIncidentCleared(incident="0"),
+    ev.OpinionAlertRaised(url_hash="h", spread="local"),
+    ev.OpinionStepDone(step="plan"),
 )
 
 

@@ -251,7 +251,7 @@ def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) 
 
 
 def legal_path_entered(state: Watch, event: Event, data: ev.LegalPathEntered) -> Watch:
-    """T40 watches for the award, T41 for the conclusion on a petition; courts have none here."""
+    """T40 watches for the award, T41 for the conclusion on a petition; courts have no clock."""
     if data.forum == "arbitration":
         return start(state, "T40", event)
     return start(state, "T41", event, variant="next") if data.forum == "petition" else state

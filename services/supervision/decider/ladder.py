@@ -10,6 +10,7 @@ from services.supervision.decider.derivation import length_of
 from services.supervision.decider.state import Clock, Jump, Watch
 from shared.calendar import at_hour, civil, end_of, last_day_of
 from shared.policy import Policy, Rung
+from shared.streams import CITY, unit_code
 
 MORNING: Final = 9
 """Reminders of a day are given at this hour, Asia/Shanghai."""
@@ -183,11 +184,12 @@ def recipients(
     """Posts and units that an alert of this level reaches; each level keeps the lower ones'."""
     content = policy.content
     posts = content.organisation.posts
+    beside = {"T50": (POLICE, CYBERSPACE), "T52": (CYBERSPACE,)}.get(clock.timer, ())
     if state.received_at is None:
-        code = state.subject.removeprefix("unit:")
-        first = LABOUR if clock.timer == "T43" else code
-        found = [first, *(() if level < "L3" else (content.organisation.office,))]
-        return (*found, *((posts["convener"],) if level == "L7" else ()))
+        found = [_answerable(clock, state, policy)]
+        found += [content.organisation.office] if level >= "L3" else []
+        found += [posts["convener"]] if level == "L7" else []
+        return tuple(dict.fromkeys((*found, *beside)))
     lane = lane_of(clock, state, policy)
     if lane in ("police", "procuratorate"):
         found = [LABOUR]
@@ -207,12 +209,20 @@ def recipients(
         found.append(force.leader_post if force else posts["vice_convener"])
     if level == "L7":
         found.append(posts["convener"])
-    if clock.timer == "T50":
-        found += [POLICE, CYBERSPACE]
+    found += beside
     if jump is not None and jump.level == "L4":
         # Fled: the police are asked to help find the employer (条例 41).
         found.append(POLICE)
     return tuple(dict.fromkeys(found))
+
+
+def _answerable(clock: Clock, state: Watch, policy: Policy) -> str:
+    """Who answers for a clock of no case: the unit; for the city the office, or who publishes."""
+    if clock.timer == "T43":
+        return LABOUR
+    if state.subject == CITY:
+        return policy.content.organisation.office
+    return unit_code(state.subject)
 
 
 def notified(clock: Clock, state: Watch, policy: Policy) -> tuple[str, ...]:
@@ -223,7 +233,7 @@ def notified(clock: Clock, state: Watch, policy: Policy) -> tuple[str, ...]:
     if lane == "police":
         return (LABOUR,)
     if state.received_at is None:
-        return (LABOUR if clock.timer == "T43" else state.subject.removeprefix("unit:"),)
+        return (_answerable(clock, state, policy),)
     force = policy.task_forces.get(state.task_force or "")
     handler = state.handler or policy.content.organisation.office
     return tuple(dict.fromkeys((handler, *(force.lead_units if force else ()))))

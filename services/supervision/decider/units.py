@@ -19,7 +19,9 @@ from services.supervision.decider.agenda import (
     due_now,
     first_instant,
 )
+from services.supervision.decider.cases import A_DATES
 from services.supervision.decider.clocks import book_of
+from services.supervision.decider.derivation import UNIT_CLOCKS
 from services.supervision.decider.facts import evolve as evolve_case
 from services.supervision.decider.state import Clock, Watch, replace, start, stop
 from shared import events as ev
@@ -59,9 +61,10 @@ class UnitSupervision:
                 return start(state, "T56", event, item=data.measure, fixed_due=due)
             case ev.MeasureCompleted():
                 return stop(state, event, "T56", item=data.measure)
-            case ev.DeadlineSet():
+            case ev.DeadlineSet() if _begins_by_itself(data.timer):
                 return _begun(state, event, data)
             case _:
+                # Also incidents and opinion alerts that no case is known to (T50, T52).
                 return evolve_case(state, event)
 
     def __init__(self) -> None:
@@ -81,7 +84,7 @@ class CitySupervision(UnitSupervision):
         data = event.data
         if isinstance(data, ev.PublicationMade):
             return stop(state, event, "T43", item=_quarter(data.quarter))
-        if isinstance(data, ev.DeadlineSet):
+        if isinstance(data, ev.DeadlineSet) and _begins_by_itself(data.timer):
             return _begun(state, event, data)
         return evolve_case(state, event)
 
@@ -106,6 +109,11 @@ def _reported(state: Watch, event: Event, data: ev.ZeroReportFiled) -> Watch:
     mark = f"T53|{day}"
     state = stop(state, event, "T53", item=day)
     return state if mark in state.begun else replace(state, begun=(*state.begun, mark))
+
+
+def _begins_by_itself(timer: str) -> bool:
+    """The clocks that no act of anybody starts: campaign dates, roll-calls, quarters."""
+    return timer in A_DATES or timer in UNIT_CLOCKS
 
 
 def _begun(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:

@@ -1,0 +1,294 @@
+"""Beside the claim: incidents, groups, opinion, silent units (T43, T50-T53, A1, A8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stories.telling import Story, claim, full
+
+TOWER = {"name": "示例大厦", "funding": "private", "kind": "other"}
+
+
+class TestIncident:
+    def test_on_a_holiday_evening(self, story: Story) -> None:
+        story.assigned("2022-01-26 10:00")
+        number = story.line(
+            "2022-02-03 20:15", "A", "ExtremeIncidentReported", kind="爬塔吊", place="工地"
+        )
+        ref = str(number)
+        story.line("2022-02-03 20:44", "A", "IncidentReportFiled", incident=ref, step="phone")
+        story.line("2022-02-03 23:00", "A", "IncidentReportFiled", incident=ref, step="written")
+        story.line("2022-02-04 03:00", "A", "IncidentReportFiled", incident=ref, step="update")
+        story.line("2022-02-04 09:00", "A", "ExtremeIncidentVerified", incident=ref)
+        story.line("2022-02-04 10:00", "A", "ExtremeIncidentCleared", incident=ref)
+        story.run("2022-02-09 00:00")
+        assert story.dues("T50", step="phone") == ["2022-02-03 20:45"]
+        assert story.dues("T50", step="written") == ["2022-02-03 22:15"]
+        assert story.dues("T50", step="update") == [
+            "2022-02-04 00:15",
+            "2022-02-04 04:15",
+            "2022-02-04 08:15",
+            "2022-02-04 12:15",
+        ]
+        assert story.alerts("T50", step="phone") == ["2022-02-03 20:15 L7"]
+        assert story.alerts("T50", step="written") == ["2022-02-03 22:15 L3"]
+        assert story.alerts("T50", step="update") == ["2022-02-04 00:15 L3", "2022-02-04 08:15 L3"]
+        at_once = story.one("AlertRaised", timer="T50", level="L7")
+        assert at_once["due_at"] == full("2022-02-03 20:15")
+        assert {"市公安局", "市委网信办"} <= set(at_once["recipients"])
+        assert story.times("SupervisionNoticeIssued", timer="T50") == ["2022-02-03 20:15"]
+
+    @pytest.mark.parametrize("where", ["city", "unit:410185109"])
+    def test_of_no_known_case(self, story: Story, where: str) -> None:
+        number = story.line(
+            "2022-02-03 20:15", where, "ExtremeIncidentReported", kind="爬塔吊", place="工地"
+        )
+        story.line("2022-02-03 21:15", where, "ExtremeIncidentCleared", incident=str(number))
+        story.run("2022-02-04 12:00")
+        assert story.dues("T50", where, step="phone") == ["2022-02-03 20:45"]
+        assert story.alerts("T50", where) == ["2022-02-03 20:15 L7"]
+        at_once = story.one("AlertRaised", where, timer="T50")
+        assert {"市长", "市公安局", "市委网信办"} <= set(at_once["recipients"])
+
+    def test_the_number_of_another_line_is_no_incident(self, story: Story) -> None:
+        story.assigned("2022-01-26 10:00")
+        story.line("2022-01-26 11:00", "A", "IncidentReportFiled", incident="1", step="phone")
+        story.run("2022-01-26 12:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [422]
+
+
+class TestGroup:
+    def joined(self, story: Story, count: int, start: int = 1) -> None:
+        """One worker a line, an hour apart from 2021-11-22 09:00, each its own case."""
+        for number in range(start, start + count):
+            day, hour = divmod(number - 1, 8)
+            at = f"2021-11-{22 + day} {9 + hour:02}:00"
+            story.complaint(
+                at,
+                f"C{number:02}",
+                project=TOWER,
+                amount_fen=500_000,
+                claims=[claim(number, 500_000, ("2021-09", "2021-10"))],
+            )
+
+    def test_at_the_tenth_worker(self, story: Story) -> None:
+        self.joined(story, 12)
+        story.run("2021-11-25 00:00")
+        formed = story.one("GroupFormed", "C01")
+        assert (formed["at"], formed["level"], formed["workers"]) == ("2021-11-23 10:00", "G1", 10)
+        assert formed["master"] == "C01"
+        assert formed["members"] == [f"C{n:02}" for n in range(1, 11)]
+        assert story.dues("T51", "C01") == ["2021-11-23 12:00"]
+        # One hour, two hours, and 24:00 of the working day after.
+        assert story.alerts("T51", "C01") == [
+            "2021-11-23 11:00 L1",
+            "2021-11-23 12:00 L3",
+            "2021-11-25 00:00 L4",
+        ]
+        for number in range(2, 13):
+            assert story.one("GroupJoined", f"C{number:02}")["master"] == "C01"
+        assert story.of("GroupJoined", "C01") == []
+
+    def test_notified_in_time(self, story: Story) -> None:
+        self.joined(story, 10)
+        story.line("2021-11-23 11:59", "C01", "GroupNoticeGiven", group="一组", level="G1")
+        story.run("2021-11-25 00:00")
+        assert story.alerts("T51", "C01") == ["2021-11-23 11:00 L1"]
+
+    def test_members_lose_their_handling_clock_and_keep_the_rest(self, story: Story) -> None:
+        for number in range(1, 11):
+            case = f"C{number:02}"
+            story.assigned(
+                f"2021-11-22 {8 + number:02}:00",
+                case,
+                project=TOWER,
+                amount_fen=500_000,
+                claims=[claim(number, 500_000, ("2021-09", "2021-10"))],
+                source="12345",
+            )
+        story.run("2021-12-10 00:00")
+        assert story.one("GroupFormed", "C01")["at"] == "2021-11-22 18:00"
+        assert story.alerts("T09", "C01")[0] == "2021-12-02 09:00 L1"
+        for number in range(2, 11):
+            case = f"C{number:02}"
+            assert story.alerts("T09", case) == []
+            assert story.alerts("T10", case)[-1] == "2021-12-01 00:00 L4"
+        assert story.dues("T09", "C10") == [], "a member when it was assigned"
+
+    def test_the_same_worker_twice_is_one(self, story: Story) -> None:
+        self.joined(story, 9)
+        story.complaint(
+            "2021-11-25 09:00",
+            "D",
+            project=TOWER,
+            amount_fen=100_000,
+            claims=[claim(9, 100_000, ("2021-07", "2021-07"))],
+        )
+        story.run("2021-11-25 09:00")
+        assert story.of("GroupFormed", "C01") == []
+
+    def test_of_another_month_or_project_is_another_group(self, story: Story) -> None:
+        for case, at, project in (
+            ("A", "2021-11-30 09:00", TOWER),
+            ("B", "2021-12-01 09:00", TOWER),
+            ("C", "2021-12-01 09:00", TOWER | {"name": "示例广场"}),
+        ):
+            story.complaint(at, case, workers=6, project=project)
+        story.run("2021-12-02 00:00")
+        for case in "ABC":
+            assert story.of("GroupFormed", case) == []
+
+    def test_up_to_the_third_level(self, story: Story) -> None:
+        for case, at, workers in (
+            ("A", "2021-11-22 09:00", 10),
+            ("B", "2021-11-22 09:30", 20),
+            ("C", "2021-11-22 10:00", 20),
+        ):
+            story.complaint(at, case, workers=workers, project=TOWER)
+        story.run("2021-11-22 13:00")
+        assert story.one("GroupFormed")["level"] == "G1"
+        assert [(d["at"], d["level"], d["workers"]) for d in story.of("GroupLevelChanged")] == [
+            ("2021-11-22 09:30", "G2", 30),
+            ("2021-11-22 10:00", "G3", 50),
+        ]
+        assert story.dues("T51") == ["2021-11-22 11:00", "2021-11-22 11:30", "2021-11-22 12:00"]
+        reds = [a for a in story.alerts("T51") if not a.endswith("L1")]
+        assert reds == ["2021-11-22 11:00 L3", "2021-11-22 11:30 L6", "2021-11-22 12:00 L7"]
+        assert [d["to"] for d in story.of("CaseEscalated")] == ["vice_convener", "convener"]
+
+    def test_a_notice_of_the_highest_level_is_one_of_those_below(self, story: Story) -> None:
+        story.complaint("2021-11-22 09:00", "A", workers=10, project=TOWER)
+        story.complaint("2021-11-22 09:30", "B", workers=40, project=TOWER)
+        story.line("2021-11-22 09:45", "A", "GroupNoticeGiven", group="一组", level="G3")
+        story.run("2021-11-22 13:00")
+        assert story.alerts("T51") == []
+
+    def test_a_large_gang_is_handled_in_five_days(self, story: Story) -> None:
+        story.assigned("2021-11-22 09:00", workers=30)
+        story.run("2021-11-22 09:00")
+        assert story.one("GroupFormed")["level"] == "G2"
+        # 23, 24, 25, 26, 29
+        assert story.dues("T09") == ["2021-11-30 00:00"]
+
+
+class TestOpinion:
+    def test_verified_planned_and_answered(self, story: Story) -> None:
+        story.assigned("2021-12-27 10:00")
+        story.line(
+            "2022-01-01 23:40", "A", "OpinionAlertRaised", url_hash="h1", spread="provincial"
+        )
+        story.line("2022-01-02 00:09", "A", "OpinionStepDone", step="verify")
+        story.line("2022-01-02 03:40", "A", "OpinionStepDone", step="plan")
+        story.run("2022-01-04 00:00")
+        assert sorted(map(str, story.dues("T52"))) == [
+            "2022-01-02 00:10",
+            "2022-01-02 03:40",
+            "2022-01-02 23:40",
+        ]
+        assert story.alerts("T52") == ["2022-01-02 03:40 L3", "2022-01-02 23:40 L3"]
+        assert story.cleared("T52") == ["2022-01-02 03:40 L3"]
+
+    @pytest.mark.parametrize("where", ["city", "unit:410185109"])
+    def test_of_no_known_case(self, story: Story, where: str) -> None:
+        story.line("2022-01-01 23:40", where, "OpinionAlertRaised", url_hash="h", spread="local")
+        story.run("2022-01-02 00:10")
+        assert story.alerts("T52", where) == ["2022-01-02 00:10 L3"]
+
+    def test_an_illegal_demand_needs_a_document_and_moves_nothing(self, story: Story) -> None:
+        story.assigned("2021-12-27 10:00")
+        story.line("2021-12-28 10:00", "A", "IllegalDemandRecorded")
+        story.line("2021-12-28 11:00", "A", "IllegalDemandRecorded", police_doc_no="登公行罚1号")
+        story.run("2021-12-28 11:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [422]
+        assert len(story.dues("T09")) == 1
+
+
+class TestUnits:
+    """All 22 units are watched, from the first line on."""
+
+    def begun(self, city: Story, at: str) -> None:
+        city.complaint(at)
+
+    def test_screening(self, city: Story) -> None:
+        self.begun(city, "2021-12-20 09:00")
+        city.line("2021-12-31 23:59", "unit:TF2", "ScreeningReported", period="2021-12")
+        city.line("2022-01-01 00:00", "unit:410185204", "ScreeningReported", period="2021-12")
+        city.run("2022-01-01 00:00")
+        assert city.dues("A1", "unit:TF7") == ["2022-01-01 00:00"]
+        missed = [f"2022-01-01 00:00 {level}" for level in ("L3", "L4", "L7")]
+        assert city.alerts("A1", "unit:TF1") == ["2021-12-31 09:00 L1", *missed]
+        assert city.alerts("A1", "unit:410185204") == ["2021-12-31 09:00 L1", *missed]
+        assert city.alerts("A1", "unit:TF2") == ["2021-12-31 09:00 L1"]
+        assert len(city.of("SupervisionNoticeIssued", "unit:TF1", timer="A1")) == 1
+        codes = {line["case"] for line in city.out if line["data"].get("timer") == "A1"}
+        assert len(codes) == 22
+
+    def test_summary_on_a_holiday(self, city: Story) -> None:
+        self.begun(city, "2022-04-20 09:00")
+        city.line("2022-04-29 18:00", "unit:TF2", "SummaryFiled", period="2022")
+        city.run("2022-05-01 00:00")
+        assert city.dues("A8", "unit:TF1") == ["2022-05-01 00:00"]
+        assert city.alerts("A8", "unit:TF1") == [
+            "2022-04-29 09:00 L1",
+            *(f"2022-05-01 00:00 {level}" for level in ("L3", "L4", "L7")),
+        ]
+        assert city.alerts("A8", "unit:TF2") == ["2022-04-29 09:00 L1"]
+        assert city.dues("A1", "unit:TF1") == [], "that date was over when the plan was adopted"
+
+    def test_roll_call(self, city: Story) -> None:
+        self.begun(city, "2022-02-05 08:00")
+        city.line("2022-02-05 16:59", "unit:TF1", "ZeroReportFiled", period="2022-02-05")
+        city.line("2022-02-06 17:00", "unit:TF1", "ZeroReportFiled", period="2022-02-06")
+        city.run("2022-03-05 08:00")
+        assert city.dues("T53", "unit:TF1") == [
+            "2022-02-05 17:00",
+            "2022-02-06 17:00",
+            "2022-03-04 17:00",
+        ]
+        assert city.alerts("T53", "unit:TF1") == [
+            "2022-02-05 13:00 L1",
+            "2022-02-06 13:00 L1",
+            "2022-02-06 17:00 L3",
+            "2022-03-04 13:00 L1",
+            "2022-03-04 17:00 L3",
+        ]
+        assert city.alerts("T53", "unit:410185001")[:3] == [
+            "2022-02-05 13:00 L1",
+            "2022-02-05 17:00 L3",
+            "2022-02-06 13:00 L1",
+        ]
+
+    def test_a_silent_roll_call_has_its_notice(self, city: Story) -> None:
+        self.begun(city, "2022-03-11 08:00")
+        city.run("2022-03-15 00:00")
+        # Friday 03-11: 17:00; the working day after is Monday 03-14.
+        assert city.alerts("T53", "unit:TF1") == [
+            "2022-03-11 13:00 L1",
+            "2022-03-11 17:00 L3",
+            "2022-03-15 00:00 L4",
+        ]
+        notice = city.one("SupervisionNoticeIssued", "unit:TF1")
+        assert (notice["to"], notice["reply_due_at"]) == (["TF1"], full("2022-03-18 00:00"))
+
+    def test_quarterly_publication(self, city: Story) -> None:
+        self.begun(city, "2021-12-20 09:00")
+        city.line("2022-01-17 23:00", "city", "PublicationMade", quarter="2021Q4")
+        city.run("2022-04-16 00:00")
+        # 01-04..07, 10-14, 17 are ten; 04-01, 02, 06-08, 11-15 are ten.
+        assert city.dues("T43", "city") == ["2022-01-18 00:00", "2022-04-16 00:00"]
+        assert city.alerts("T43", "city") == [
+            "2022-01-13 09:00 L1",
+            "2022-01-17 09:00 L2",
+            "2022-04-13 09:00 L1",
+            "2022-04-15 09:00 L2",
+            "2022-04-16 00:00 L3",
+        ]
+
+    def test_a_unit_files_for_itself(self, city: Story) -> None:
+        self.begun(city, "2021-12-20 09:00")
+        by: dict[str, Any] = {"unit": "TF3", "role": "task_force"}
+        city.line("2021-12-21 09:00", "unit:TF1", "ScreeningReported", by_=by)
+        city.run("2021-12-21 09:00", refused=1)
+        assert [status for _, status, _ in city.refusals()] == [403]

@@ -1,0 +1,315 @@
+"""Which unit, triage, merging (domain 5; I-03, I-04; scenarios 5, 8-12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stories.telling import DAJINDIAN, Story, claim, full
+
+AT = "2021-12-06 10:00"
+
+
+def employer(industry: str | None, ownership: str = "private", **more: Any) -> dict[str, Any]:
+    return {"name": "示例单位", "ownership": ownership, "industry": industry} | more
+
+
+def project(funding: str, kind: str = "other") -> dict[str, Any]:
+    return {"name": "示例工程", "funding": funding, "kind": kind}
+
+
+class TestWhoLeads:
+    @pytest.mark.parametrize(
+        ("given", "lead", "co", "rule"),
+        [
+            # Worked answers of domain 5.2.
+            (
+                {"employer": employer("4710"), "project": project("government", "school")},
+                "TF2",
+                {"TF1", "市教育局"},
+                "R2",
+            ),
+            ({"employer": employer("0610", "state"), "project": None}, "TF5", {"TF6"}, "R3"),
+            ({"employer": employer("8399"), "project": None}, "TF4", set(), "R4"),
+            (
+                {"employer": employer("4610", "state"), "project": project("soe", "water")},
+                "TF6",
+                {"TF3", "TF1"},
+                "R7",
+            ),
+            ({"employer": employer("7820"), "project": None}, "TF3", set(), "R5"),
+            (
+                {"employer": employer("4710", "state"), "project": project("private", "housing")},
+                "TF1",
+                {"TF6"},
+                "R8",
+            ),
+            ({"employer": employer("1810"), "project": None}, "TF7", set(), "R12"),
+            # Money before sector, sector before ownership.
+            (
+                {"employer": employer("4813", "state"), "project": project("government", "road")},
+                "TF2",
+                {"TF1", "市交通局"},
+                "R2",
+            ),
+            (
+                {"employer": employer("4840"), "project": project("private", "coal")},
+                "TF5",
+                {"TF1"},
+                "R3",
+            ),
+            (
+                {"employer": employer("8391", attracted=True), "project": None},
+                "TF4",
+                {"TF7"},
+                "R4",
+            ),
+            ({"employer": employer("8310", "private"), "project": None}, "TF4", set(), "R4"),
+            (
+                {"employer": employer("8321", "public_institution"), "project": None},
+                "TF2",
+                {"市教育局"},
+                "R6",
+            ),
+            ({"employer": employer("4620", "state"), "project": None}, "TF3", {"TF6"}, "R5"),
+            (
+                {"employer": employer("4710"), "project": project("unknown")},
+                "TF1",
+                set(),
+                "R8",
+            ),
+            ({"employer": employer("5011"), "project": None}, "TF1", set(), "R8"),
+            ({"employer": employer("5212", "state"), "project": None}, "TF6", {"市商务局"}, "R9"),
+            (
+                {
+                    "employer": employer("1810"),
+                    "project": None,
+                    "via": "wan_ren_zhu_wan_qi",
+                },
+                "TF7",
+                set(),
+                "R10",
+            ),
+            (
+                {"employer": employer("6210"), "project": None},
+                "TF7",
+                {"市商务局"},
+                "R12",
+            ),
+        ],
+    )
+    def test_lead_and_co_handlers(
+        self, story: Story, given: dict[str, Any], lead: str, co: set[str], rule: str
+    ) -> None:
+        story.assigned(AT, **given)
+        story.run(AT)
+        found = story.one("CaseAssigned")
+        assert (found["task_force"], found["rule"]) == (lead, rule)
+        assert co <= set(found["co_handlers"])
+        assert found["department"] is None
+        assert lead not in found["co_handlers"]
+
+    @pytest.mark.parametrize(
+        ("given", "reason", "department", "co"),
+        [
+            (employer("6242"), "PLATFORM_WORK", "市人社局", ["市商务局", "市委网信办"]),
+            (employer("0111"), "UNCOVERED_SECTOR", "市农委", []),
+            (employer("5430"), "UNCOVERED_SECTOR", "市交通局", []),
+            (employer("6611"), "UNCOVERED_SECTOR", "市金融工作中心", []),
+            (employer("7020"), "UNCOVERED_SECTOR", "市住建局", []),
+            (employer("1011"), "UNCOVERED_SECTOR", "市资源规划局", ["市应急局"]),
+            (employer("6210", "unknown"), "UNCOVERED_SECTOR", "市商务局", []),
+        ],
+    )
+    def test_the_office_decides(
+        self, story: Story, given: dict[str, Any], reason: str, department: str, co: list[str]
+    ) -> None:
+        story.complaint("2022-01-28 09:00", employer=given, project=None)
+        story.line("2022-01-28 17:30", "A", "ComplaintAccepted", urgent=False)
+        story.line(
+            "2022-01-29 10:00", "A", "TriageDecided", department=department, township=DAJINDIAN
+        )
+        story.run("2022-01-29 10:00")
+        asked = story.one("TriageRequested")
+        assert (asked["at"], asked["reason"]) == ("2022-01-28 17:30", reason)
+        assert asked["proposal"]["department"] == department
+        # Saturday 01-29 is a make-up day.
+        assert story.dues("T04") == ["2022-01-30 00:00"]
+        assert story.alerts("T04") == ["2022-01-29 09:00 L1"]
+        found = story.one("CaseAssigned")
+        assert (found["task_force"], found["department"]) == (None, department)
+        assert (found["township"], found["co_handlers"]) == (DAJINDIAN, co)
+
+    def test_urgent_triage_in_four_hours_on_a_holiday(self, story: Story) -> None:
+        story.complaint("2022-02-03 09:00", employer=employer("6242"), project=None)
+        story.line("2022-02-03 10:00", "A", "ComplaintAccepted", urgent=True)
+        story.run("2022-02-08 00:00")
+        assert story.dues("T04") == ["2022-02-03 14:00"]
+        assert story.alerts("T04") == [
+            "2022-02-03 12:00 L1",
+            "2022-02-03 14:00 L3",
+            "2022-02-08 00:00 L4",
+        ]
+
+    def test_untriaged(self, story: Story) -> None:
+        story.complaint("2022-01-30 09:00", employer=employer("6242"), project=None)
+        story.line("2022-01-30 10:00", "A", "ComplaintAccepted", urgent=False)
+        story.run("2022-02-09 00:00")
+        # The working day after Sunday 01-30 is Monday 02-07.
+        assert story.alerts("T04") == [
+            "2022-02-07 09:00 L1",
+            "2022-02-08 00:00 L3",
+            "2022-02-09 00:00 L4",
+        ]
+        assert story.alerts("T03") == story.alerts("T04"), "and it is still not assigned"
+
+    @pytest.mark.parametrize(
+        ("decision", "status"),
+        [
+            ({"task_force": "TF1", "department": "市农委", "township": DAJINDIAN}, 422),
+            ({"township": DAJINDIAN}, 422),
+            ({"department": "不存在的局", "township": DAJINDIAN}, 422),
+            ({"department": "市农委", "township": "410185999"}, 422),
+        ],
+    )
+    def test_one_lead_and_one_township(
+        self, story: Story, decision: dict[str, Any], status: int
+    ) -> None:
+        story.assigned(AT, employer=employer("0111"), project=None)
+        story.line("2021-12-06 11:00", "A", "TriageDecided", **decision)
+        story.run("2021-12-06 11:00", refused=1)
+        assert [found for _, found, _ in story.refusals()] == [status]
+
+    def test_a_task_force_does_not_decide_and_nothing_asked_is_nothing_decided(
+        self, story: Story
+    ) -> None:
+        story.assigned(AT)
+        by = {"unit": "TF1", "role": "task_force"}
+        decision = {"task_force": "TF1", "township": DAJINDIAN}
+        story.line("2021-12-06 11:00", "A", "TriageDecided", **decision, by_=by)
+        story.line("2021-12-06 11:00", "A", "TriageDecided", **decision)
+        story.run("2021-12-06 11:00", refused=2)
+        assert [found for _, found, _ in story.refusals()] == [403, 409]
+
+
+class TestWhere:
+    @pytest.mark.parametrize(
+        ("address", "code"),
+        [
+            ("登封市卢店镇产业集聚区", "410185004"),
+            ("登封市芦店", "410185004"),
+            ("登封市颖阳", "410185101"),
+            ("登封市唐庄乡某村", "410185109"),
+            ("登封市东金店", "410185108"),
+            ("登封市送表", None),
+            ("登封市嵩山景区", None),
+        ],
+    )
+    def test_old_and_other_names(self, story: Story, address: str, code: str | None) -> None:
+        story.assigned(AT, employer=employer("1810"), project=None, site={"address": address})
+        story.run(AT)
+        if code is None:
+            assert story.one("TriageRequested")["reason"] == "NO_TOWNSHIP"
+        else:
+            assert story.one("CaseAssigned")["township"] == code
+
+
+SAME: dict[str, Any] = {
+    "employer": employer("1810"),
+    "project": None,
+    "claims": [claim(5, 800_000)],
+}
+"""The same worker, employer and months, whichever platform says it."""
+
+
+class TestOneCaseOfTwoLines:
+    def test_both_platforms_are_answered(self, story: Story) -> None:
+        story.complaint(
+            "2021-11-15 09:00",
+            "A",
+            source="national",
+            tier="NAT",
+            external_due_at=full("2021-11-30 00:00"),
+            **SAME,
+        )
+        story.line("2021-11-15 10:00", "A", "ComplaintAccepted", urgent=False)
+        story.complaint(
+            "2021-11-18 09:00",
+            "B",
+            source="12345",
+            external_due_at=full("2021-11-26 00:00"),
+            **SAME,
+        )
+        story.paid("2021-11-19 09:00")
+        story.reviewed("2021-11-19 10:00")
+        story.followed_up("2021-11-22 10:00")
+        story.line("2021-11-23 10:00", "A", "SourceReplied", source="national", source_ref="A")
+        story.run("2021-11-27 00:00")
+        merged = story.one("ComplaintMerged", "B")
+        assert (merged["at"], merged["master"]) == ("2021-11-18 09:00", "A")
+        replies = {d["source_ref"]: d["due_at"] for d in story.of("DeadlineSet", "A", timer="T10")}
+        assert replies == {
+            "A": full("2021-11-27 00:00"),  # Monday 29: Friday 26
+            "B": full("2021-11-25 00:00"),
+        }
+        assert sorted(
+            (d["source"], d["source_ref"], d["at"]) for d in story.of("SourceReplyOwed")
+        ) == [
+            ("12345", "B", "2021-11-22 10:00"),
+            ("national", "A", "2021-11-22 10:00"),
+        ]
+        # Only the one that was not answered turns red, also after closing.
+        assert story.alerts("T10") == [
+            "2021-11-22 09:00 L1",
+            "2021-11-24 09:00 L2",
+            "2021-11-25 00:00 L3",
+            "2021-11-26 00:00 L4",
+        ]
+        assert story.alerts("T10", "B") == []
+        assert story.alerts("T01", "B") == []
+
+    def test_nothing_happens_to_the_merged_one(self, story: Story) -> None:
+        story.complaint("2021-11-15 09:00", "A", **SAME)
+        story.complaint("2021-11-18 09:00", "B", source="12345", **SAME)
+        story.line("2021-11-18 10:00", "B", "ComplaintAccepted", urgent=False)
+        story.run("2021-12-31 00:00", refused=1)
+        assert [(status, code) for _, status, code in story.refusals()] == [(409, "MERGED")]
+        assert story.of("CaseAssigned", "B") == []
+        assert story.of("AlertRaised", "B") == []
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"claims": [claim(6, 800_000)]},
+            {"claims": [claim(5, 800_000, ("2021-07", "2021-08"))]},
+            {"employer": employer("1810", name="示例另一单位")},
+        ],
+    )
+    def test_another_worker_months_or_employer(self, story: Story, other: dict[str, Any]) -> None:
+        story.complaint("2021-11-15 09:00", "A", **SAME)
+        story.complaint("2021-11-18 09:00", "B", source="12345", **(SAME | other))
+        story.run("2021-11-18 09:00")
+        assert story.of("ComplaintMerged", "B") == []
+
+    def test_the_same_line_again_is_nothing_and_another_content_a_conflict(
+        self, story: Story
+    ) -> None:
+        story.complaint("2021-11-15 09:00", "A")
+        story.complaint("2021-11-16 09:00", "A", received="2021-11-15 09:00")
+        story.complaint("2021-11-16 10:00", "A", received="2021-11-15 09:00", workers=2)
+        story.run("2021-11-16 10:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [409]
+        assert len(story.dues("T01")) == 1
+
+    def test_a_petition_that_was_merged_is_still_concluded(self, story: Story) -> None:
+        story.assigned("2021-11-15 09:00", "A", **SAME)
+        story.complaint("2021-11-18 09:00", "B", source="xinfang", **SAME)
+        story.run("2021-11-18 09:00")
+        concluded = story.one("DeadlineSet", "A", timer="T41")
+        # Sixty days after 11-18: Monday 01-17; ninety: Wednesday 02-16.
+        assert (concluded["at"], concluded["due_at"], concluded["outer_due_at"]) == (
+            "2021-11-18 09:00",
+            full("2022-01-18 00:00"),
+            full("2022-02-17 00:00"),
+        )
