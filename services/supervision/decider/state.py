@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import is_
 
 from shared.events import Event
 from shared.frozen import replace as replace
@@ -281,8 +282,9 @@ class Watch:
 
 def swap(state: Watch, old: Clock, new: Clock | None) -> Watch:
     """The state with one clock changed, or gone when `new` is None."""
-    clocks = tuple(new if clock is old else clock for clock in state.clocks)
-    return replace(state, clocks=tuple(clock for clock in clocks if clock is not None))
+    if new is None:
+        return replace(state, clocks=tuple([clock for clock in state.clocks if clock is not old]))
+    return replace(state, clocks=tuple([new if c is old else c for c in state.clocks]))
 
 
 def start(
@@ -348,6 +350,8 @@ def stop(
         if clock.raised:
             raised = ended(clock.raised, event.known_at)
             kept.append(replace(clock, stopped_at=event.known_at, raised=raised))
+    if len(kept) == len(state.clocks) and all(map(is_, kept, state.clocks)):
+        return state
     return replace(state, clocks=tuple(kept), fired=fired)
 
 
