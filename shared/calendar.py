@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 ZONE: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -26,6 +27,7 @@ def civil(instant: datetime) -> date:
     return instant.astimezone(ZONE).date()
 
 
+@lru_cache(maxsize=4096)
 def start_of(day: date) -> datetime:
     """00:00 of a civil date, in UTC."""
     return datetime.combine(day, time(0), ZONE).astimezone(UTC)

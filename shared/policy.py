@@ -376,6 +376,11 @@ class Policy:
         """The 22 units of the campaign: 7 task forces, then 15 townships."""
         return (*self.task_forces, *self.townships)
 
+    @cached_property
+    def _caps(self) -> tuple[tuple[Cap, datetime], ...]:
+        """Every cap, with the instant before which a line must have been received."""
+        return tuple((cap, start_of(cap.received_before)) for cap in self.content.campaign.caps)
+
     def phase_of(self, day: date) -> Phase | None:
         """阶段 of a civil date; None outside the campaign."""
         for phase in self.content.campaign.phases:
@@ -385,15 +390,14 @@ class Policy:
 
     def cap_of(self, tier: str, received_at: datetime) -> Cap | None:
         """The campaign date that caps a line (domain 4.2)."""
-        for cap in self.content.campaign.caps:
-            if tier in cap.tiers and received_at < start_of(cap.received_before):
+        for cap, begins in self._caps:
+            if received_at < begins and tier in cap.tiers:
                 return cap
         return None
 
     def grace_of(self, tier: str, received_at: datetime) -> str | None:
         """The campaign date in whose last working days the line was received, if any."""
-        for cap in self.content.campaign.caps:
-            begins = start_of(cap.received_before)
+        for cap, begins in self._caps:
             if tier in cap.tiers and begins <= received_at < self.date_end(cap.id):
                 return cap.id
         return None

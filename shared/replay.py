@@ -88,7 +88,7 @@ def retake(
     what the log has.
     """
     owed = take(decider, stream, event, books, found=copies.by_id)
-    if stream.basis == event.id:
+    if event.id in copies.resting and stream.basis == event.id:
         owed += _catch_up(decider, stream, [event.id], books, copies)
     return owed
 

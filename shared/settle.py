@@ -60,6 +60,8 @@ class Books:
 
     def at(self, instant: datetime) -> Policy:
         """The book in force; before the first adoption, the first."""
+        if len(self._since) == 1:
+            return self.adopted[0]
         return self.adopted[bisect_right(self._since, instant) - 1]
 
     def since(self, policy: Policy) -> datetime:

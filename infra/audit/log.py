@@ -95,7 +95,8 @@ def _typed(value: Any, kind: type[Any]) -> Any:
 
 def micros(instant: datetime) -> int:
     """Microseconds since 1970, to keep many instants in little room."""
-    return (instant - EPOCH) // timedelta(microseconds=1)
+    since = instant - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 @dataclass
@@ -222,4 +223,6 @@ def _instant(text: Any) -> datetime | None:
         value = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
+    if value.tzinfo is UTC:
+        return value
     return value.astimezone(UTC) if value.tzinfo else None

@@ -58,6 +58,7 @@ class Pool:
     def replay(self, subject: str, entries: Iterable[Entry]) -> None:
         """Replay a subject for every service that has a decider for its kind of stream."""
         stream = list(entries)
+        deciding = [_deciding(entry, subject) for entry in stream]
         self.replayed.add(subject)
         self.findings += self.rules.acts(subject, stream)
         for service, kinds in self.rules.deciders.items():
@@ -66,10 +67,9 @@ class Pool:
                 continue
             foreign: list[Entry] = []
             found = dict(self.crossing.get((service, subject), {}))
-            for entry in stream:
-                event = entry.event
-                if event.decider == subject and writer_of(event) == service:
-                    found.setdefault(event.id, entry)
+            for entry, writer in zip(stream, deciding, strict=True):
+                if writer == service:
+                    found.setdefault(entry.event.id, entry)
                 else:
                     foreign.append(entry)
             if not foreign and not found and kind_of(subject) == "case":
@@ -100,6 +100,12 @@ class Pool:
                 self.findings.append(unowed(case, entry, self.context))
         self.findings += [omitted(event) for event in self.missing.values()]
         return self.findings
+
+
+def _deciding(entry: Entry, subject: str) -> Service | None:
+    """Who wrote it, where this very stream decided it; None where another stream did."""
+    event = entry.event
+    return writer_of(event) if event.decider == subject else None
 
 
 def _crossing(log: LogFile) -> dict[tuple[Service, str], dict[str, Entry]]:

@@ -180,11 +180,12 @@ def _compare(
     verdict = Verdict([], [], [])
     for key, entry in case.found.items():
         computed = owed.get(key)
+        rests_on = case.basis(entry)
         verdict.findings += _policy(entry, computed, context)
-        basis = _basis(case, entry, computed, stale.get(key))
+        basis = _basis(case, entry, rests_on, computed, stale.get(key))
         verdict.findings += basis
         if computed is not None:
-            verdict.findings += judge(entry, computed, context, case.basis(entry))
+            verdict.findings += judge(entry, computed, context, rests_on)
         elif not basis and entry.ours:
             verdict.unowed.append(entry)
     verdict.missing = [
@@ -216,11 +217,14 @@ def no_policy(entry: Entry, adopted: Sequence[str] = ()) -> Finding:
 
 
 def _basis(
-    case: Case, entry: Entry, computed: Event | None, ignored_fact: Entry | None
+    case: Case,
+    entry: Entry,
+    basis: Entry | None,
+    computed: Event | None,
+    ignored_fact: Entry | None,
 ) -> list[Finding]:
     """What a decision says it knew must lie before it, be no older than a minute, and suffice."""
     event = entry.event
-    basis = case.basis(entry)
     agrees = computed is not None and computed.basis == event.basis
     if basis is None and not agrees and event.basis is not None:
         sentence = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.supervision.decider.agenda import Remembered, agenda, due_now, first_instant
 from services.supervision.decider.facts import evolve
-from services.supervision.decider.state import Watch
+from services.supervision.decider.state import Watch, empty
 from services.supervision.decider.units import CitySupervision, UnitSupervision
 from shared.events import Event, Kind, Service
 from shared.policy import Policy
@@ -21,7 +21,7 @@ class CaseSupervision:
     state_type = Watch
 
     def initial(self, subject: str) -> Watch:
-        return Watch(subject)
+        return empty(subject)
 
     def evolve(self, state: Watch, event: Event) -> Watch:
         return evolve(state, event)

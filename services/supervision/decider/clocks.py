@@ -164,7 +164,9 @@ def reminded(state: Watch, at: datetime) -> Watch:
 
 def alert_cleared(state: Watch, data: ev.AlertCleared) -> Watch:
     for clock in state.clocks:
-        kept = tuple(alert for alert in clock.raised if alert.id != data.cause)
+        if not clock.raised:
+            continue
+        kept = tuple([alert for alert in clock.raised if alert.id != data.cause])
         if len(kept) < len(clock.raised):
             gone = not clock.running and not kept
             return swap(state, clock, None if gone else replace(clock, raised=kept))

@@ -91,6 +91,8 @@ def starts_at(clock: Clock, policy: Policy) -> datetime:
         return clock.started_at
     recorded = clock.recorded_at or clock.known_at
     late = policy.content.handling.late_filing_wd
+    if recorded <= clock.started_at and late > 0:
+        return clock.started_at
     if recorded >= end_of(policy.calendar.after(civil(clock.started_at), late)):
         return recorded
     return clock.started_at
@@ -150,6 +152,8 @@ def length_of(clock: Clock, policy: Policy) -> Length:
 
 
 def _named_length(rule: TimerRule, variant: str) -> Length:
+    if variant == "length":
+        return rule.length
     named = {"urgent": rule.urgent, "next": rule.next, "outer": rule.outer}.get(variant)
     return named or rule.length
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.supervision.decider.derivation import length_of
 from services.supervision.decider.state import Clock, Jump, Watch
@@ -28,11 +28,20 @@ CYBERSPACE: Final = "市委网信办"
 LABOUR: Final = "市人社局"
 
 
-def ladder_name(clock: Clock, state: Watch, policy: Policy) -> str:
+class Beside(NamedTuple):
+    """All that a clock's steps depend on beside the clock and the book. `case`: of a case."""
+
+    case: bool
+    kind: str
+    tier: str
+    a_date_missed: bool
+
+
+def ladder_name(clock: Clock, case: bool, policy: Policy) -> str:
     """The ladder a clock climbs; short and hourly timers have their own first rungs."""
     timer, item = clock.timer, clock.item
     if timer.startswith("A"):
-        return "unit_date" if state.received_at is None else "campaign_date"
+        return "campaign_date" if case else "unit_date"
     if (timer, item) in _SILENT:
         return "none"
     if timer == "T50" and clock.step != "phone":
@@ -67,16 +76,36 @@ def next_step(clock: Clock, state: Watch, policy: Policy) -> Step | None:
     Steps that precede the recording of the clock's start are not raised then: at 00:00 after the
     next working day only the highest still owed is (domain 4.3).
     """
+    beside = Beside(state.received_at is not None, state.kind, state.tier, state.a_date_missed)
+    known = _known.get(id(clock))
+    if known is not None and known[0] is clock and known[1] is policy and known[2] == beside:
+        return known[3]
+    step = _step(clock, beside, policy)
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[id(clock)] = (clock, policy, beside, step)
+    return step
+
+
+_MOST_KNOWN: Final = 2048
+_known: dict[int, tuple[Clock, Policy, Beside, Step | None]] = {}
+"""The next step of clocks that were asked for it. Every event asks all clocks of its case, most
+of which it has not touched: those are the very same objects, and so is their answer.
+"""
+
+
+def _step(clock: Clock, beside: Beside, policy: Policy) -> Step | None:
+    """Sees nothing of the state but what is named, so that the answer may be kept."""
     assert clock.due_at is not None
     full = clock.timer in ("T09", "T18")
-    supervised = full and state.kind == "supervised" and state.tier == "NAT"
+    supervised = full and beside.kind == "supervised" and beside.tier == "NAT"
     target = clock.cap_target_at
     if target is not None and clock.started_at < clock.known_at and target < clock.known_at:
         # It was past when the deadline was moved: it reminded before, or was suspended away.
         target = None
     return _next_step(
         policy,
-        ladder_name(clock, state, policy),
+        ladder_name(clock, beside.case, policy),
         clock.started_at,
         clock.due_at,
         target,
@@ -84,7 +113,7 @@ def next_step(clock: Clock, state: Watch, policy: Policy) -> Step | None:
         clock.reached,
         clock.timer == "T09",
         supervised,
-        clock.timer == "T09" and state.a_date_missed,
+        clock.timer == "T09" and beside.a_date_missed,
     )
 
 
@@ -175,7 +204,8 @@ def own_event_at(clock: Clock, policy: Policy) -> datetime | None:
 
 def lane_of(clock: Clock, state: Watch, policy: Policy) -> str:
     """Whom a ladder concerns: handling, police, procuratorate, unit or group."""
-    return policy.content.ladder.ladders[ladder_name(clock, state, policy)].recipients
+    name = ladder_name(clock, state.received_at is not None, policy)
+    return policy.content.ladder.ladders[name].recipients
 
 
 def recipients(

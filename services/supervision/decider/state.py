@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import is_
 
 from shared.events import Event
 from shared.frozen import replace as replace
@@ -13,6 +14,8 @@ LARGE_GROUP = "large group"
 """Marks of a handling clock's variant, as things stood when it started (I-07): what becomes
 known later shortens nothing that was set.
 """
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -291,10 +294,20 @@ class Watch:
         return self.department or self.task_force
 
 
+_FRESH = Clock("", "", _NEVER, _NEVER)
+_EMPTY = Watch("")
+
+
+def empty(subject: str) -> Watch:
+    """Of a stream of which nothing is known. Copied: fifty fields are slow to set one by one."""
+    return replace(_EMPTY, subject=subject)
+
+
 def swap(state: Watch, old: Clock, new: Clock | None) -> Watch:
     """The state with one clock changed, or gone when `new` is None."""
-    clocks = tuple(new if clock is old else clock for clock in state.clocks)
-    return replace(state, clocks=tuple(clock for clock in clocks if clock is not None))
+    if new is None:
+        return replace(state, clocks=tuple([clock for clock in state.clocks if clock is not old]))
+    return replace(state, clocks=tuple([new if c is old else c for c in state.clocks]))
 
 
 def start(
@@ -317,7 +330,8 @@ def start(
     A running clock of the same key is stopped first.
     """
     state = stop(state, event, timer, step=step, item=item, exact=True)
-    clock = Clock(
+    clock = replace(
+        _FRESH,
         timer=timer,
         cause=event.id,
         started_at=started_at or event.time,
@@ -360,6 +374,8 @@ def stop(
         if clock.raised:
             raised = ended(clock.raised, event.known_at)
             kept.append(replace(clock, stopped_at=event.known_at, raised=raised))
+    if len(kept) == len(state.clocks) and all(map(is_, kept, state.clocks)):
+        return state
     return replace(state, clocks=tuple(kept), fired=fired)
 
 

@@ -23,7 +23,7 @@ from services.supervision.decider.cases import A_DATES
 from services.supervision.decider.clocks import book_of
 from services.supervision.decider.derivation import UNIT_CLOCKS
 from services.supervision.decider.facts import evolve as evolve_case
-from services.supervision.decider.state import Clock, Watch, replace, start, stop
+from services.supervision.decider.state import Clock, Watch, empty, replace, start, stop
 from shared import events as ev
 from shared.calendar import BEYOND, DAY, at_hour, civil, end_of, start_of
 from shared.envelope import owe
@@ -41,7 +41,7 @@ class UnitSupervision:
     state_type = Watch
 
     def initial(self, subject: str) -> Watch:
-        return Watch(subject)
+        return empty(subject)
 
     def evolve(self, state: Watch, event: Event) -> Watch:
         data = event.data
