@@ -16,8 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
+import msgspec
 import orjson
 
 from services.intake.complaint import Problem, Refused, check, read, stored_data
@@ -55,7 +56,7 @@ class Receipt:
     forbidden: bool = False
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
 
     `lines`: of its claims, by which its file is opened.

@@ -30,7 +30,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_BATCH_LINES: Final = int(__import__("os").environ.get("BL", "500"))
+_BATCH_LINES: Final = 500
 _PAUSE_SECONDS: Final = 0.02
 """A batch that is not full is taken when nothing arrives for so long."""
 _UNDER_WAY: Final = 4

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,7 +29,6 @@ from shared.log import (
     CASE_EVENTS,
     GOVERNANCE_EVENTS,
     PARTITIONS,
-    Place,
     Reader,
     Record,
     Unavailable,
@@ -161,7 +160,8 @@ class View:
         self.tables = tables
         self.reader = Reader(settings, "intake-view")
         self.positions: dict[int, int] = {}
-        self._cache: OrderedDict[str, Folder] = OrderedDict()
+        self._cache: OrderedDict[str, Folder | bytes] = OrderedDict()
+        """Files as last stored; packed until they are needed."""
         self._expected: dict[bytes, Opening] = {}
         self._moved = asyncio.Event()
         self._connection: Connection = None
@@ -240,32 +240,33 @@ class View:
 
     async def _fold(self, records: Sequence[Record]) -> None:
         """Fold a batch and store it with the positions, all or nothing."""
-        own = {
-            record.place: opening
-            for record in records
-            if (opening := self._expected.pop(record.key or b"", None)) is not None
-            and opening.value == record.value
-        }
+        told = [(record, said) for record in records if (said := self._said(record))]
         try:
-            await self._fold_all(records, own)
+            await self._fold_all(records, told)
         except asyncpg.UniqueViolationError:
             # A second copy of what opened a file before: each is then judged by its file.
-            await self._fold_all(records, {})
+            decoded = [(record, event) for record in records if (event := _read(record))]
+            await self._fold_all(records, decoded)
 
-    async def _fold_all(self, records: Sequence[Record], own: Mapping[Place, Opening]) -> None:
+    def _said(self, record: Record) -> Event | Opening | None:
+        opening = self._expected.pop(record.key, None) if record.key else None
+        if opening is not None and opening.value == record.value:
+            return opening
+        return _read(record)
+
+    async def _fold_all(
+        self, records: Sequence[Record], told: Sequence[tuple[Record, Event | Opening]]
+    ) -> None:
         batch = _Batch()
-        told: list[tuple[Record, Event | Opening]] = []
-        for record in records:
-            said = own.get(record.place) or _read(record)
-            if said is not None:
-                told.append((record, said))
-        await self._load({event.subject for _, event in told if isinstance(event, Event)})
+        await self._load({said.subject for _, said in told if isinstance(said, Event)})
         for record, said in told:
-            if isinstance(said, Opening) and said.subject not in self._cache:
-                self._cache[said.subject] = _folder_of(said)
-                batch.opened[said.subject] = record.offset
-            else:
-                self._take(record, said if isinstance(said, Event) else decode(said.value), batch)
+            if isinstance(said, Opening):
+                if said.subject not in self._cache:
+                    self._cache[said.subject] = _pack_opening(said)
+                    batch.opened[said.subject] = record.offset
+                    continue
+                said = decode(said.value)
+            self._take(record, said, batch)
         FOLDED.labels("foreign").inc(len(told))
         ends = {record.partition: record.offset + 1 for record in records}
         try:
@@ -280,6 +281,8 @@ class View:
     def _take(self, record: Record, event: Event, batch: _Batch) -> None:
         """Fold one event into its file, unless it was folded before."""
         folder = self._cache[event.subject]
+        if isinstance(folder, bytes):
+            folder = self._cache[event.subject] = _unpack(folder)
         if event.id in folder.seen:
             FOLDED.labels("duplicate").inc()
             return
@@ -410,9 +413,13 @@ def _read(record: Record) -> Event | None:
     return event if event.type in MATTERS else None
 
 
-def _folder_of(opening: Opening) -> Folder:
-    file = opened(opening.subject, opening.lines)
-    return Folder(file, {opening.event_id: opening.body_hash})
+_OPENED: Final = msgspec.to_builtins(opened("", ()))
+
+
+def _pack_opening(opening: Opening) -> bytes:
+    """What `_pack` gives for the file that the event opens, without making that file."""
+    file = _OPENED | {"subject": opening.subject, "lines": opening.lines}
+    return _encoder.encode((file, {opening.event_id: opening.body_hash}))
 
 
 def _numbers(events: Sequence[Event]) -> list[tuple[int, int]]:
@@ -427,7 +434,9 @@ def _numbers(events: Sequence[Event]) -> list[tuple[int, int]]:
     return list(highest.items())
 
 
-def _pack(folder: Folder) -> bytes:
+def _pack(folder: Folder | bytes) -> bytes:
+    if isinstance(folder, bytes):
+        return folder
     return _encoder.encode(_Stored(folder.file, folder.seen))
 
 
