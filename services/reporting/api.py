@@ -20,6 +20,7 @@ from services.reporting import (
     dossier_paper,
     ledgers,
     overview,
+    prevention,
     printing,
     rankings,
     shapes,
@@ -229,6 +230,12 @@ class Api:
         async with self.at(as_of) as (snapshot, cut):
             return {"meta": cut.meta} | await overview.overview(snapshot, cut)
 
+    async def warnings(self, as_of: AsOf = None) -> Response:
+        """源头预防: each rule's hits with their cases and since when, and what they were worth."""
+        async with self.at(as_of) as (snapshot, cut):
+            found = await prevention.warnings(snapshot, cut)
+        return _json({"meta": cut.meta} | found)
+
     async def public_overview(self, as_of: AsOf = None) -> dict[str, Any]:
         """What anybody may know; small numbers are withheld. Needs no key."""
         self.open()
@@ -316,6 +323,7 @@ def routes(api: Api) -> APIRouter:
         ("/rankings/townships", api.townships, answers.Rankings, "rankTownships"),
         ("/clearance", api.clearance, answers.Clearance, "getClearance"),
         ("/overview", api.overview, answers.Overview, "getOverview"),
+        ("/warnings", api.warnings, answers.Warnings, "listWarnings"),
         ("/bulletins", api.list_bulletins, answers.Bulletins, "listBulletins"),
     )
     for path, endpoint, model, name in table:
