@@ -200,12 +200,12 @@ def test_every_rule_of_the_book_answers_with_its_data(book: Policy) -> None:
 async def test_read_as_of_an_instant(read: Read, tmp_path: Path) -> None:
     """What became known later is in no earlier answer."""
     same = complaint("A")["employer"]
-    story = [
-        line("2021-11-10T09:30:00", "A", "ComplaintReceived", **complaint("A")),
-        line("2021-12-10T09:30:00", "B", "ComplaintReceived", **complaint("B", employer=same)),
-        line("2021-12-20T09:30:00", "C", "ComplaintReceived", **complaint("C", employer=same)),
-        line("2021-12-21T09:30:00", "D", "ComplaintReceived", **complaint("D")),
-    ]
+    story = []
+    for name, day in (("A", "11-10"), ("B", "12-10"), ("C", "12-20"), ("D", "12-21")):
+        fields: dict[str, Any] = {} if name == "D" else {"employer": same}
+        fields["received_at"] = f"2021-{day}T09:30:00+08:00"
+        data = complaint(name, **fields)
+        story.append(line(f"2021-{day}T09:30:00", name, "ComplaintReceived", **data))
     told = Told(story, tmp_path)
     await read.take([histories.records(told.log)])
     seen = []
