@@ -18,6 +18,8 @@ from services.reporting import (
     clearance,
     dossier,
     dossier_paper,
+    handover,
+    handover_paper,
     ledgers,
     overview,
     prevention,
@@ -236,6 +238,16 @@ class Api:
             found = await prevention.warnings(snapshot, cut)
         return _json({"meta": cut.meta} | found)
 
+    async def hand_over(self, form: handover.Form, as_of: AsOf = None) -> Response:
+        """总结材料 of phase four: every number of the campaign with its position and its hash."""
+        async with self.at(as_of) as (snapshot, cut):
+            content = await handover.pack(snapshot, cut)
+        if form == "json":
+            return _json(content)
+        body = await asyncio.to_thread(handover_paper.as_docx, content)
+        headers = {"content-disposition": 'attachment; filename="closing-pack.docx"'}
+        return Response(body, media_type=MEDIA["docx"], headers=headers)
+
     async def public_overview(self, as_of: AsOf = None) -> dict[str, Any]:
         """What anybody may know; small numbers are withheld. Needs no key."""
         self.open()
@@ -347,6 +359,18 @@ def routes(api: Api) -> APIRouter:
                 "content": {MEDIA["json"]: {}, MEDIA["docx"]: {}},
                 "description": "the dossier",
             },
+        },
+    )
+    keyed.add_api_route(
+        "/closing-pack.{form}",
+        api.hand_over,
+        operation_id="getClosingPack",
+        response_class=Response,
+        responses={
+            200: {
+                "content": {MEDIA["json"]: {}, MEDIA["docx"]: {}},
+                "description": "the pack",
+            }
         },
     )
     keyed.add_api_route(
