@@ -156,7 +156,7 @@ OUTBOX: Final = Gauge(
 
 NOTIFIED: Final = Counter(
     "qingqian_notifications",
-    "Attempts to deliver a notification, by channel and outcome (sent, retry, refused).",
+    "Attempts to deliver a notification, by channel and outcome (sent, retry, held).",
     ["channel", "outcome"],
     registry=REGISTRY,
 )

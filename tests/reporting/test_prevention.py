@@ -209,8 +209,8 @@ async def test_read_as_of_an_instant(read: Read, tmp_path: Path) -> None:
     told = Told(story, tmp_path)
     await read.take([histories.records(told.log)])
     seen = []
-    for day in (9, 10, 20, 21):
-        as_of = datetime(2021, 12, day, 12, tzinfo=ZONE)
+    for number in (9, 10, 20, 21):
+        as_of = datetime(2021, 12, number, 12, tzinfo=ZONE)
         async with read.reading.at(as_of) as (snapshot, cut):
             found = await warnings(snapshot, cut)
         answers.Warnings.model_validate({"meta": cut.meta, **found})
