@@ -149,6 +149,7 @@ async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome
             townships=await client.read("/v1/rankings/townships", READER),
             clearance=await client.read("/v1/clearance", READER),
             overview=await client.read("/v1/overview", READER),
+            warnings=await client.read("/v1/warnings", READER),
         )
 
 

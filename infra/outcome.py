@@ -23,6 +23,7 @@ class Outcome:
     townships: dict[str, Any]
     clearance: dict[str, Any]
     overview: dict[str, Any]
+    warnings: dict[str, Any]
 
     def an_overdue_case(self, file: Path) -> str | None:
         """A case that went up to the convener, for `qingqian explain`."""
@@ -41,6 +42,7 @@ def show(outcome: Outcome, file: Path, console: Console) -> None:
     console.print(_ranking("Ranking of the townships (乡镇街道排名)", outcome.townships))
     console.print(_clearance(outcome.clearance))
     console.print(_escalations(file, _names(outcome)))
+    console.print(_warned(outcome.warnings), markup=False)
 
 
 def _whole(overview: dict[str, Any]) -> str:
@@ -49,6 +51,16 @@ def _whole(overview: dict[str, Any]) -> str:
         f"{overview['received']} complaints received, {overview['accepted']} accepted, "
         f"{overview['closed']} closed, {overview['open']} open ({overview['overdue']} overdue); "
         f"{yuan:,} yuan verified as paid to {overview['workers_paid']} workers"
+    )
+
+
+def _warned(answer: dict[str, Any]) -> str:
+    """What the rules of prevention would have been worth in this campaign."""
+    total = answer["total"]
+    return (
+        f"Prevention (源头预防): {total['warned']} employers warned by "
+        f"{len(answer['rules'])} rules, {total['later']} of them had a later case; of all "
+        f"{total['base']} employers {total['base_later']} had more than one"
     )
 
 

@@ -182,6 +182,21 @@ FEED_MISSING: Final = Gauge(
     registry=REGISTRY,
 )
 
+# --- reporting: notifications --------------------------------------------------------------------
+
+NOTIFIED: Final = Counter(
+    "qingqian_notifications",
+    "Attempts to deliver a notification, by channel and outcome (sent, retry, held).",
+    ["channel", "outcome"],
+    registry=REGISTRY,
+)
+UNNOTIFIED: Final = Gauge(
+    "qingqian_notifications_pending",
+    "Notifications that stand and are not delivered, by channel: growing, an endpoint is dead.",
+    ["channel"],
+    registry=REGISTRY,
+)
+
 # --- HTTP: rate, errors, duration -----------------------------------------------------------------
 
 HTTP_SECONDS: Final = Histogram(

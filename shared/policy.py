@@ -307,6 +307,86 @@ class Deduction(Rules):
     max: int | None = None
 
 
+class QuietHours(Rules):
+    """静默时段: reminders of these levels wait from `from_hour` until `to_hour` comes again.
+
+    Alerts of the timers in `never` (极端事件, 群体, 舆情) do not wait, whatever their level.
+    """
+
+    from_hour: Annotated[int, Field(ge=0, le=23)]
+    to_hour: Annotated[int, Field(ge=0, le=23)]
+    levels: tuple[Literal["L1", "L2"], ...]
+    never: tuple[str, ...] = ()
+
+
+class NotificationRules(Rules):
+    """How the posts and units are told; `quiet` None: at any hour."""
+
+    quiet: QuietHours | None = None
+
+
+class RepeatRule(Rules):
+    """At least `cases` cases of one employer or project, received within `within_cd` days."""
+
+    kind: Literal["repeat"]
+    cases: Annotated[int, Field(ge=2)]
+    within_cd: Annotated[int, Field(ge=1)]
+
+
+class NoAccountRule(Rules):
+    """Wages were verified as paid, `payments` times or more, and never from a wage account."""
+
+    kind: Literal["no_account"]
+    payments: Annotated[int, Field(ge=1)]
+
+
+class InstalmentRule(Rules):
+    """An instalment falls due within `within_wd` working days and is not covered yet."""
+
+    kind: Literal["instalment_near"]
+    within_wd: Annotated[int, Field(ge=0)]
+
+
+class DefaultRule(Rules):
+    """An instalment or a payment order was not kept, `times` times or more."""
+
+    kind: Literal["defaulted"]
+    times: Annotated[int, Field(ge=1)]
+
+
+class EmergencyRule(Rules):
+    """Wages were advanced from the emergency fund: the debt to it remains."""
+
+    kind: Literal["emergency_fund"]
+
+
+class MonthsRule(Rules):
+    """Wages are owed for `months` months or more, as verified."""
+
+    kind: Literal["months"]
+    months: Annotated[int, Field(ge=1)]
+
+
+Test = Annotated[
+    RepeatRule | NoAccountRule | InstalmentRule | DefaultRule | EmergencyRule | MonthsRule,
+    Field(discriminator="kind"),
+]
+
+
+class WarningRule(Rules):
+    """风险预警: a test over the cases of an employer or of a project."""
+
+    id: str
+    name: str
+    of: Literal["employer", "project"]
+    test: Test
+    source: str
+
+
+class PreventionRules(Rules):
+    warnings: tuple[WarningRule, ...] = ()
+
+
 class Content(Rules):
     """A whole book."""
 
@@ -325,6 +405,8 @@ class Content(Rules):
     lexicon: dict[str, Any]
     gazetteer: dict[str, Any]
     score: ScoreRules
+    notifications: NotificationRules = NotificationRules()
+    prevention: PreventionRules = PreventionRules()
 
 
 ScoreRules.model_rebuild()

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "QINGQIAN_"
 SERVICES: Final = ("intake", "routing", "supervision", "reporting")
-SCHEMAS: Final = ("intake", "vault", "routing", "supervision", "reporting")
+SCHEMAS: Final = ("intake", "vault", "routing", "supervision", "reporting", "outbox")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _NAMESPACE = re.compile(r"([a-z][a-z0-9_]{0,39})?")
@@ -123,6 +123,10 @@ class Settings(BaseSettings):
     """`iss` that a token must have."""
     token_audience: str = "qingqian"
     """`aud` that a token must have."""
+    channels_file: Path | None = None
+    """Where notifications go (YAML); default ``channels.yaml`` in the data folder, if it exists."""
+    channel_secrets_file: Path | None = None
+    """Signing secrets of the webhooks (JSON); default ``channel-secrets.json`` there."""
     worker_id: Annotated[str, AfterValidator(_worker)] = "0"
     """Name of this worker among those of its service; a restarted one keeps its partitions."""
     status_rate: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}/(second|minute|hour)$")] = "30/minute"
@@ -151,6 +155,16 @@ class Settings(BaseSettings):
         """File of the key that wraps the vault's keys."""
         return self.master_key_file or self.data_dir / "master.key"
 
+    @property
+    def channels_path(self) -> Path:
+        """File of the channels that notifications go to."""
+        return self.channels_file or self.data_dir / "channels.yaml"
+
+    @property
+    def channel_secrets_path(self) -> Path:
+        """File of the secrets that webhooks are signed with."""
+        return self.channel_secrets_file or self.data_dir / "channel-secrets.json"
+
     def topic(self, name: str) -> str:
         """Name of a topic on the broker, as in ``topic("case-events")``."""
         return f"{self.namespace}{name}"
@@ -160,7 +174,10 @@ class Settings(BaseSettings):
         return f"{self.namespace}qingqian-{service}"
 
     def schema(self, service: str) -> str:  # type: ignore[override]
-        """Name of a service's schema in the database (``vault`` is intake's second one)."""
+        """Name of a service's schema in the database.
+
+        ``vault`` is intake's second one, ``outbox`` reporting's: what a log cannot rebuild.
+        """
         if service not in SCHEMAS:
             raise ValueError(f"no schema '{service}': one of {', '.join(SCHEMAS)}")
         return f"{self.namespace}{service}"

@@ -9,6 +9,8 @@ import sys
 import asyncpg
 
 from services.reporting.api import application
+from services.reporting.notify.channels import ChannelsError
+from services.reporting.notify.outbox import OtherLog
 from services.reporting.schema import WrongLog
 from services.reporting.service import Reporting
 from shared import journal as journals
@@ -21,7 +23,7 @@ from shared.settings import Settings, SettingsError, load
 
 log = journal("reporting")
 
-_OPERATOR = (WrongLog, KeysError, NoTopic)
+_OPERATOR = (WrongLog, OtherLog, KeysError, ChannelsError, NoTopic)
 _OUTSIDE = (Unavailable, OSError, asyncpg.PostgresError)
 
 

@@ -31,6 +31,9 @@ COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("emergency", "boolean"),
     ("until", "timestamptz"),
 )
+DUTIES: Final = ("T55", "T56")
+"""督导整改, 分类整治措施: what a unit has to put right or has promised, by its clock."""
+
 NAMES: Final = tuple(name for name, _ in COLUMNS)
 
 
@@ -96,6 +99,16 @@ def act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None
             return _act(event, recorded_at, "ZERO_REPORT", None)._replace(word=data.period)
         case ev.SummaryFiled():
             return _act(event, recorded_at, "SUMMARY", None)._replace(word=data.period)
+        case ev.DeadlineSet() if data.timer in DUTIES and kind_of(event.subject) == "unit":
+            return _act(event, recorded_at, "DUTY", None)._replace(
+                ref=data.item, word=data.timer, at=data.started_at, until=data.due_at
+            )
+        case ev.RectificationReported():
+            return _act(event, recorded_at, "DUTY_DONE", None)._replace(ref=data.visit, word="T55")
+        case ev.MeasureCompleted():
+            return _act(event, recorded_at, "DUTY_DONE", None)._replace(
+                ref=data.measure, word="T56"
+            )
         case ev.RuleRevised():
             return _act(event, recorded_at, "RULE_REVISED", None)._replace(word=data.rule)
         case ev.PublicityRecorded():

@@ -260,3 +260,43 @@ class Problem(BaseModel):
     code: str = Field(examples=["MALFORMED"])
     detail: str
     errors: list[dict[str, str]]
+
+
+class BackTest(BaseModel):
+    """What warnings were worth: of the warned, who had a later complaint; beside everybody."""
+
+    warned: int
+    later: int = Field(description="of the warned, those with a complaint after the warning")
+    base: int = Field(description="all employers (or projects) with a case")
+    base_later: int = Field(description="of those, those with another after their first")
+
+
+class Warned(BaseModel):
+    """A rule that holds of an employer or project, because of these cases, known since then."""
+
+    rule: str = Field(examples=["W1"])
+    name: str
+    of: Literal["employer", "project"]
+    key: str = Field(description="USCC, or a keyed hash of the name")
+    uscc: str | None
+    employer: str | None = Field(description="only with a valid USCC")
+    cases: list[str]
+    since: str
+    later_cases: list[str]
+
+
+class RuleOfWarning(BaseModel):
+    rule: str
+    name: str
+    of: Literal["employer", "project"]
+    source: str
+    test: dict[str, Any]
+    hits: int
+    back_test: BackTest
+
+
+class Warnings(BaseModel):
+    meta: Meta
+    items: list[Warned]
+    rules: list[RuleOfWarning]
+    total: BackTest = Field(description="of all rules on employers together")

@@ -19,8 +19,11 @@ from services.reporting import (
     clearance,
     dossier,
     dossier_paper,
+    handover,
+    handover_paper,
     ledgers,
     overview,
+    prevention,
     printing,
     public,
     rankings,
@@ -233,6 +236,22 @@ class Api:
         async with self.at(as_of) as (snapshot, cut):
             return {"meta": cut.meta} | await overview.overview(snapshot, cut)
 
+    async def warnings(self, as_of: AsOf = None) -> Response:
+        """源头预防: each rule's hits with their cases and since when, and what they were worth."""
+        async with self.at(as_of) as (snapshot, cut):
+            found = await prevention.warnings(snapshot, cut)
+        return _json({"meta": cut.meta} | found)
+
+    async def hand_over(self, form: handover.Form, as_of: AsOf = None) -> Response:
+        """总结材料 of phase four: every number of the campaign with its position and its hash."""
+        async with self.at(as_of) as (snapshot, cut):
+            content = await handover.pack(snapshot, cut)
+        if form == "json":
+            return _json(content)
+        body = await asyncio.to_thread(handover_paper.as_docx, content)
+        headers = {"content-disposition": 'attachment; filename="closing-pack.docx"'}
+        return Response(body, media_type=MEDIA["docx"], headers=headers)
+
     async def public_overview(self, as_of: AsOf = None) -> dict[str, Any]:
         """What anybody may know; small numbers are withheld. Needs no key."""
         self.open()
@@ -391,6 +410,7 @@ def routes(api: Api) -> APIRouter:
         ("/rankings/townships", api.townships, answers.Rankings, "rankTownships"),
         ("/clearance", api.clearance, answers.Clearance, "getClearance"),
         ("/overview", api.overview, answers.Overview, "getOverview"),
+        ("/warnings", api.warnings, answers.Warnings, "listWarnings"),
         ("/bulletins", api.list_bulletins, answers.Bulletins, "listBulletins"),
         ("/untold", api.untold, answers.Untold, "listUntold"),
     )
@@ -415,6 +435,18 @@ def routes(api: Api) -> APIRouter:
                 "content": {MEDIA["json"]: {}, MEDIA["docx"]: {}},
                 "description": "the dossier",
             },
+        },
+    )
+    keyed.add_api_route(
+        "/closing-pack.{form}",
+        api.hand_over,
+        operation_id="getClosingPack",
+        response_class=Response,
+        responses={
+            200: {
+                "content": {MEDIA["json"]: {}, MEDIA["docx"]: {}},
+                "description": "the pack",
+            }
         },
     )
     keyed.add_api_route(

@@ -27,7 +27,7 @@ _FAULTS: Final = {
     "notice_unanswered": "督办函未回复",
     "extreme_incident": "极端事件",
 }
-_RESULTS: Final = {
+RESULTS: Final = {
     "PASS": "完成",
     "FAIL": "未完成",
     "PENDING": "未到期",
@@ -141,7 +141,7 @@ def _problems(named: Sequence[dict[str, Any]]) -> list[str]:
 
 def _targets(targets: Sequence[dict[str, Any]]) -> Table:
     rows = tuple(
-        (item["predicate"], _RESULTS[item["result"]], f"{item['met']}/{item['of']}")
+        (item["predicate"], RESULTS[item["result"]], f"{item['met']}/{item['of']}")
         for item in targets
     )
     return Table(("目标", "结果", "完成"), rows, (40, 30, 30))

@@ -124,6 +124,20 @@ WHERE kind = 'ZERO_REPORT' AND recorded_at <= $1 AND at >= $2 AND at < $3
 """
 
 
+_DUTIES: Final = """
+WITH duty AS (
+    SELECT DISTINCT ON (subject, word, ref) subject, word, ref, at, until FROM {acts}
+    WHERE kind = 'DUTY' AND recorded_at <= $1
+    ORDER BY subject, word, ref, at DESC, recorded_at DESC, until DESC)
+SELECT substr(subject, 6) AS unit, count(*) AS duties,
+    count(*) FILTER (WHERE EXISTS (SELECT FROM {acts} AS d WHERE d.kind = 'DUTY_DONE'
+        AND d.subject = duty.subject AND d.word = duty.word AND d.ref = duty.ref
+        AND d.recorded_at <= $1 AND d.at >= duty.at AND d.at < duty.until)) AS duties_done
+FROM duty WHERE until > $2 AND until <= $3 GROUP BY 1
+"""
+"""督导考核 (方案 五(三)三, 五(四)二): what was due to be put right or done, and was in time."""
+
+
 @dataclass
 class _Tally:
     """What the queries found for one unit; everything is 0 until it is found."""
@@ -175,6 +189,8 @@ async def _tallies(
         tallies[found["unit"]].numbers["NOTICE"] = found["n"]
     for found in await snapshot.fetch(_of(_INCIDENTS, of), *span):
         tallies[found["unit"]].numbers["INCIDENT"] = found["n"]
+    for found in await snapshot.fetch(_DUTIES, *span):
+        _put(tallies, found)
     for found in await snapshot.fetch(_REPORTS, *span):
         at: datetime = found["at"]
         day = at.astimezone(ZONE).date()
@@ -218,8 +234,8 @@ def _counts(code: str, tally: _Tally, expected: list[date]) -> Counts:
             "recovered": (n["paid_fen"], n["owed_fen"]),
             "responded": (n["responded"], n["assigned"]),
             "ledger": (
-                n["filled"] + len(tally.reports.intersection(expected)),
-                n["base"] * len(REQUIRED) + len(expected),
+                n["filled"] + len(tally.reports.intersection(expected)) + n["duties_done"],
+                n["base"] * len(REQUIRED) + len(expected) + n["duties"],
             ),
         },
         deductions={

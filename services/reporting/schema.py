@@ -80,6 +80,7 @@ def definition(tables: Tables) -> str:
     CREATE TABLE IF NOT EXISTS {tables.events} ({event}, PRIMARY KEY (partition, seat));
     CREATE UNIQUE INDEX IF NOT EXISTS {prefix}_events_id ON {tables.events} (event_id);
     CREATE INDEX IF NOT EXISTS {prefix}_events_subject ON {tables.events} (subject, seat);
+    CREATE INDEX IF NOT EXISTS {prefix}_events_type ON {tables.events} (type);
     CREATE TABLE IF NOT EXISTS {tables.versions} ({version},
         recorded_from timestamptz NOT NULL, recorded_to timestamptz NOT NULL,
         PRIMARY KEY (case_id, recorded_from));

@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 import asyncpg
 
 from services.reporting.follower import Follower
+from services.reporting.notify import channels
+from services.reporting.notify.notifier import Notifier
 from services.reporting.overview import overdue_cases
 from services.reporting.projection import Decoded
 from services.reporting.public import Turnstile
@@ -41,6 +43,7 @@ class Reporting:
         self.settings = settings
         self.tables = Tables(settings.schema("reporting"))
         self.keys: Keys = load(settings.keys_path, load_tokens(settings))
+        self.outlets = channels.load(settings)
         self.governance = Governance(settings, "reporting")
         self.bell = Bell()
         self.turnstile = Turnstile(settings.status_rate)
@@ -77,11 +80,17 @@ class Reporting:
             await self.pool.close()
 
     async def run(self) -> None:
-        """Follow the log. Raises WrongLog, NoTopic, or a fault of ours."""
+        """Follow the log, and notify where a channel is configured.
+
+        Raises WrongLog, OtherLog, NoTopic, or a fault of ours.
+        """
         tasks = [
             asyncio.create_task(self.follower.run(), name="reporting-follower"),
             asyncio.create_task(self._gauge(), name="reporting-gauge"),
         ]
+        if self.outlets:
+            notifier = Notifier(self.settings, self.pool, self.governance, self.outlets)
+            tasks.append(asyncio.create_task(notifier.run(), name="notifier"))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

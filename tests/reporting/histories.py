@@ -358,6 +358,33 @@ class Telling:
             return True
         return False
 
+    def _supervised(self, story: Story, actor: str) -> None:
+        """督导考核: a visit with findings and a measure, each put right in time, late or never."""
+        visit = story.fact(
+            ev.SupervisionVisitRecorded(
+                mode="phone", unit="联席办", findings=(ev.Finding(no=1, text="sealed:x"),)
+            )
+        )
+        due = story.clock + timedelta(days=self.chance.choice((5, 7)))
+        story.rule(
+            ev.DeadlineSet, None, timer="T55", item=visit.id, started_at=visit.time, due_at=due
+        )
+        story.wait(1, 9 * 24)
+        if story.maybe(70):
+            story.fact(ev.RectificationReported(visit=visit.id), late=True, actor=actor)
+        for _ in range(self.chance.choice((0, 1, 2))):
+            day = (story.clock + timedelta(days=6)).date()
+            plan = story.fact(
+                ev.MeasurePlanFiled(measure="M1", responsible="市住建局", due_on=day), actor=actor
+            )
+            due = end_of(day)
+            story.rule(
+                ev.DeadlineSet, None, timer="T56", item="M1", started_at=plan.time, due_at=due
+            )
+            story.wait(1, 9 * 24)
+            if story.maybe(70):
+                story.fact(ev.MeasureCompleted(measure="M1"), late=True, actor=actor)
+
     def units(self) -> list[Event]:
         """What the 22 units and the city report by themselves."""
         events: list[Event] = []
@@ -379,7 +406,8 @@ class Telling:
                     to=(code,),
                     reply_due_at=story.clock + timedelta(days=2),
                 )
-            story.clock = datetime(2022, 4, 20, tzinfo=UTC)
+            self._supervised(story, actor)
+            story.clock = max(story.clock, datetime(2022, 4, 20, tzinfo=UTC))
             story.wait(0, 12 * 24)
             if story.maybe(95):
                 story.fact(ev.SummaryFiled(), late=True, actor=actor)

@@ -468,6 +468,7 @@ class World:
         ]
         paid = sum(fen for case in money for at, fen, _ in case.payments if at < end)
         filed, expected = self.reports(code, start, end)
+        done, duties = self.duties(code, start, end)
         rates = {
             "cleared": (sum(case.closed_before(end, "PAID_IN_FULL") for case in base), len(base)),
             "on_time": (len(on_time), len(due)),
@@ -475,8 +476,8 @@ class World:
             "recovered": (paid, sum(case.owed_fen or 0 for case in money)),
             "responded": (len(quick), len(assigned)),
             "ledger": (
-                sum(case.filled for case in base) + filed,
-                len(base) * 12 + expected,
+                sum(case.filled for case in base) + filed + done,
+                len(base) * 12 + expected + duties,
             ),
         }
         deductions = self.deductions(code, of, start, end) | {"overdue": len(due) - len(on_time)}
@@ -511,6 +512,30 @@ class World:
             and event.time.astimezone(ZONE).hour < 17
         }
         return len(filed & set(over)), len(over)
+
+    def duties(self, code: str, start: datetime, end: datetime) -> tuple[int, int]:
+        """(in time, due) of what visits found and measures promised."""
+        stream = self.streams.get(f"unit:{code}", [])
+        last: dict[tuple[str, str | None], ev.DeadlineSet] = {}
+        for event in stream:
+            if isinstance(event.data, ev.DeadlineSet) and event.data.timer in ("T55", "T56"):
+                key = (event.data.timer, event.data.item)
+                if key not in last or event.data.started_at >= last[key].started_at:
+                    last[key] = event.data
+        acts = [
+            (event.time, "T55", event.data.visit)
+            if isinstance(event.data, ev.RectificationReported)
+            else (event.time, "T56", event.data.measure)
+            for event in stream
+            if isinstance(event.data, ev.RectificationReported | ev.MeasureCompleted)
+        ]
+        due = [(key, data) for key, data in last.items() if start < data.due_at <= end]
+        done = [
+            key
+            for key, data in due
+            if any((t, i) == key and data.started_at <= at < data.due_at for at, t, i in acts)
+        ]
+        return len(done), len(due)
 
     def deductions(self, code: str, of: str, start: datetime, end: datetime) -> dict[str, int]:
         names = ("improper_return", "reopened", "false_closure", "notice_unanswered")

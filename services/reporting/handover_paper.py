@@ -1,0 +1,127 @@
+"""总结材料 on paper: the closing pack as a Word document. Nothing is computed here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from services.reporting.bulletins import local_text
+from services.reporting.printing import (
+    RESULTS,
+    Block,
+    Heading,
+    Paragraph,
+    Table,
+    Title,
+    word_file,
+)
+from services.reporting.sentences import yuan
+
+_LISTS: Final = {"task_force": "工作专班", "township": "乡镇（街道）"}
+_MODES: Final = {"on_site": "实地", "phone": "电话"}
+_IN_TIME: Final = {True: "按期", False: "逾期", None: "未完成"}
+
+
+def as_docx(content: dict[str, Any]) -> bytes:
+    """The pack as a Word document; the same pack gives the same bytes."""
+    return word_file(blocks(content))
+
+
+def blocks(content: dict[str, Any]) -> list[Block]:
+    """The pack in the order of the plan's fourth phase."""
+    numbers, records = content["overview"], content["supervision"]
+    found: list[Block] = [
+        Title("登封市欠薪治理联席会议办公室"),
+        Title(f"{content['title']}总结材料"),
+        Paragraph(f"{content['document']}    截至 {local_text(content['as_of'])}"),
+        Heading("一、总体情况"),
+        Paragraph(
+            f"接收线索{numbers['received']}件，受理{numbers['accepted']}件，"
+            f"办结{numbers['closed']}件，在办{numbers['open']}件，逾期{numbers['overdue']}件；"
+            f"已核验支付{yuan(numbers['paid_fen'])}元，惠及{numbers['workers_paid']}人。"
+        ),
+        Heading("二、阶段目标"),
+        Table(
+            ("目标", "结果", "完成", "校验"),
+            tuple(
+                (
+                    item["predicate"],
+                    RESULTS[item["result"]],
+                    f"{item['met']}/{item['of']}",
+                    item["hash"],
+                )
+                for item in content["clearance"]
+            ),
+            (22, 14, 14, 50),
+        ),
+        Heading("三、排名"),
+    ]
+    found += [_ranking(of, content["rankings"][of]) for of in _LISTS]
+    found += [
+        Heading("四、督导考核"),
+        _visits(records["visits"]),
+        _measures(records["measures"]),
+        Paragraph(
+            f"工作例会{len(records['meetings'])}次，议定事项"
+            f"{sum(len(item['decisions']) for item in records['meetings'])}项；"
+            f"宣传{len(records['publicity'])}次；修订制度{len(records['rules_revised'])}项；"
+            f"排查报送{_of(records['screening'])}；总结报送{_of(records['summaries'])}。"
+        ),
+        Heading("五、表扬名单"),
+        Paragraph(
+            "、".join(f"{item['name']}（第{item['rank']}名）" for item in content["commendation"])
+            or "无。"
+        ),
+        Heading("六、通报和台账"),
+        Table(
+            ("名称", "校验"),
+            (
+                *((f"第{item['no']}期通报", item["hash"]) for item in content["bulletins"]),
+                *((item["path"], item["hash"]) for item in content["ledgers"]),
+            ),
+            (35, 65),
+        ),
+        Paragraph(f"日志位置 {content['position']}"),
+        Paragraph(f"适用规则 {content['policy']}"),
+        Paragraph(f"内容校验 {content['hash']}"),
+    ]
+    return found
+
+
+def _of(filed: dict[str, Any]) -> str:
+    return f"{filed['filed']}/{filed['of']}"
+
+
+def _ranking(of: str, lines: list[dict[str, Any]]) -> Table:
+    rows = tuple(
+        (str(line["rank"] or "—"), line["unit"], str(line["base"]), line["score"] or "—")
+        for line in lines
+    )
+    return Table((f"{_LISTS[of]}名次", "单位", "案件数", "评分"), rows, (20, 40, 20, 20))
+
+
+def _visits(items: list[dict[str, Any]]) -> Table:
+    rows = tuple(
+        (
+            item["unit"],
+            f"{local_text(item['at'])} {_MODES[item['mode']]}",
+            str(item["findings"]),
+            "—" if item["due_at"] is None else local_text(item["due_at"]),
+            "—" if item["findings"] == 0 else _IN_TIME[item["in_time"]],
+        )
+        for item in items
+    )
+    return Table(("督导单位", "督导", "问题数", "整改时限", "整改"), rows, (24, 26, 12, 24, 14))
+
+
+def _measures(items: list[dict[str, Any]]) -> Table:
+    rows = tuple(
+        (
+            item["unit"],
+            item["measure"],
+            item["responsible"],
+            item["due_on"],
+            _IN_TIME[item["in_time"]],
+        )
+        for item in items
+    )
+    return Table(("单位", "整治措施", "责任单位", "时限", "完成"), rows, (18, 34, 20, 16, 12))
