@@ -46,6 +46,7 @@ _DECISIONS: Final = frozenset(
         "ComplaintMerged",
         "ComplaintUnmerged",
         "ClaimLinesAdded",
+        "ClaimLinesRemoved",
         "TriageRequested",
         "CaseAssigned",
         "CaseReassigned",

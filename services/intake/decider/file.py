@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, assert_never
 
 from shared import events as e
+from shared.claims import Claims, added, own, removed, standing, verified
 from shared.events import Event
 
 State = Literal[
@@ -54,7 +55,7 @@ class CaseFile:
     task_force: str | None = None
     department: str | None = None
     co_handlers: tuple[str, ...] = ()
-    lines: tuple[str, ...] = ()
+    claims: Claims = ()
     assigned: bool = False
     signed: bool = False
     return_approved: bool = False
@@ -68,6 +69,11 @@ class CaseFile:
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The claim lines that stand."""
+        return standing(self.claims)
+
 
 def initial(subject: str) -> CaseFile:
     return CaseFile(subject)
@@ -80,7 +86,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ComplaintReceived():
             if state.state != "NONE":
                 return state
-            return replace(state, state="RECEIVED", lines=tuple(c.line for c in data.claims))
+            claims = own(data.claims, data.workers, data.amount_fen)
+            return replace(state, state="RECEIVED", claims=claims)
         case e.SupplementRequested():
             return replace(state, state="SUPPLEMENTING")
         case e.SupplementReceived():
@@ -100,9 +107,13 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
                 return state
             return replace(state, state=state.before_merge, master=None)
         case e.ClaimLinesAdded():
-            return replace(state, lines=_with_added(state.lines, data))
+            return replace(state, claims=added(state.claims, state.subject, data, event.decider)[0])
+        case e.ClaimLinesRemoved():
+            left = removed(state.claims, state.subject, data, event.decider)[0]
+            return replace(state, claims=left)
         case e.FactsVerified():
-            return replace(state, lines=_joined(state.lines, [line.line for line in data.lines]))
+            found = verified(state.claims, [line.line for line in data.lines])
+            return replace(state, claims=found)
         case e.TriageRequested():
             return replace(state, state="TRIAGE", return_approved=False)
         case e.CaseAssigned() | e.CaseReassigned():
@@ -232,6 +243,7 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             | e.MatchRegistered()
             | e.MatchUpdated()
             | e.MatchFound()
+            | e.MatchDismissed()
             | e.GroupFormed()
             | e.GroupLevelChanged()
             | e.GroupJoined()
@@ -268,12 +280,6 @@ def _from(state: CaseFile, left: State, reached: State) -> CaseFile:
 
 def _joined(known: tuple[str, ...], new: list[str]) -> tuple[str, ...]:
     return (*known, *(item for item in dict.fromkeys(new) if item not in known))
-
-
-def _with_added(known: tuple[str, ...], data: e.ClaimLinesAdded) -> tuple[str, ...]:
-    """Lines that a merged case brings get the next numbers here; the same claims get none."""
-    fresh = sum(line.line not in data.same for line in data.lines)
-    return (*known, *(str(len(known) + number) for number in range(1, fresh + 1)))
 
 
 def _assigned(state: CaseFile, data: e.CaseAssigned | e.CaseReassigned) -> CaseFile:

@@ -47,6 +47,8 @@ def evolve(state: Watch, event: Event) -> Watch:
             return cases.unmerged(state, event)
         case ev.ClaimLinesAdded():
             return cases.lines_added(state, event, data)
+        case ev.ClaimLinesRemoved():
+            return cases.lines_removed(state, event, data)
         case ev.SourceReplied():
             return cases.replied(state, event, data)
         case ev.SourceReplyOwed():
@@ -235,6 +237,7 @@ def evolve(state: Watch, event: Event) -> Watch:
             | ev.MatchRegistered()
             | ev.MatchUpdated()
             | ev.MatchFound()
+            | ev.MatchDismissed()
             | ev.CoHandlerAdded()
             | ev.LedgerSnapshotTaken()
             | ev.RankingPublished()
