@@ -337,10 +337,19 @@ class ComplainantTold(Fact):
 
 
 class MergeApproved(Fact):
-    """A person confirms a proposed match."""
+    """A person confirms a proposed match. `same`: lines that are one with a line of the master."""
 
     master: str
     match: str | None = None
+    same: dict[str, str] | None = None
+
+
+class MatchDismissed(Fact):
+    """A person finds that two complaints are not the same claim."""
+
+    other: str
+    match: str | None = None
+    reason: Sealed | None = None
 
 
 class MergeRevoked(Fact):
@@ -983,7 +992,11 @@ class ComplaintUnmerged(RoutingDecision):
 
 
 class ClaimLinesAdded(RoutingDecision):
-    """On the master: lines and the source obligation of a case that was merged into it."""
+    """On the master: lines and the source obligation of a case that was merged into it.
+
+    `same`: lines that are one with a line of the master (its number, or `case|line` of what was
+    merged into it). `heads`: workers of the whole complaint.
+    """
 
     from_case: str
     source: Code
@@ -996,9 +1009,28 @@ class ClaimLinesAdded(RoutingDecision):
     same: dict[str, str] = Field(default_factory=dict)
     reopens: bool = False
     whole: bool = True
+    heads: int | None = None
 
     def natural_key(self) -> str:
         return f"{self.from_case}|{','.join(sorted(self.same))}|{self.cause}"
+
+
+class ClaimLinesRemoved(RoutingDecision):
+    """Lines of `from_case` stand here no longer: a merge was taken back, or they stand elsewhere.
+
+    On the master of a merge that was revoked, with its source obligation (`whole`); or on the
+    case itself, whose `lines` were found under the case `to`.
+    """
+
+    from_case: str
+    source: Code
+    source_ref: str
+    lines: tuple[str, ...]
+    to: str | None = None
+    whole: bool = True
+
+    def natural_key(self) -> str:
+        return f"{self.from_case}|{self.cause}"
 
 
 class GroupFormed(RoutingDecision):
@@ -1334,6 +1366,7 @@ AnyFact = (
     | SourceReplied
     | ComplainantTold
     | MergeApproved
+    | MatchDismissed
     | MergeRevoked
     | TriageDecided
     | AssignmentSigned
@@ -1429,6 +1462,7 @@ AnyRoutingDecision = (
     | ComplaintMerged
     | ComplaintUnmerged
     | ClaimLinesAdded
+    | ClaimLinesRemoved
     | GroupFormed
     | GroupLevelChanged
     | GroupJoined

@@ -108,6 +108,7 @@ _TABLE: Final[dict[tuple[Place, ...], tuple[str, ...]]] = {
     ("clerk", "office", "handler", "task_force", "labour"): ("ComplainantTold",),
     ("office",): (
         "MergeApproved",
+        "MatchDismissed",
         "MergeRevoked",
         "TriageDecided",
         "ReturnApproved",

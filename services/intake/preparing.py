@@ -24,6 +24,7 @@ import orjson
 from services.intake.complaint import Problem, Refused, check, read, stored_data
 from services.intake.given import MAX_BYTES, Given, json_of
 from services.intake.vault import Safe
+from shared.claims import Claims, own_of
 from shared.envelope import case_id_of, derived_id, document_of, unsealed_in
 from shared.events import ComplaintReceived, instant_text
 from shared.journal import journal
@@ -59,7 +60,7 @@ class Receipt:
 class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
 
-    `lines`: of its claims, by which its file is opened.
+    `claims`: by which its file is opened.
     """
 
     source: str
@@ -70,7 +71,7 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
     wrapped_key: bytes
     event: bytes
     stamp: str
-    lines: tuple[str, ...]
+    claims: Claims
 
     def recorded(self, now: str) -> bytes:
         """The event as recorded at another instant.
@@ -133,7 +134,11 @@ def _seal(complaint: Given, key: Key, now: datetime, policy: Policy, safe: Safe)
         wrapped,
         orjson.dumps(document, option=orjson.OPT_SORT_KEYS),
         instant_text(now),
-        tuple(str(line["line"]) for line in data["claims"]),
+        own_of(
+            [(line["line"], line.get("amount_fen")) for line in data["claims"]],
+            complaint.workers,
+            complaint.amount_fen,
+        ),
     )
 
 

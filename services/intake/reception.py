@@ -163,7 +163,7 @@ class Reception:
         records = [(item.case_id, item.recorded(stamp)) for item in fresh]
         for item, (_, value) in zip(fresh, records, strict=True):
             self.view.expect(
-                Opening(item.case_id, item.event_id, item.body_hash, item.lines, value)
+                Opening(item.case_id, item.event_id, item.body_hash, item.claims, value)
             )
         return await self._send(records)
 

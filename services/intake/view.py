@@ -21,6 +21,7 @@ import msgspec
 
 from services.intake.decider import CaseFile, evolve, initial, opened
 from services.intake.tables import Connection, Tables
+from shared.claims import Claims
 from shared.database import PASSING
 from shared.envelope import Unreadable, decode
 from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact
@@ -47,6 +48,7 @@ _DECISIONS: Final = frozenset(
         "ComplaintMerged",
         "ComplaintUnmerged",
         "ClaimLinesAdded",
+        "ClaimLinesRemoved",
         "TriageRequested",
         "CaseAssigned",
         "CaseReassigned",
@@ -89,7 +91,7 @@ class Opening:
     subject: str
     event_id: str
     body_hash: str
-    lines: tuple[str, ...]
+    claims: Claims
     value: bytes
 
 
@@ -418,7 +420,7 @@ _OPENED: Final = msgspec.to_builtins(opened("", ()))
 
 def _pack_opening(opening: Opening) -> bytes:
     """What `_pack` gives for the file that the event opens, without making that file."""
-    file = _OPENED | {"subject": opening.subject, "lines": opening.lines}
+    file = _OPENED | {"subject": opening.subject, "claims": opening.claims}
     return _encoder.encode((file, {opening.event_id: opening.body_hash}))
 
 

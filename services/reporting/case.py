@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from shared.claims import Claims
+
 LEVELS: Final = ("L0", "L1", "L2", "L3", "L4", "L5", "L6", "L7")
 """预警等级, lowest first; L0 (绿) when nothing is raised."""
 
@@ -130,7 +132,9 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     months_from: str | None = None
     months_to: str | None = None
     workers: int | None = None
-    lines: int = 0
+    claims: Claims = ()
+    ways: tuple[str, ...] = ()
+    named: bool = False
     claimed_fen: int | None = None
     urgent: bool = False
     accepted_at: datetime | None = None
@@ -227,7 +231,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     def workers_paid(self) -> int:
         """惠及人数: claim lines with any verified payment; a claim without lines counts heads."""
         lines = {line for lines in self.paid.values() for line, fen in lines.items() if fen > 0}
-        if lines and not self.lines:
+        if lines and not self.named:
             return max(self.workers or 1, len(lines))
         return len(lines)
 

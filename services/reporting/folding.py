@@ -23,6 +23,7 @@ from services.reporting.case import (
     Notice,
     Source,
 )
+from shared import claims
 from shared import events as ev
 from shared.events import SEALED_PREFIX, AnyData, Event
 
@@ -85,6 +86,7 @@ Unheard: TypeAlias = (
     | ev.GroupNoticeGiven
     | ev.SourceReplyOwed
     | ev.MatchFound
+    | ev.MatchDismissed
     | ev.PiiAccessed
     | ev.PiiErased
     | ev.AccessDenied
@@ -161,7 +163,9 @@ def evolve(case: Case, event: Event) -> Case:
         case ev.ComplainantTold():
             return endings.told(case, event, data)
         case ev.ClaimLinesAdded():
-            return _lines_added(case, data)
+            return _lines_added(case, event, data)
+        case ev.ClaimLinesRemoved():
+            return _lines_removed(case, event, data)
         case ev.SourceReplied():
             return _source_replied(case, data, at)
         case ev.GroupFormed() | ev.GroupLevelChanged():
@@ -300,7 +304,8 @@ def _received(case: Case, data: ev.ComplaintReceived) -> Case:
         months_from=data.months_from,
         months_to=data.months_to,
         workers=data.workers or len(data.claims) or (signals.workers if signals else None),
-        lines=len(data.claims),
+        claims=claims.own(data.claims, data.workers, data.amount_fen),
+        named=bool(data.claims),
         claimed_fen=_claimed(data),
         urgent=signals.urgent if signals else False,
         status_key=data.status_key,
@@ -347,19 +352,46 @@ def _merged(case: Case, master: str, event: Event) -> Case:
     return replace(ended, before_merge=case.state, merged_into=master)
 
 
-def _lines_added(case: Case, data: ev.ClaimLinesAdded) -> Case:
-    """A merged case's source obligation, and the workers who were not yet counted."""
+def _lines_added(case: Case, event: Event, data: ev.ClaimLinesAdded) -> Case:
+    """A merged case's source obligation, and the claims that did not stand here yet."""
     source = Source(data.source, data.source_ref, data.tier, data.received_at)
     known = any(
         (item.source, item.source_ref) == (source.source, source.source_ref)
         for item in case.sources
     )
-    more = sum(1 for line in data.lines if line.line not in data.same)
+    standing, fresh = claims.added(case.claims, case.case_id, data, event.decider)
+    heads = sum(item.heads for item in fresh)
+    fen = sum(item.fen or 0 for item in fresh)
     return replace(
         case,
-        sources=case.sources if known else (*case.sources, source),
-        workers=(case.workers or 0) + more if more else case.workers,
-        lines=case.lines + more,
+        sources=case.sources if known or not data.whole else (*case.sources, source),
+        workers=(case.workers or 0) + heads if heads else case.workers,
+        claimed_fen=(case.claimed_fen or 0) + fen if fen else case.claimed_fen,
+        claims=standing,
+        ways=claims.bound(case.ways, data, event.decider),
+        named=case.named or bool(fresh),
+    )
+
+
+def _lines_removed(case: Case, event: Event, data: ev.ClaimLinesRemoved) -> Case:
+    """What left: its heads and sums, and with a whole complaint its source."""
+    standing, gone = claims.removed(case.claims, case.case_id, data, event.decider)
+    heads = sum(item.heads for item in gone)
+    fen = sum(item.fen or 0 for item in gone)
+    ways, free = claims.freed(case.ways, data, event.decider)
+    sources = case.sources
+    if free and data.from_case != case.case_id:
+        named = (data.source, data.source_ref)
+        sources = tuple(item for item in sources if (item.source, item.source_ref) != named)
+    owed = {line: fen for line, fen in case.owed.items() if line not in {g.number for g in gone}}
+    return replace(
+        case,
+        sources=sources,
+        workers=max(0, (case.workers or 0) - heads) if heads else case.workers,
+        claimed_fen=max(0, (case.claimed_fen or 0) - fen) if fen else case.claimed_fen,
+        claims=standing,
+        ways=ways,
+        owed=owed,
     )
 
 

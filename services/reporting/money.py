@@ -10,12 +10,18 @@ from msgspec.structs import replace
 
 from services.reporting.case import Case
 from shared import events as ev
+from shared.claims import verified
 
 
 def verified_owed(case: Case, data: ev.FactsVerified) -> Case:
     """The last verification of each line holds."""
     owed = case.owed | {line.line: line.amount_fen for line in data.lines}
-    return replace(case, owed=owed, root_cause=data.root_cause or case.root_cause)
+    return replace(
+        case,
+        owed=owed,
+        claims=verified(case.claims, [line.line for line in data.lines]),
+        root_cause=data.root_cause or case.root_cause,
+    )
 
 
 def verified_paid(case: Case, data: ev.PaymentVerified) -> Case:

@@ -43,6 +43,10 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
     ),
     "ComplainantTold": ("已告知反映人：{of}。", "The complainant was told of {of}."),
     "MergeApproved": ("人工确认并入{master}。", "A person confirmed merging into {master}."),
+    "MatchDismissed": (
+        "人工认定与{other}不是同一件。",
+        "A person found that {other} is another matter.",
+    ),
     "MergeRevoked": ("人工撤销并案。", "A person revoked the merge."),
     # --- 交办 --------------------------------------------------------------------------------
     "TriageDecided": (
@@ -234,6 +238,10 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
     ),
     "ComplaintMerged": ("并入案件{master}。", "Merged into {master}."),
     "ComplaintUnmerged": ("自案件{master}恢复独立办理。", "Separated from {master} again."),
+    "ClaimLinesRemoved": (
+        "{from_case}的诉求{lines:count}笔移出[，转入{to}]。",
+        "{lines:count} claim lines of {from_case} left[ for {to}].",
+    ),
     "ClaimLinesAdded": (
         "并入{source}线索{source_ref}，来源回复义务保留。",
         "Took over {source} {source_ref} with its duty to reply.",

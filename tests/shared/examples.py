@@ -110,6 +110,7 @@ FACTS: Final[dict[str, dict[str, Any]]] = {
     "SourceReplied": {"source": "national", "source_ref": "QG-2021-0001", "conclusion": "PAID"},
     "ComplainantTold": {"of": "ComplaintAccepted", "channel": "phone", "text": SEALED},
     "MergeApproved": {"master": OTHER, "match": "match:worker-employer"},
+    "MatchDismissed": {"other": OTHER, "match": "likeness:1", "reason": SEALED},
     "MergeRevoked": {"reason": SEALED},
     "TriageDecided": {
         "task_force": "TF3",
@@ -268,6 +269,14 @@ DECISIONS: Final[dict[str, dict[str, Any]]] = {
         "same": {"1": "2"},
         "reopens": False,
         "whole": True,
+    },
+    "ClaimLinesRemoved": {
+        "from_case": OTHER,
+        "source": "12345",
+        "source_ref": "R-2",
+        "lines": ["1"],
+        "to": CASE,
+        "whole": False,
     },
     "GroupFormed": _GROUP | {"level": "G1"},
     "GroupLevelChanged": _GROUP | {"level": "G2"},

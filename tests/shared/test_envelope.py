@@ -236,7 +236,7 @@ def test_plain_text_in_a_sealed_field_is_found_wherever_it_is() -> None:
 ROUTING = """
 ComplaintMerged ComplaintUnmerged GroupJoined MatchFound MatchUpdated GroupFormed
 GroupLevelChanged TriageRequested CaseAssigned CaseReassigned CoHandlerAdded
-AssignmentWithdrawn ReturnRefused MatchRegistered ClaimLinesAdded
+AssignmentWithdrawn ReturnRefused MatchRegistered ClaimLinesAdded ClaimLinesRemoved
 """
 SUPERVISION = """
 DeadlineSet AlertRaised AlertCleared SupervisionNoticeIssued CaseEscalated
@@ -265,7 +265,8 @@ ClosureRequested ClosureReviewPassed ClosureReturned FollowUpAttempted FollowUpC
 CaseWrittenOff FalseClosureFound SupervisionNoticeReplied InterviewHeld
 ExtremeIncidentReported ExtremeIncidentVerified ExtremeIncidentCleared IllegalDemandRecorded
 OpinionAlertRaised OpinionAlertCleared ScreeningReported ZeroReportFiled SummaryFiled
-SourceReplied FollowUpWaived MergeApproved MergeRevoked PoliceAssistanceAsked ComplainantTold
+SourceReplied FollowUpWaived MergeApproved MatchDismissed MergeRevoked PoliceAssistanceAsked
+ComplainantTold
 PolicyAdopted ClockAdopted ClockAdvanced PiiAccessed PiiErased AccessDenied
 IncidentReportFiled GroupNoticeGiven OpinionStepDone GovFundsRequested MaterialsHandedOver
 EnforcementApplied SupplementSent ContactTried SupervisionVisitRecorded RectificationReported

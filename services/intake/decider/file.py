@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never, get_args
 
 from shared import events as e
+from shared.claims import Claims, added, own, removed, standing, verified
 from shared.events import AnyData, Event
 from shared.frozen import replace
 
@@ -58,7 +59,7 @@ class CaseFile:
     task_force: str | None = None
     department: str | None = None
     co_handlers: tuple[str, ...] = ()
-    lines: tuple[str, ...] = ()
+    claims: Claims = ()
     assigned: bool = False
     signed: bool = False
     return_approved: bool = False
@@ -72,6 +73,11 @@ class CaseFile:
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
     handle_by: datetime | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The claim lines that stand."""
+        return standing(self.claims)
 
 
 def initial(subject: str) -> CaseFile:
@@ -153,6 +159,7 @@ Unheard: TypeAlias = (
     | e.MatchRegistered
     | e.MatchUpdated
     | e.MatchFound
+    | e.MatchDismissed
     | e.GroupFormed
     | e.GroupLevelChanged
     | e.GroupJoined
@@ -185,9 +192,9 @@ def _unheard(data: AnyData) -> TypeIs[Unheard]:
     return type(data) in _UNHEARD
 
 
-def opened(subject: str, lines: tuple[str, ...]) -> CaseFile:
-    """The file after the ComplaintReceived that begins a case; `lines`: of its claims."""
-    return CaseFile(subject, state="RECEIVED", lines=lines)
+def opened(subject: str, claims: Claims) -> CaseFile:
+    """The file after the ComplaintReceived that begins a case."""
+    return CaseFile(subject, state="RECEIVED", claims=claims)
 
 
 def evolve(state: CaseFile, event: Event) -> CaseFile:
@@ -199,7 +206,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ComplaintReceived():
             if state.state != "NONE":
                 return state
-            return replace(state, state="RECEIVED", lines=tuple(c.line for c in data.claims))
+            claims = own(data.claims, data.workers, data.amount_fen)
+            return replace(state, state="RECEIVED", claims=claims)
         case e.DeadlineSet():
             return replace(state, handle_by=data.due_at) if data.timer == "T09" else state
         case e.SupplementRequested():
@@ -221,9 +229,13 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
                 return state
             return replace(state, state=state.before_merge, master=None)
         case e.ClaimLinesAdded():
-            return replace(state, lines=_with_added(state.lines, data))
+            return replace(state, claims=added(state.claims, state.subject, data, event.decider)[0])
+        case e.ClaimLinesRemoved():
+            left = removed(state.claims, state.subject, data, event.decider)[0]
+            return replace(state, claims=left)
         case e.FactsVerified():
-            return replace(state, lines=_joined(state.lines, [line.line for line in data.lines]))
+            found = verified(state.claims, [line.line for line in data.lines])
+            return replace(state, claims=found)
         case e.TriageRequested():
             return replace(state, state="TRIAGE", return_approved=False)
         case e.CaseAssigned() | e.CaseReassigned():
@@ -289,12 +301,6 @@ def _from(state: CaseFile, left: State, reached: State) -> CaseFile:
 
 def _joined(known: tuple[str, ...], new: list[str]) -> tuple[str, ...]:
     return (*known, *(item for item in dict.fromkeys(new) if item not in known))
-
-
-def _with_added(known: tuple[str, ...], data: e.ClaimLinesAdded) -> tuple[str, ...]:
-    """Lines that a merged case brings get the next numbers here; the same claims get none."""
-    fresh = sum(line.line not in data.same for line in data.lines)
-    return (*known, *(str(len(known) + number) for number in range(1, fresh + 1)))
 
 
 def _assigned(state: CaseFile, data: e.CaseAssigned | e.CaseReassigned) -> CaseFile:

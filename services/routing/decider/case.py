@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
+from services.routing.decider import standing
+from services.routing.decider.desk import Asked, Desk, Found, Told
 from services.routing.decider.foreseen import Foreseen
 from services.routing.decider.place import Township, township_of
 from services.routing.decider.rules import Answer, Facts, choose, default_co, facts_of
@@ -18,69 +19,6 @@ from shared.policy import Policy
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Something that waits for an answer: the event's id, its time and when it became known."""
-
-    id: str
-    at: datetime
-    time: datetime
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A line of this case that already stands under another case."""
-
-    match: str
-    master: str
-    line: str
-    with_line: str
-    reopens: bool
-    at: datetime
-    id: str
-
-
-@dataclass(frozen=True)
-class Told:
-    """A change that the match and group streams must hear of."""
-
-    id: str
-    status: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What routing keeps of a case. Sealed text is not kept."""
-
-    subject: str
-    received: ev.ComplaintReceived | None = None
-    received_event: Asked | None = None
-    supplement: ev.SupplementReceived | None = None
-    registered: tuple[str, ...] = ()
-    accepted: Asked | None = None
-    decided: Asked | None = None
-    decision: ev.TriageDecided | None = None
-    designated: bool = False
-    answered: str | None = None
-    unit: Unit | None = None
-    assigned_at: datetime | None = None
-    return_asked: Asked | None = None
-    return_approved: Asked | None = None
-    returned_by: tuple[str, ...] = ()
-    returns_approved: int = 0
-    found: tuple[Found, ...] = ()
-    moved: tuple[str, ...] = ()
-    merge_approved: tuple[Asked, str] | None = None
-    merged_into: str | None = None
-    merge_revoked: Asked | None = None
-    withdraw: tuple[Asked, str] | None = None
-    out: bool = False
-    told: tuple[Told, ...] = ()
-    heard: tuple[str, ...] = ()
 
 
 class CaseRouting:
@@ -113,15 +51,17 @@ def _asked(event: Event) -> Asked:
 
 def _addressed_elsewhere(state: Desk, event: Event) -> Desk:
     """An own decision for a match, group or master stream: remember that it was made."""
-    match event.data:
+    data = event.data
+    match data:
         case ev.MatchRegistered():
-            return replace(
-                state, registered=(*state.registered, f"{event.subject}|{event.data.line}")
-            )
+            return replace(state, registered=(*state.registered, f"{event.subject}|{data.line}"))
         case ev.MatchUpdated():
-            return replace(state, heard=(*state.heard, f"{event.subject}|{event.data.cause}"))
+            return replace(state, heard=(*state.heard, f"{event.subject}|{data.cause}"))
         case ev.ClaimLinesAdded():
-            return replace(state, moved=(*state.moved, *event.data.same))
+            return standing.sent(state, event, data)
+        case ev.ClaimLinesRemoved():
+            gone = tuple(item for item in state.gone if item.id != data.cause)
+            return replace(state, gone=gone)
         case _:
             return state
 
@@ -214,7 +154,7 @@ Unheard: TypeAlias = (
     | ev.AccessDenied
     | ev.MatchRegistered
     | ev.MatchUpdated
-    | ev.ClaimLinesAdded
+    | ev.MatchDismissed
     | ev.GroupFormed
     | ev.GroupLevelChanged
     | ev.GroupJoined
@@ -313,16 +253,31 @@ def _evolve(state: Desk, event: Event) -> Desk:
             )
             return replace(state, found=(*state.found, found))
         case ev.MergeApproved():
-            return replace(state, merge_approved=(_asked(event), data.master))
+            return replace(state, merge_approved=(_asked(event), data))
         case ev.MergeRevoked():
+            if state.merged_into is None:
+                return replace(state, merge_approved=None)
             return replace(state, merge_revoked=_asked(event))
         case ev.ComplaintMerged():
             withdraw = (_asked(event), "MERGED") if state.unit else None
             told = _tell(state, event, "merged")
-            return replace(told, merged_into=data.master, merge_approved=None, withdraw=withdraw)
+            return replace(
+                told,
+                merged_into=data.master,
+                merged=_asked(event),
+                merge_approved=None,
+                withdraw=withdraw,
+                under=tuple(replace(item, late=False) for item in state.under),
+                passed=(),
+                stale=(),
+                gone=(),
+            )
         case ev.ComplaintUnmerged():
-            told = _tell(state, event, "separated")
-            return replace(told, merged_into=None, merge_revoked=None, found=())
+            return _unmerged(state, event)
+        case ev.ClaimLinesAdded():
+            return standing.arrived(state, event, data)
+        case ev.ClaimLinesRemoved():
+            return standing.left(state, event, data)
         case ev.ComplaintNotAccepted() | ev.ComplaintTransferredOut():
             reason = (
                 "NOT_ACCEPTED" if isinstance(data, ev.ComplaintNotAccepted) else "TRANSFERRED_OUT"
@@ -356,6 +311,25 @@ def _return_approved(state: Desk, event: Event) -> Desk:
     )
 
 
+def _unmerged(state: Desk, event: Event) -> Desk:
+    """On its own again. What was assigned or in triage before is decided on anew."""
+    told = _tell(state, event, "separated") if state.merged_into else state
+    again = replace(
+        told,
+        merged_into=None,
+        merged=None,
+        merge_approved=None,
+        merge_revoked=None,
+        found=(),
+        passed=(),
+        stale=(),
+        gone=(),
+    )
+    if state.accepted is None or state.merged_into is None:
+        return again
+    return replace(again, accepted=_asked(event), answered=None)
+
+
 def _tell(state: Desk, event: Event, status: str) -> Desk:
     return replace(state, told=(*state.told, Told(event.id, status, event.known_at)))
 
@@ -364,21 +338,22 @@ def owed(state: Desk, policy: Policy) -> list[Event]:
     """Every decision that the case's fold still owes, each with its own instant."""
     if state.received is None or state.received_event is None:
         return []
-    found = _registrations(state) + _notices(state)
-    if state.merge_revoked is not None and state.merged_into is not None:
-        asked = state.merge_revoked
-        data = ev.ComplaintUnmerged(cause=asked.id, master=state.merged_into)
-        return [*found, owe(state.subject, asked.at, data)]
+    found = _registrations(state) + _notices(state) + standing.removals(state)
+    if state.merged_into is not None and (ends := standing.separation(state)) is not None:
+        return [*found, *ends]
     if state.withdraw is not None:
         asked, reason = state.withdraw
         withdrawn = ev.AssignmentWithdrawn.model_validate({"cause": asked.id, "reason": reason})
         return [*found, owe(state.subject, asked.at, withdrawn)]
-    if state.merged_into is not None or state.out:
+    if state.merged_into is not None:
+        return found + standing.passing_on(state)
+    if state.out:
         return found
-    merged = _merging(state)
+    merged = standing.merging(state)
     if merged:
         return found + merged
-    return found + _lines_moved(state) + _returns(state, policy) + _assignment(state, policy)
+    moved = standing.lines_moved(state)
+    return found + moved + _returns(state, policy) + _assignment(state, policy)
 
 
 def _keys(state: Desk) -> list[tuple[str, ev.ClaimLine | None]]:
@@ -437,83 +412,6 @@ def _notices(state: Desk) -> list[Event]:
                 {"cause": told.id, "case": state.subject, "status": told.status, "since": told.at}
             )
             result.append(owe(key, told.at, data, decidedby=state.subject))
-    return result
-
-
-def _merging(state: Desk) -> list[Event]:
-    """ComplaintMerged once every line stands under one master, with the lines passed on to it."""
-    received = state.received
-    assert received is not None
-    if state.merge_approved is not None:
-        asked, master = state.merge_approved
-        return _merge(state, master, asked.id, asked.at, {}, "person", reopens=False)
-    lines = {line.line for line in received.claims} or {"1"}
-    for master in sorted({found.master for found in state.found}):
-        of = [found for found in state.found if found.master == master]
-        if {found.line for found in of} >= lines:
-            last = max(of, key=lambda found: found.at)
-            same = {found.line: found.with_line for found in of}
-            reopens = any(found.reopens for found in of)
-            return _merge(state, master, last.id, last.at, same, last.match, reopens=reopens)
-    return []
-
-
-def _merge(
-    state: Desk,
-    master: str,
-    cause: str,
-    at: datetime,
-    same: dict[str, str],
-    match: str,
-    *,
-    reopens: bool,
-) -> list[Event]:
-    added = _claim_lines(state, master, cause, at, same, reopens=reopens, whole=True)
-    merged = ev.ComplaintMerged(cause=cause, master=master, match=match)
-    return [added, owe(state.subject, at, merged)]
-
-
-def _claim_lines(
-    state: Desk,
-    master: str,
-    cause: str,
-    at: datetime,
-    same: dict[str, str],
-    *,
-    reopens: bool,
-    whole: bool,
-) -> Event:
-    received = state.received
-    assert received is not None
-    lines = received.claims if whole else [x for x in received.claims if x.line in same]
-    data = ev.ClaimLinesAdded(
-        cause=cause,
-        from_case=state.subject,
-        source=received.source,
-        source_ref=received.source_ref,
-        tier=received.tier,
-        received_at=received.received_at,
-        registered_at=state.received_event.at if state.received_event else None,
-        external_due_at=received.external_due_at,
-        lines=tuple(line.model_copy(update={"sealed": None}) for line in lines),
-        same=same,
-        reopens=reopens,
-        whole=whole,
-    )
-    return owe(master, at, data, decidedby=state.subject)
-
-
-def _lines_moved(state: Desk) -> list[Event]:
-    """At acceptance, matched lines of a case that is not merged whole move to their masters."""
-    if state.accepted is None or state.unit is not None:
-        return []
-    result: list[Event] = []
-    pending = [found for found in state.found if found.line not in state.moved]
-    for master in sorted({found.master for found in pending}):
-        of = [found for found in pending if found.master == master]
-        at = max(state.accepted.at, *(found.at for found in of))
-        same = {found.line: found.with_line for found in of}
-        result.append(_claim_lines(state, master, of[-1].id, at, same, reopens=False, whole=False))
     return result
 
 

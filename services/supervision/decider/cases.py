@@ -17,6 +17,7 @@ from services.supervision.decider.state import (
     stop,
     swap,
 )
+from shared import claims
 from shared import events as ev
 from shared.events import ClaimLine, Event
 
@@ -66,6 +67,7 @@ def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
     if state.received_at is not None:
         return state
     heads = data.workers or 1
+    standing = claims.own(data.claims, data.workers, data.amount_fen)
     if data.claims:
         single = len(data.claims) == 1
         lines = tuple(_line(line, heads if single else 1) for line in data.claims)
@@ -88,6 +90,7 @@ def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
         petition=data.via == "petition",
         signalled_urgent=bool(data.signals and data.signals.urgent),
         lines=lines,
+        claims=standing,
         sources=(source,),
     )
     state = start(state, "T01", event)
@@ -190,7 +193,12 @@ def merged(state: Watch, event: Event, data: ev.ComplaintMerged) -> Watch:
 
 
 def unmerged(state: Watch, event: Event) -> Watch:
-    state = start(replace(state, merged_into=None), "T01", event)
+    """On its own again, from where it was: to be decided on, or to be assigned."""
+    state = replace(state, merged_into=None)
+    if state.accepted:
+        state = start(state, "T03", event, variant="urgent" if state.urgent else "length")
+    else:
+        state = start(state, "T01", event)
     for source in state.sources:
         if not source.replied:
             state = _reply_clock(state, event, source)
@@ -199,15 +207,20 @@ def unmerged(state: Watch, event: Event) -> Watch:
 
 def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     """A merged case's new lines and source go on here; a repeat in time reopens (domain 2.3)."""
-    lines, added = list(state.lines), list(state.added)
-    for line in data.lines:
-        mark = f"{data.from_case}|{line.line}"
-        if line.line not in data.same and mark not in added:
-            lines.append(replace(_line(line), line=str(len(lines) + 1)))
-            added.append(mark)
-    state = replace(state, lines=tuple(lines), added=tuple(added), facts_at=event.known_at)
-    known = {(source.source, source.source_ref) for source in state.sources}
-    if data.whole and (data.source, data.source_ref) not in known:
+    known, fresh = claims.added(state.claims, state.subject, data, event.decider)
+    months = {line.line: months_between(line.months_from, line.months_to) for line in data.lines}
+    brought = tuple(
+        Line(item.number, item.fen, months[item.by[0].split("|")[1]], item.heads) for item in fresh
+    )
+    state = replace(
+        state,
+        lines=(*state.lines, *brought),
+        claims=known,
+        ways=claims.bound(state.ways, data, event.decider),
+        facts_at=event.known_at,
+    )
+    standing = {(source.source, source.source_ref) for source in state.sources}
+    if data.whole and (data.source, data.source_ref) not in standing:
         source = Source(
             data.source,
             data.source_ref,
@@ -234,6 +247,22 @@ def _petition_goes_on(state: Watch, event: Event, source: Source) -> Watch:
         started_at=source.received_at,
         source_ref=source.source_ref,
     )
+
+
+def lines_removed(state: Watch, event: Event, data: ev.ClaimLinesRemoved) -> Watch:
+    """Lines that left: what nobody else claims here goes; a source goes with its complaint."""
+    known, gone = claims.removed(state.claims, state.subject, data, event.decider)
+    ways, free = claims.freed(state.ways, data, event.decider)
+    numbers = {item.number for item in gone}
+    lines = tuple(line for line in state.lines if line.line not in numbers)
+    state = replace(state, lines=lines, claims=known, ways=ways, facts_at=event.known_at)
+    if not free or data.from_case == state.subject:
+        return state
+    named = (data.source, data.source_ref)
+    kept = tuple(item for item in state.sources if (item.source, item.source_ref) != named)
+    state = replace(state, sources=kept)
+    of = f"{data.source}|{data.source_ref}"
+    return stop(stop(state, event, "T10", item=of), event, "T41", item=f"conclusion|{of}")
 
 
 # --- groups --------------------------------------------------------------------------------------

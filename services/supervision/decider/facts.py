@@ -47,6 +47,7 @@ Unheard: TypeAlias = (
     | ev.MatchRegistered
     | ev.MatchUpdated
     | ev.MatchFound
+    | ev.MatchDismissed
     | ev.CoHandlerAdded
     | ev.LedgerSnapshotTaken
     | ev.RankingPublished
@@ -105,6 +106,8 @@ def evolve(state: Watch, event: Event) -> Watch:
             return cases.unmerged(state, event)
         case ev.ClaimLinesAdded():
             return cases.lines_added(state, event, data)
+        case ev.ClaimLinesRemoved():
+            return cases.lines_removed(state, event, data)
         case ev.SourceReplied():
             return cases.replied(state, event, data)
         case ev.SourceReplyOwed():

@@ -31,6 +31,7 @@ from services.supervision.decider.state import (
 )
 from shared import events as ev
 from shared.calendar import civil, end_of, months_after
+from shared.claims import verified
 from shared.events import Event
 
 SUIT_MONTHS = 6
@@ -56,7 +57,8 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
         for line in data.lines
         if line.line not in have
     ]
-    state = replace(state, lines=tuple(lines), facts_at=event.known_at)
+    claims = verified(state.claims, [line.line for line in data.lines])
+    state = replace(state, lines=tuple(lines), claims=claims, facts_at=event.known_at)
     asked = state.funds_requested or state.clock("T54") is not None
     if data.root_cause == "GOV_FUNDS" and not asked:
         state = start(state, "T54", event)

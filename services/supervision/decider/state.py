@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import is_
 
+from shared.claims import Claims
 from shared.events import Event
 from shared.frozen import replace as replace
 
@@ -224,7 +225,8 @@ class Incident:
 class Watch:
     """What supervision keeps of a case, a unit or the city.
 
-    `added`: lines of other cases that became lines of this one, as `case|line`.
+    `claims`: who claims each of the lines, the case itself or complaints merged into it; `ways`:
+    the complaints that stand here whole.
     `handle_by`: the last due of T09, `first_handle_by`: the one before the first reassignment.
     """
 
@@ -243,7 +245,8 @@ class Watch:
     out: bool = False
     merged_into: str | None = None
     lines: tuple[Line, ...] = ()
-    added: tuple[str, ...] = ()
+    claims: Claims = ()
+    ways: tuple[str, ...] = ()
     paid: tuple[Paid, ...] = ()
     last_paid_time: datetime | None = None
     task_force: str | None = None

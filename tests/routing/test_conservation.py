@@ -1,0 +1,230 @@
+"""Merging and separating lose no worker and no fen, in any order (I-02, I-03; domain 2.3).
+
+Any number of complaints with one to three lines, found to be the same by rule or by a person, in
+circles, in parts, taken back and merged again; each stream publishing when it gets to it, twice,
+or again after its row was lost.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared import events as ev
+from shared.claims import OWN
+from shared.envelope import derived_id
+from shared.events import AnyData, Event
+from shared.settle import Books
+from tests.routing.scattered import Scattered
+from tests.routing.spec import complaint, policy, when
+
+BOOKS = Books([policy()])
+BEGINS = when("2021-11-15 09:00")
+WORKERS = ("w1", "w2", "w3", "w4")
+CASES = 5
+
+
+def case(name: str) -> str:
+    return derived_id("case", name)
+
+
+class Town:
+    """Complaints received and acts upon them, into scattered streams."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = Random(seed)
+        self.city = Scattered(BOOKS, self.chance, BEGINS)
+        self.workers: dict[str, dict[str, str]] = {}
+        self.heads: dict[str, int] = {}
+        self.count = 0
+
+    def fact(self, subject: str, data: AnyData) -> None:
+        self.count += 1
+        self.city.now += timedelta(minutes=self.chance.choice((0, 1, 30)))
+        name = derived_id("fact", str(self.count))
+        now = self.city.now
+        event = Event(id=name, subject=subject, time=now, recordedtime=now, data=data)
+        self.city.fact(event)
+
+    def receive(self) -> None:
+        name = f"C{len(self.workers)}"
+        lines = []
+        here = self.chance.sample(WORKERS, self.chance.choice((1, 1, 1, 2, 3)))
+        for number, worker in enumerate(here, 1):
+            keys = [f"match:{worker}-a", f"match:{worker}-b"]
+            lines.append(
+                {
+                    "line": str(number),
+                    "worker": worker,
+                    "amount_fen": 10 ** WORKERS.index(worker),
+                    "months_from": "2021-09",
+                    "months_to": "2021-10",
+                    "match_keys": self.chance.sample(keys, self.chance.choice((1, 2, 2))),
+                }
+            )
+        subject = case(name)
+        more = self.chance.choice((0, 0, 4))
+        self.workers[subject] = {str(n): worker for n, worker in enumerate(here, 1)}
+        self.heads[subject] = len(here) + more
+        self.fact(subject, complaint(source_ref=name, claims=lines, workers=len(here) + more))
+
+    def act(self) -> None:
+        subject = self.chance.choice(sorted(self.workers))
+        state = self.city.file(subject).state
+        match self.chance.randrange(4):
+            case 0 if state == "RECEIVED":
+                self.fact(subject, ev.ComplaintAccepted())
+            case 1 if state == "MERGED":
+                self.fact(subject, ev.MergeRevoked())
+            case 2 if state == "RECEIVED":
+                self.approve(subject)
+            case 3 if state in ("TRIAGE", "HANDLING", "ASSIGNED"):
+                found = [{"line": "x", "amount_fen": 0, "months": 1}]
+                self.fact(subject, ev.FactsVerified.model_validate({"lines": found}))
+
+    def approve(self, subject: str) -> None:
+        """A person confirms a match with a case that, as far as anybody sees, is on its own."""
+        others = [c for c in sorted(self.workers) if c != subject]
+        others = [c for c in others if self.city.file(c).state != "MERGED"]
+        if not others:
+            return
+        master = self.chance.choice(others)
+        theirs = {worker: line for line, worker in self.workers[master].items()}
+        mine = self.workers[subject].items()
+        same = {line: theirs[worker] for line, worker in mine if worker in theirs}
+        self.fact(subject, ev.MergeApproved(master=master, same=same))
+
+    def live(self, acts: int) -> None:
+        self.receive()
+        for _ in range(acts):
+            if len(self.workers) < CASES and self.chance.random() < 0.4:
+                self.receive()
+            else:
+                self.act()
+            self.city.step(self.chance.choice((0, 1, 3, 12)))
+        self.city.quiet()
+
+
+def roots(town: Town) -> dict[str, str]:
+    """Each case with the one it goes on under, at the end of its chain. Fails on a circle."""
+    found = {}
+    for subject in town.workers:
+        root, walked = subject, {subject}
+        while (file := town.city.file(root)).state == "MERGED":
+            assert file.master is not None
+            root = file.master
+            assert root not in walked, "a case is never its own master"
+            walked.add(root)
+        found[subject] = root
+    return found
+
+
+def claims_by_root(town: Town) -> dict[str, list[set[tuple[str, str]]]]:
+    """Of each root its standing lines, each as the set of claims (case, line) it stands for."""
+    found: dict[str, list[set[tuple[str, str]]]] = {}
+    for root in set(roots(town).values()):
+        lines = []
+        for item in town.city.watch(root).claims:
+            if not item.by or item.number == "x":
+                continue
+            parts = [
+                (root, item.number) if claim == OWN else tuple(claim.split("|")[:2])
+                for claim in item.by
+            ]
+            lines.append(set(parts))
+        found[root] = lines  # type: ignore[assignment]
+    return found
+
+
+def check(town: Town) -> None:
+    """The law. Every claim stands in exactly one line of one root; lines are of one worker."""
+    where: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for root, lines in claims_by_root(town).items():
+        for line in lines:
+            assert len({town.workers[c][n] for c, n in line}) == 1, "one line, one worker"
+            for claim in line:
+                where[claim].append(root)
+    everything = {(c, n) for c, lines in town.workers.items() for n in lines}
+    assert where.keys() == everything, "no worker is lost"
+    assert all(len(found) == 1 for found in where.values()), "no worker is counted twice"
+    under = roots(town)
+    for (subject, _), (root,) in where.items():
+        if under[subject] != subject:
+            moved = root != under[subject]
+            assert not moved or town.city.streams[subject].state.moved, "it stands under its master"
+    for root in set(under.values()):
+        _same_everywhere(town, root)
+    fen = sum(town.city.case(root).claimed_fen or 0 for root in set(under.values()))
+    counted = sum(
+        10 ** WORKERS.index(town.workers[c][n])
+        for lines in claims_by_root(town).values()
+        for c, n in (min(line) for line in lines)
+    )
+    assert fen == counted, "no fen is lost or counted twice"
+
+
+def _same_everywhere(town: Town, root: str) -> None:
+    """Intake, routing, supervision and reporting hold the same lines, heads and sources."""
+    watch, reported = town.city.watch(root), town.city.case(root)
+    assert watch.claims == town.city.file(root).claims == reported.claims
+    standing = [item.number for item in watch.claims if item.by]
+    assert [line.line for line in watch.lines] == standing
+    assert reported.workers == sum(item.heads for item in watch.claims if item.by)
+    sources = {(item.source, item.source_ref) for item in watch.sources}
+    assert sources == {(item.source, item.source_ref) for item in reported.sources}
+    under = roots(town)
+    members = {subject for subject, found in under.items() if found == root}
+    names = {f"C{n}" for n in range(CASES) if case(f"C{n}") in members}
+    assert {ref for _, ref in sources} == names, "every source is answered under its root (I-03)"
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 10**9), acts=st.integers(1, 30))
+def test_no_worker_and_no_fen_is_lost_or_counted_twice(seed: int, acts: int) -> None:
+    town = Town(seed)
+
+    town.live(acts)
+
+    check(town)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_every_stream_replays_to_itself(seed: int) -> None:
+    """A dropped schema: the same state, and nothing owed beyond what is on the log."""
+    town = Town(seed)
+    town.live(20)
+
+    for subject, stream in town.city.streams.items():
+        replayed = town.city.replayed(subject)
+        assert replayed.beyond == []
+        assert replayed.stream.state == stream.state
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_law_goes_red_when_a_master_keeps_what_left(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.routing.decider import standing
+
+    def keeps(state: Any) -> Any:
+        found = whole(state)
+        return found[-1:] if found else found
+
+    whole = standing.separation
+    monkeypatch.setattr(standing, "separation", keeps)
+
+    for number in range(400):
+        town = Town(seed * 1000 + number)
+        town.live(20)
+        try:
+            check(town)
+        except AssertionError:
+            return
+    pytest.fail("no history shows the fault")
