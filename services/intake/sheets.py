@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from math import isfinite
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -213,7 +214,7 @@ def _sheet_cell(cell: Any, merged: bool) -> Cell:
         case int():
             return value
         case float():
-            return exact(value)
+            return exact(value) if isfinite(value) else Unusable("wrong_type")
         case datetime():
             return value
         case date():
