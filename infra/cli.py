@@ -92,6 +92,20 @@ def feed(
 
 
 @app.command()
+def upload(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv|FILE.xlsx", **_FILE)],
+    source: Annotated[str, typer.Option("--source", help="Whose spreadsheet it is.")],
+    commit: Annotated[
+        bool, typer.Option("--commit", help="Receive the rows; without it, a dry run.")
+    ] = False,
+) -> int:
+    """Say what would become of each row of a spreadsheet; with --commit receive them."""
+    from infra import upload as module
+
+    return module.run(file=file, source=source, commit=commit)
+
+
+@app.command()
 def route(file: InFile) -> int:
     """Say for each complaint where it would be routed, and why. Needs no stack."""
     from infra import route as module

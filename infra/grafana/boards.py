@@ -227,7 +227,40 @@ def _intake() -> list[Panel]:
         "short",
         (("qingqian_outbox_complaints", "{{instance}}"),),
     )
-    return [*_http("intake"), waiting, *_follower("intake")]
+    lines = Panel(
+        "Lines by source",
+        "What each platform sends: a source that falls silent, or sends rejects or the same again",
+        "reqps",
+        (
+            (
+                "sum by (source, status) (rate(qingqian_feed_lines_total[$__rate_interval]))",
+                "{{source}} {{status}}",
+            ),
+        ),
+    )
+    quarantine = Panel(
+        "Quarantine",
+        "Refused lines that wait for a person, and complaints that are missing (none)",
+        "short",
+        (
+            ("max by (source) (qingqian_quarantine_waiting) > 0", "{{source}}"),
+            ("max(qingqian_feed_missing_lines)", "missing"),
+        ),
+    )
+    delay = Panel(
+        "Delay of the platforms",
+        "Median from receiving to recording, of today's lines by source",
+        "s",
+        (("max by (source) (qingqian_feed_delay_seconds) > 0", "{{source}}"),),
+    )
+    today = Panel(
+        "Today's lines (I-02)",
+        "By outcome: what is not open was accepted, merged, transferred, refused or returned",
+        "short",
+        (("sum by (outcome) (max by (source, outcome) (qingqian_feed_day_lines))", "{{outcome}}"),),
+    )
+    feeds = [lines, quarantine, delay, today]
+    return [*_http("intake"), waiting, *feeds, *_follower("intake")]
 
 
 BOARDS: dict[str, tuple[str, list[Panel]]] = {

@@ -14,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
+from itertools import count
 from typing import Any, Final
 
 import orjson
@@ -32,6 +34,8 @@ from shared.settings import Settings
 log = journal("intake.arrivals")
 
 _SECONDS: Final = 30.0
+_ROUNDS: Final = 20
+"""Whether a complaint is missing is asked once in so many rounds: it reads whole tables."""
 _TYPE = re.compile(rb'"type":"([A-Za-z]+)"\}$')
 _RECEIVED: Final = "ComplaintReceived"
 _UNMERGED: Final = frozenset(("ComplaintUnmerged", "MergeRevoked"))
@@ -68,10 +72,12 @@ class Arrivals:
 
     async def run(self) -> None:
         """Fold and publish the gauges, for ever; a passing fault waits for the next time."""
-        while True:
+        for round in count():
             try:
                 await self.catch_up()
                 await self.publish()
+                if round % _ROUNDS == 0:
+                    FEED_MISSING.set(len(await self.missing()))
             except (Unavailable, Ungoverned, ClockUnset, *PASSING) as error:
                 RETRIES.labels("arrivals").inc()
                 log.warning("arrivals_wait", error=type(error).__name__)
@@ -87,10 +93,21 @@ class Arrivals:
                 rows = await connection.fetch(f"SELECT partition, next FROM {self.kept.read}")
             for row in rows:
                 number, first = row["partition"], row["next"]
-                async for records in self.reader.range(CASE_EVENTS, number, first, ends[number]):
-                    if not await self._fold(number, first, records):
-                        break
-                    first = records[-1].offset + 1
+                while first < ends[number]:
+                    first = await self._advance(number, first, ends[number])
+
+    async def _advance(self, partition: int, first: int, end: int) -> int:
+        """Fold a partition from `first` on; where it stands then, also if others fold it too."""
+        async with aclosing(self.reader.range(CASE_EVENTS, partition, first, end)) as batches:
+            async for records in batches:
+                if not await self._fold(partition, first, records):
+                    break
+                first = records[-1].offset + 1
+        async with self.pool.acquire() as connection:
+            stands: int = await connection.fetchval(
+                f"SELECT next FROM {self.kept.read} WHERE partition = $1", partition
+            )
+        return stands
 
     async def _fold(self, partition: int, first: int, records: Sequence[Record]) -> bool:
         """Fold a batch with its position, all or nothing; False if another process was first."""
@@ -110,10 +127,11 @@ class Arrivals:
             )
             if moved != "UPDATE 1":
                 return False
-            await connection.executemany(
-                f"""INSERT INTO {self.kept.arrivals} VALUES ($1, $2, $3, $4, $5, $6)
+            await connection.execute(
+                f"""INSERT INTO {self.kept.arrivals} SELECT * FROM unnest($1::text[], $2::text[],
+                $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
                 ON CONFLICT DO NOTHING""",
-                arrived,
+                *([list(column) for column in zip(*arrived, strict=True)] or [[]] * 6),
             )
             await connection.executemany(
                 f"""INSERT INTO {self.kept.outcomes}
@@ -258,7 +276,6 @@ class Arrivals:
                 FEED_DAY.labels(source, column).set(day[column])
             FEED_DELAY.labels(source).set((cards.get(source) or {}).get("delay_median") or 0)
             QUARANTINED.labels(source).set(counts.get(source, 0))
-        FEED_MISSING.set(len(await self.missing()))
 
     async def requests(
         self, case_ids: Iterable[str] | None, source: str | None, prefix: str,

@@ -52,6 +52,10 @@ def asyncapi() -> dict[str, Any]:
     messages["Complaint"] = {
         "name": "Complaint",
         "contentType": "application/json",
+        "headers": {
+            "type": "object",
+            "properties": {"source": {"type": "string", "description": _SOURCE_HEADER}},
+        },
         "payload": {"schemaFormat": _FORMAT, "schema": _complaint_schema()},
     }
     channels = {
@@ -83,6 +87,10 @@ def asyncapi() -> dict[str, Any]:
     }
 
 
+_SOURCE_HEADER = (
+    "A source of the policy book: the record is that platform's own payload, read by its adapter "
+    "(services/intake/adapters), and not a complaint as described here."
+)
 _FORMAT = "application/schema+json;version=draft-2020-12"
 
 

@@ -53,7 +53,7 @@ Given = TypeVar("Given")
 def _query(request: Request, name: str, read: Callable[[str], Given]) -> Given | None:
     """A query parameter; None if it is not given. Raises Refused with its name."""
     text = request.query_params.get(name)
-    if text is None or not text.strip():
+    if text is None:
         return None
     try:
         return read(text.strip())
@@ -68,7 +68,7 @@ def _state(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    if len(text) > 200 or not text.isprintable():
+    if not 1 <= len(text) <= 200 or not text.isprintable():
         raise ValueError(text)
     return text
 
@@ -254,7 +254,7 @@ def _parameters(*required: str, **named: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_STRING: Final = {"type": "string", "maxLength": 200}
+_STRING: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _DATE: Final = {"type": "string", "format": "date"}
 _TABLE: Final = {
     "requestBody": {

@@ -55,6 +55,7 @@ class Kept:
             case_id text PRIMARY KEY, source text NOT NULL, source_ref text NOT NULL,
             kind text NOT NULL, received_at timestamptz NOT NULL, recorded_at timestamptz NOT NULL);
         CREATE INDEX IF NOT EXISTS arrivals_recorded ON {self.arrivals} (recorded_at);
+        CREATE INDEX IF NOT EXISTS arrivals_source ON {self.arrivals} (source, received_at);
         CREATE TABLE IF NOT EXISTS {self.outcomes} (
             case_id text NOT NULL, event_id text NOT NULL, place bigint NOT NULL,
             outcome text NOT NULL, recorded_at timestamptz NOT NULL,

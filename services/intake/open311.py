@@ -134,8 +134,12 @@ class Open311:
         first = _instant(query, "start_date") or last - _SPAN
         if last - first > _SPAN:
             raise Answer(400, "MALFORMED", "start_date and end_date span at most 90 days")
-        rows = await self._rows(ids or None, source, first, last)
         codes, states = _list(query.get("service_code")), _list(query.get("status"))
+        if not set(states) <= {"open", "closed"}:
+            raise Answer(400, "MALFORMED", "status is open or closed")
+        if not set(codes) <= SERVICES.keys():
+            raise Answer(404, "UNKNOWN_SERVICE", "service_code was not found")
+        rows = await self._rows(ids or None, source, first, last)
         if not ids:
             rows = [row for row in rows if not codes or row["service_code"] in codes]
             rows = [row for row in rows if not states or row["status"] in states]
@@ -157,7 +161,10 @@ class Open311:
         intake = self.api.intake
         await intake.feeds.arrivals.catch_up()
         if ids is not None:
-            ids = [id for id in ids if id.isprintable()][:_MOST_REQUESTS]
+            if len(ids) > _MOST_REQUESTS or any(len(id) > 100 for id in ids):
+                detail = f"service_request_id names at most {_MOST_REQUESTS} requests"
+                raise Answer(400, "MALFORMED", detail)
+            ids = [id for id in ids if id.isprintable()]
         found = await intake.feeds.arrivals.requests(
             ids, source, REF_PREFIX, first, last, _MOST_REQUESTS
         )
@@ -353,7 +360,7 @@ def install(app: FastAPI, api: Api) -> None:
     own = Open311(api)
     routes = APIRouter(tags=["open311"])
     query = {
-        name: {"name": name, "in": "query", "schema": {"type": "string", "maxLength": 400}}
+        name: {"name": name, "in": "query", "schema": {"type": "string", "maxLength": 100}}
         for name in ("jurisdiction_id", "service_request_id", "service_code", "start_date",
                      "end_date", "status", "api_key")
     }  # fmt: skip

@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from services.intake.complaint import Problem, Refused
 from services.intake.desk import Busy, Refusing
@@ -88,11 +89,21 @@ def _later(code: str, detail: str) -> Answer:
     return Answer(503, code, detail, headers={"retry-after": "1"})
 
 
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Every method of a path, also where several routes share it (the framework names one's)."""
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    found = [route.methods or () for route in routes if route.path_regex.match(path)]
+    return sorted({method for methods in found for method in methods})
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem."""
 
-    async def answer(_: Request, error: Exception) -> Response:
-        return answer_of(error).response()
+    async def answer(request: Request, error: Exception) -> Response:
+        found = answer_of(error)
+        if found.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            found.headers = {"allow": ", ".join(_methods(app, request.url.path))}
+        return found.response()
 
     kinds: tuple[type[Exception], ...] = (
         Answer,

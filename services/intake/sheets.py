@@ -14,10 +14,12 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from math import isfinite
 from typing import Any, Final
 from xml.etree import ElementTree
 
 from openpyxl import load_workbook
+from openpyxl.cell.read_only import EMPTY_CELL
 from openpyxl.utils import range_boundaries
 
 from services.intake.complaint import Problem, Refused
@@ -27,7 +29,7 @@ MAX_FILE: Final = 16 << 20
 """Bytes of an upload."""
 MAX_ROWS: Final = 10_000
 MAX_COLUMNS: Final = 200
-_MAX_UNPACKED: Final = 200 << 20
+_MAX_UNPACKED: Final = 64 << 20
 _MAX_CELL: Final = 32_767
 """Characters of a cell: what a spreadsheet itself allows."""
 _DELIMITERS: Final = ",\t;"
@@ -146,10 +148,15 @@ def _workbook_rows(content: bytes, name: str | None) -> Iterator[list[Cell]]:
             try:
                 sheet = _sheet(book, name)
                 merged = _merged(archive, sheet._worksheet_path)
-                rows = sheet.iter_rows(max_row=10 * MAX_ROWS + 1, max_col=MAX_COLUMNS + 1)
+                rows = sheet.iter_rows(max_row=10 * MAX_ROWS + 1)
                 for number, row in enumerate(rows, 1):
+                    # Beyond what is read a cell may only be formatted, as whole rows often are.
+                    if any(c is not EMPTY_CELL and c.value is not None for c in row[MAX_COLUMNS:]):
+                        detail = f"row {number}: at most {MAX_COLUMNS} columns"
+                        raise _refused("too_many_columns", detail)
                     yield [
-                        _sheet_cell(cell, (number, n) in merged) for n, cell in enumerate(row, 1)
+                        _sheet_cell(cell, (number, column) in merged)
+                        for column, cell in enumerate(row[:MAX_COLUMNS], 1)
                     ]
             finally:
                 book.close()
@@ -207,7 +214,7 @@ def _sheet_cell(cell: Any, merged: bool) -> Cell:
         case int():
             return value
         case float():
-            return exact(value)
+            return exact(value) if isfinite(value) else Unusable("wrong_type")
         case datetime():
             return value
         case date():

@@ -1,7 +1,9 @@
 """Intake that is killed at a chosen point of receiving a complaint, as by a power cut.
 
-The argument says where: `before_publish` (the row is committed, nothing is sent) or
-`before_mark` (the log has acknowledged, the outbox still holds the event).
+The argument says where: `before_publish` (the row is committed, nothing is sent), `before_mark`
+(the log has acknowledged, the outbox still holds the event), `before_keep` (the good lines are
+received, the refused ones are not in quarantine), `before_close` (a corrected line is received, its
+item still waits) or `before_park` (a refused record is in quarantine, not on the parked topic).
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import sys
 from typing import Any, NoReturn
 
 from services.intake.__main__ import main
+from services.intake.feed import Feed
+from services.intake.quarantine import Quarantine
 from services.intake.reception import Reception
 from shared.log import Producer
 
@@ -36,6 +40,37 @@ def _before_mark() -> None:
     Reception._mark = mark  # type: ignore[method-assign]
 
 
+def _before_keep() -> None:
+    async def keep(self: Quarantine, refused: Any, *more: Any) -> Any:
+        if refused:
+            _die()
+        return []
+
+    Quarantine.keep = keep  # type: ignore[method-assign,assignment]
+
+
+def _before_close() -> None:
+    async def close(self: Quarantine, *of: Any, **more: Any) -> None:
+        _die()
+
+    Quarantine.close = close  # type: ignore[method-assign]
+
+
+def _before_park() -> None:
+    async def park(self: Feed, *of: Any) -> None:
+        _die()
+
+    Feed._park = park  # type: ignore[method-assign,assignment]
+
+
+POINTS = {
+    "before_publish": _before_publish,
+    "before_mark": _before_mark,
+    "before_keep": _before_keep,
+    "before_close": _before_close,
+    "before_park": _before_park,
+}
+
 if __name__ == "__main__":
-    {"before_publish": _before_publish, "before_mark": _before_mark}[sys.argv[1]]()
+    POINTS[sys.argv[1]]()
     sys.exit(main())

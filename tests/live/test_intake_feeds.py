@@ -1,7 +1,8 @@
-"""The other doors of intake on a real Kafka and PostgreSQL: payloads, sheets, quarantine, Open311."""
+"""The other doors of intake, live: payloads, spreadsheets, quarantine, books, Open311."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,16 @@ MAPPING: dict[str, Any] = {
     "ignore": ["序号", "备注"],
     "constants": {"kind": "transfer"},
 }
-HEADER = ("序号", "来源单号", "接收时间", "用人单位", "涉及金额（元）", "涉及人数", "欠薪时段", "联系方式")  # fmt: skip
+HEADER = (
+    "序号",
+    "来源单号",
+    "接收时间",
+    "用人单位",
+    "涉及金额（元）",
+    "涉及人数",
+    "欠薪时段",
+    "联系方式",
+)
 PERSON = "赵钱孙"
 
 
@@ -56,7 +66,7 @@ async def desk(
     await desk.close()
 
 
-# --- what the tests say -----------------------------------------------------------------------------
+# --- what the tests say -------------------------------------------------------------------------
 
 
 def row(number: int, ref: str, **changes: Any) -> list[Any]:
@@ -139,7 +149,7 @@ async def received(desk: Desk, case_id: str) -> ComplaintReceived:
     return data
 
 
-# --- spreadsheets -----------------------------------------------------------------------------------
+# --- spreadsheets -------------------------------------------------------------------------------
 
 
 async def test_a_dry_run_tells_of_every_row_and_stores_nothing(desk: Desk) -> None:
@@ -245,7 +255,7 @@ async def test_a_refused_row_waits_sealed_is_seen_on_record_and_corrected(desk: 
     assert (twice.status_code, twice.json()["code"]) == (409, "CLOSED")
 
 
-# --- stream, topic, platforms' own payloads ---------------------------------------------------------
+# --- stream, topic, platforms' own payloads -----------------------------------------------------
 
 
 async def test_what_a_stream_refuses_waits_for_those_of_its_source(desk: Desk) -> None:
@@ -338,7 +348,7 @@ async def test_the_topic_takes_a_platform_s_own_shape_and_keeps_what_is_bad(desk
     assert fixed.json()["case_id"] == case_id_of("zz12345", "topic-2")
 
 
-# --- reconciliation ---------------------------------------------------------------------------------
+# --- reconciliation -----------------------------------------------------------------------------
 
 
 async def test_every_line_of_a_source_is_accounted_for(desk: Desk) -> None:
@@ -409,7 +419,7 @@ async def test_a_complaint_that_is_lost_on_the_way_is_named(desk: Desk) -> None:
         await connection.close()
 
 
-# --- Open311 ----------------------------------------------------------------------------------------
+# --- Open311 ------------------------------------------------------------------------------------
 
 
 def city(desk: Desk, format: str) -> georeport.GeoReport:
@@ -440,8 +450,6 @@ async def test_a_standard_client_drives_open311(desk: Desk, format: str) -> None
     id = posted.json()[0]["service_request_id"]
     assert again.json() == posted.json()
     assert len(await desk.events(id)) == 1
-
-    import asyncio
 
     def drive() -> tuple[Any, ...]:
         client = city(desk, format)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from math import isfinite
 from pkgutil import iter_modules
 from typing import Any, Final
 
@@ -55,7 +56,7 @@ class Adapter:
             place = pointer(tuple(key.split(".")))
             if known is None:
                 problems.append(Problem(place, "extra_forbidden", f"no field of {self.name}"))
-            elif isinstance(value, (bool, list, dict)):
+            elif isinstance(value, (bool, list, dict)) or not _finite(value):
                 problems.append(Problem(place, "wrong_type", "text or a number is wanted"))
             else:
                 name, unit = (known, None) if isinstance(known, str) else known
@@ -71,6 +72,10 @@ class Adapter:
         if self.finish is not None:
             self.finish(found, flat)
         return found
+
+
+def _finite(value: Any) -> bool:
+    return not isinstance(value, float) or isfinite(value)
 
 
 def tier_of(source: str, policy: Policy) -> str:
