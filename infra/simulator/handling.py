@@ -38,6 +38,10 @@ FATES: dict[str, float] = {
 }
 
 
+ASKED_WD = 7
+"""Working days for which an extension is asked: past what is left by then, and within T11."""
+
+
 # --- fates: what happens between assignment and closing --------------------
 
 
@@ -184,7 +188,7 @@ def _fled(s: Script) -> None:
 def _extended(s: Script) -> None:
     _begin(s)
     s.work(3, 4)
-    to = text(end_of(s.calendar.after(civil(s.now), s.rng.randint(4, 7))))
+    to = text(end_of(s.calendar.after(civil(s.now), ASKED_WD)))
     s.act("ExtensionRequested", to=to, reason="总包拨款在途。").days(0)
     s.act("ExtensionApproved", to=to, approver="office")
     s.work(2, 4)

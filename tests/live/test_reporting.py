@@ -32,7 +32,8 @@ pytestmark = pytest.mark.live
 SEED = 31
 CASES = 120
 SECONDS = 60.0
-ENDLESS = ("/v1/stream",)
+NOT_ASKED = ("/v1/stream", "/v1/closing-pack.{form}")
+"""The one never ends; the other makes every bulletin and ledger anew, seconds each time."""
 
 
 @pytest.fixture
@@ -164,8 +165,8 @@ async def test_two_processes_write_once(rig: Rig, token: str) -> None:
         answers.append(await picture(caller))
     assert answers[0] == answers[1]
     async with rig.database() as connection:
-        schema = rig.settings.schema("reporting")
-        count = await connection.fetchval(f"SELECT count(*) FROM {Tables(schema).events}")
+        tables = Tables(rig.settings.schema("reporting"))
+        count = await connection.fetchval(f"SELECT count(*) FROM {tables.events}")
     assert count == len({event.id for event in events})
 
 
@@ -242,7 +243,7 @@ def fuzz(url: str, headers: dict[str, str]) -> int:
     for found in schema.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
-        if operation.path in ENDLESS:
+        if operation.path in NOT_ASKED:
             continue
 
         @hypothesis.settings(max_examples=15, deadline=None, database=None)

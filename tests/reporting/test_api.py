@@ -34,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "/v1/rankings": answers.Rankings,
     "/v1/overview": answers.Overview,
     "/v1/bulletins": answers.Bulletins,
+    "/v1/warnings": answers.Warnings,
 }
 """What the OpenAPI document promises; every answer of the tests is held against it."""
 
@@ -385,3 +386,16 @@ async def test_the_openapi_document_names_every_operation(client: httpx.AsyncCli
     assert {"listCases", "getCase", "getTimeline", "rankTownships", "getClearance"} <= ids
     example = document["components"]["schemas"]["Meta"]["properties"]["as_of"]["examples"]
     assert example == ["2022-01-01T00:00:00Z"]
+
+
+async def test_warnings_and_the_closing_pack_are_read_as_of(client: httpx.AsyncClient) -> None:
+    as_of = "2021-12-01T00:00:00+08:00"
+    found = await get(client, "/v1/warnings", as_of=as_of)
+    assert found["meta"]["as_of"] == "2021-11-30T16:00:00Z"
+    assert {item["rule"] for item in found["rules"]} == {f"W{n}" for n in range(1, 8)}
+    pack = await client.get("/v1/closing-pack.json", params={"as_of": as_of})
+    assert pack.json()["meta"] == found["meta"]
+    assert pack.json()["hash"].startswith("sha256:")
+    paper = await client.get("/v1/closing-pack.docx", params={"as_of": as_of})
+    assert paper.content.startswith(b"PK")
+    assert (await client.get("/v1/closing-pack.pdf")).status_code == 422

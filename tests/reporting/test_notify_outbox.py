@@ -137,6 +137,20 @@ async def test_how_the_log_is_cut_and_what_comes_twice_change_nothing(
     assert any(row[1] for row in await whole.rows())
 
 
+async def test_an_escalation_names_the_post_that_its_alert_reached(
+    desks: Any, tmp_path: Path, book: Policy
+) -> None:
+    """Also where the alert came in an earlier batch; the levels of a case that nobody touches."""
+    end = line("2022-01-10T09:00:00", "C", "ComplaintReceived", **complaint("C"))
+    log = story(tmp_path, *SILENT, end)
+    whole, pieces = await desks(), await desks()
+    await whole.take(log)
+    await pieces.take(log, size=1)
+    assert await whole.rows() == await pieces.rows()
+    told = {(level, to) for kind, level, to in await pieces.due() if kind == "CaseEscalated"}
+    assert told == {("L6", book.task_forces["TF1"].leader_post), ("L7", "市长")}
+
+
 async def test_a_record_below_the_position_is_not_taken_again(desks: Any, tmp_path: Path) -> None:
     desk = await desks()
     records = await desk.take(story(tmp_path, *SILENT, LATER))
