@@ -188,7 +188,9 @@ class Recount:
             return None
         every = list(self._steps(key, clock))
         floor = clock.floor or clock.known
-        owed = [(max(at, floor), lv) for at, lv in every if at >= clock.known and lv > clock.reached]
+        owed = [
+            (max(at, floor), lv) for at, lv in every if at >= clock.known and lv > clock.reached
+        ]
         missed = max((lv for at, lv in every if at < clock.known), default="")
         if missed > clock.reached:
             at = self._next_end(clock.known)

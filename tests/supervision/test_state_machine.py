@@ -60,9 +60,7 @@ class CaseLife(RuleBasedStateMachine):
         self.events: list[Event] = []
         self.names = 0
         claim = {"line": "1", "amount_fen": CLAIM, "months_from": "2021-07"}
-        self._append(
-            complaint(start, claims=[claim], tier=tier, source=source), self.now, self.now
-        )
+        self._append(complaint(start, claims=[claim], tier=tier, source=source), self.now, self.now)
         self._append(ev.ComplaintAccepted(urgent=urgent), self.now, self.now)
         self._append(assignment(), self.now, self.now)
         self.oracle.begin(self.now, f"{source}|1")
