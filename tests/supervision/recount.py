@@ -362,7 +362,7 @@ class Recount:
         self._handle(at, at)
 
     def full(self) -> bool:
-        got = {line: 0 for line in self.owed}
+        got = dict.fromkeys(self.owed, 0)
         for line, fen in self.paid.values():
             got[line] += fen
         return all(got[line] >= fen for line, fen in self.owed.items())

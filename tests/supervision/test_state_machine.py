@@ -7,7 +7,7 @@ timer, and at the end the same life read through any outage gives the same dues.
 from __future__ import annotations
 
 import copy
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
