@@ -292,3 +292,82 @@ class TestUnits:
         city.line("2021-12-21 09:00", "unit:TF1", "ScreeningReported", by_=by)
         city.run("2021-12-21 09:00", refused=1)
         assert [status for _, status, _ in city.refusals()] == [403]
+
+
+class TestLanes:
+    """Fast lanes of domain 4.3 and the recipients they name."""
+
+    def test_fled(self, story: Story) -> None:
+        story.assigned("2021-11-11 10:00")
+        story.verified("2021-11-15 10:00", (800_000, 3), root_cause="FLED")
+        story.run("2021-12-10 00:00")
+        # Lower levels are not raised any more; L5, L6 and L7 come in their own time.
+        assert story.alerts("T09") == [
+            "2021-11-15 10:00 L4",
+            "2021-12-01 00:00 L5",
+            "2021-12-03 00:00 L6",
+            "2021-12-10 00:00 L7",
+        ]
+        at_once = story.one("AlertRaised", timer="T09", level="L4")
+        assert at_once["due_at"] == full("2021-11-15 10:00")
+        assert "市公安局" in at_once["recipients"]
+        assert story.times("SupervisionNoticeIssued", timer="T09") == ["2021-11-15 10:00"]
+
+    def test_a_supervised_national_line(self, story: Story) -> None:
+        story.assigned("2021-11-11 10:00", tier="NAT", source="ducha", kind="supervised")
+        story.run("2021-12-10 00:00")
+        assert story.alerts("T09") == [
+            "2021-11-23 09:00 L1",
+            "2021-11-25 09:00 L2",
+            "2021-11-26 00:00 L3",
+            "2021-11-27 00:00 L6",
+            "2021-12-10 00:00 L7",
+        ]
+        assert story.times("SupervisionNoticeIssued", timer="T09") == ["2021-11-27 00:00"]
+
+    def test_a_false_closure_under_the_redo(self, story: Story) -> None:
+        story.assigned("2022-01-13 09:00")
+        story.signed("2022-01-13 10:00")
+        story.paid("2022-01-19 15:00")
+        story.reviewed("2022-01-20 16:00")
+        story.followed_up("2022-01-21 10:00", got_paid="part", satisfaction="unsatisfied")
+        story.line("2022-01-24 10:00", "A", "FalseClosureFound", evidence="转账记录")
+        story.run("2022-02-12 00:00")
+        assert story.dues("T18") == ["2022-01-27 00:00"]
+        # L1 fell on 01-24 09:00; due 01-26: five working days on are 27-30 and 02-07.
+        assert story.alerts("T18") == [
+            "2022-01-24 09:00 L1",
+            "2022-01-24 10:00 L5",
+            "2022-02-08 00:00 L6",
+        ]
+        assert story.of("CaseReopened") == []
+
+    def test_the_campaign_date_leaves_the_seventh_level_to_itself(self, story: Story) -> None:
+        story.assigned("2022-01-20 10:00")  # due 24:00 of 01-29
+        story.run("2022-02-25 00:00")
+        assert story.alerts("A5") == ["2022-02-01 00:00 L3", "2022-02-01 00:00 L7"]
+        assert story.alerts("T09") == [
+            "2022-01-27 00:00 L1",
+            "2022-01-29 09:00 L2",
+            "2022-01-30 00:00 L3",
+            "2022-01-31 00:00 L4",
+            "2022-02-09 00:00 L5",
+            "2022-02-11 00:00 L6",
+        ]
+        assert [(d["at"], d["to"]) for d in story.of("CaseEscalated")] == [
+            ("2022-02-01 00:00", "convener"),
+            ("2022-02-11 00:00", "vice_convener"),
+        ]
+
+    def test_answered_and_done_the_notice_is_over(self, story: Story) -> None:
+        story.assigned("2021-11-11 10:00")
+        story.signed("2021-11-11 11:00")
+        story.line("2021-11-29 10:00", "A", "SupervisionNoticeReplied")
+        story.paid("2021-11-30 10:00")
+        story.line("2021-11-30 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2021-11-30 12:00")
+        assert story.cleared("T09") == [
+            f"2021-11-30 11:00 {level}" for level in ("L1", "L2", "L3", "L4")
+        ]
+        # L4 has no end by the act alone: the first contact was never made.
+        assert "L4" not in [each[-2:] for each in story.cleared("T07")]

@@ -328,3 +328,42 @@ def test_government_funds_over_the_make_up_days(story: Story) -> None:
         "2022-01-31 00:00 L3",
         "2022-02-08 00:00 L4",
     ]
+
+
+class TestSupplement:
+    """T02: five working days, then three tries in three; T01 waits meanwhile."""
+
+    def test_it_lapses(self, story: Story) -> None:
+        story.complaint("2021-11-12 10:00")
+        story.line("2021-11-15 10:00", "A", "SupplementRequested", items=["用人单位名称"])
+        story.line("2021-11-23 10:00", "A", "ContactTried")
+        story.line("2021-11-24 10:00", "A", "ContactTried")
+        story.line("2021-11-25 10:00", "A", "ContactTried")
+        story.line("2021-11-25 11:00", "A", "ComplaintNotAccepted", reason="NO_EMPLOYER")
+        story.run("2021-12-10 00:00")
+        assert story.alerts("T01") == []
+        # 16-19 and 22; the second working day before it is 11-18. Then 24, 25, 26.
+        assert story.dues("T02") == ["2021-11-23 00:00", "2021-11-27 00:00"]
+        assert story.alerts("T02") == ["2021-11-18 09:00 L1"]
+        assert story.times("SupplementLapsed") == ["2021-11-23 00:00"]
+        assert story.one("SourceReplyOwed")["conclusion"] == "NOT_ACCEPTED"
+
+    def test_it_comes_in_time(self, story: Story) -> None:
+        story.complaint("2021-11-12 10:00")
+        story.line("2021-11-15 10:00", "A", "SupplementRequested", items=["用人单位名称"])
+        story.line("2021-11-22 10:00", "A", "SupplementReceived", text="示例公司")
+        story.run("2021-11-23 00:00")
+        assert story.of("SupplementLapsed") == []
+        assert story.dues("T01") == ["2021-11-17 00:00", "2021-11-25 00:00"]
+
+
+def test_an_undecided_line_stops_at_the_notice(story: Story) -> None:
+    story.complaint("2021-11-12 10:00")
+    story.run("2021-12-31 00:00")
+    # Friday; Monday and Tuesday.
+    assert story.alerts("T01") == [
+        "2021-11-16 09:00 L1",
+        "2021-11-17 00:00 L3",
+        "2021-11-18 00:00 L4",
+    ]
+    assert [d["at"] for d in story.of("SupervisionNoticeIssued")] == ["2021-11-18 00:00"]

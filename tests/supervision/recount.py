@@ -188,7 +188,9 @@ class Recount:
             return None
         every = list(self._steps(key, clock))
         floor = clock.floor or clock.known
-        owed = [(max(at, floor), lv) for at, lv in every if at >= clock.known and lv > clock.reached]
+        owed = [
+            (max(at, floor), lv) for at, lv in every if at >= clock.known and lv > clock.reached
+        ]
         missed = max((lv for at, lv in every if at < clock.known), default="")
         if missed > clock.reached:
             at = self._next_end(clock.known)
@@ -360,7 +362,7 @@ class Recount:
         self._handle(at, at)
 
     def full(self) -> bool:
-        got = {line: 0 for line in self.owed}
+        got = dict.fromkeys(self.owed, 0)
         for line, fen in self.paid.values():
             got[line] += fen
         return all(got[line] >= fen for line, fen in self.owed.items())

@@ -7,7 +7,7 @@ timer, and at the end the same life read through any outage gives the same dues.
 from __future__ import annotations
 
 import copy
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -59,10 +59,9 @@ class CaseLife(RuleBasedStateMachine):
         self.told = Told(CASE, Books([policy()]))
         self.events: list[Event] = []
         self.names = 0
+        self.exact = False
         claim = {"line": "1", "amount_fen": CLAIM, "months_from": "2021-07"}
-        self._append(
-            complaint(start, claims=[claim], tier=tier, source=source), self.now, self.now
-        )
+        self._append(complaint(start, claims=[claim], tier=tier, source=source), self.now, self.now)
         self._append(ev.ComplaintAccepted(urgent=urgent), self.now, self.now)
         self._append(assignment(), self.now, self.now)
         self.oracle.begin(self.now, f"{source}|1")
@@ -80,6 +79,8 @@ class CaseLife(RuleBasedStateMachine):
             self._act(ev.ClosureReviewPassed(stage="office"), 0)
         if stage == "CLOSED":
             self._act(ev.FollowUpCompleted(got_paid="Y", satisfaction="satisfied"), 0)
+            if self.oracle.urgent:
+                self.time_passes(31 * 24)
 
     # --- what may happen ------------------------------------------------------------------------
 
@@ -90,8 +91,26 @@ class CaseLife(RuleBasedStateMachine):
     @rule(hours=st.sampled_from((1, 3, 7, 15, 24, 26)))
     def time_passes(self, hours: int) -> None:
         self.now += hours * HOUR
+        self.exact = False
         self.oracle.advance(self.now)
         self.told.until(f"{self.now:%Y-%m-%d %H:%M}")
+
+    @precondition(lambda self: any(c.due > self.now for c in self.oracle.clocks.values()))
+    @rule(which=st.integers(0, 9))
+    def a_due_comes(self, which: int) -> None:
+        """Exactly to the instant of a due: what is done then is late."""
+        dues = sorted({c.due for c in self.oracle.clocks.values() if c.due > self.now})
+        self.now = dues[which % len(dues)]
+        self.exact = True
+        self.oracle.advance(self.now)
+        self.told.until(f"{self.now:%Y-%m-%d %H:%M}")
+
+    @precondition(lambda self: self.in_state("HANDLING") and "T09" in self.oracle.clocks)
+    @rule(hours=st.sampled_from((20, 50, 100, 300)), late=LATE)
+    def is_paused_for(self, hours: int, late: int) -> None:
+        self._act(ev.CaseSuspended(), late)
+        self.time_passes(hours)
+        self._act(ev.CaseResumed(), late)
 
     def in_state(self, *states: str) -> bool:
         return self.oracle.state in states
@@ -270,7 +289,8 @@ class CaseLife(RuleBasedStateMachine):
 
     def _act(self, data: AnyData, late: int) -> None:
         """Recorded now; happened up to `late` hours before, but after what it answers."""
-        self.now += timedelta(minutes=1)
+        self.now += timedelta(minutes=0 if self.exact else 1)
+        self.exact = False
         self.oracle.advance(self.now)
         floor = max(self.oracle.assigned or self.now, self.oracle.suspended or self.now - 99 * HOUR)
         happened = self.now if isinstance(data, ev.Decision) else self.now - late * HOUR
@@ -368,7 +388,7 @@ class CaseLife(RuleBasedStateMachine):
 
 assert set(DATES) <= TIMERS
 CaseLife.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=80,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
