@@ -12,7 +12,8 @@ import base64
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,15 @@ import orjson
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.events import instant_text
-from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, PARTITIONS, Reader, Record, Unavailable
+from shared.log import (
+    CASE_EVENTS,
+    EPOCH,
+    GOVERNANCE_EVENTS,
+    PARTITIONS,
+    Reader,
+    Record,
+    Unavailable,
+)
 from shared.settings import Settings
 
 LAYOUT: Final = (
@@ -35,19 +44,24 @@ Batches = AsyncGenerator[list[Record]]
 
 def line_of(record: Record) -> bytes:
     """One line of an export, with its line feed."""
-    head = orjson.dumps(
-        {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "appended_at": instant_text(record.appended_at),
-            "key": record.key.decode(errors="replace") if record.key is not None else None,
-        }
+    key = record.key.decode(errors="replace") if record.key is not None else None
+    head = b'{"topic":"%s","partition":%d,"offset":%d,"appended_at":"%s","key":%s,"event":' % (
+        record.topic.encode(),
+        record.partition,
+        record.offset,
+        _stamp(record.timestamp),
+        orjson.dumps(key),
     )
     if _is_canonical(record.value):
-        return head[:-1] + b',"event":' + record.value + b"}\n"
+        return head + record.value + b"}\n"
     raw = base64.b64encode(record.value)
-    return head[:-1] + b',"event":' + _readable(record.value) + b',"raw":"' + raw + b'"}\n'
+    return head + _readable(record.value) + b',"raw":"' + raw + b'"}\n'
+
+
+@lru_cache(maxsize=1024)
+def _stamp(timestamp: int) -> bytes:
+    """When the broker appended a record, as text; the records of one batch have the same."""
+    return instant_text(EPOCH + timedelta(milliseconds=timestamp)).encode()
 
 
 def _is_canonical(value: bytes) -> bool:

@@ -1152,8 +1152,8 @@ class DeadlineSet(SupervisionDecision):
     moved: bool = False
 
     def natural_key(self) -> str:
-        parts = (self.timer, self.step, self.item, self.cause, instant_text(self.due_at))
-        return "|".join(part or "" for part in parts)
+        due_at = instant_text(self.due_at)
+        return f"{self.timer}|{self.step or ''}|{self.item or ''}|{self.cause}|{due_at}"
 
 
 class AlertRaised(SupervisionDecision):

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
 
@@ -56,6 +57,7 @@ class Line:
         return self.raw if self.raw is not None else orjson.dumps(self.doc, option=_SORTED)
 
 
+_CASE_EVENTS: Final = CASE_EVENTS.encode()
 _SORTED: Final = orjson.OPT_SORT_KEYS
 
 
@@ -169,13 +171,13 @@ class LogFile:
         survey = self.survey
         survey.lines += 1
         head, tail = _HEAD.match(text), None
-        if head is not None and head[1] == CASE_EVENTS.encode() and b'"decidedby":' not in text:
+        if head is not None and head[1] == _CASE_EVENTS and b'"decidedby":' not in text:
             tails = _TAIL.findall(text)
             tail = tails[-1] if tails else None
         if head is not None and tail is not None:
             partition, offset = (CASE_EVENTS, int(head[2])), int(head[3])
             recorded, writer = tail[0].decode(), tail[1].decode()
-            appended_at = _instant(head[4].decode())
+            appended_at = _appended(head[4])
         else:
             line = parse(text, f"{self.path.name} line {number}")
             partition, offset = (line.topic, line.partition), line.offset
@@ -190,10 +192,9 @@ class LogFile:
         self._offsets[partition] = offset
         at = _instant(recorded)
         if at is not None and appended_at is not None:
-            prompt = at >= appended_at - TOLERANCE
-            survey.recorded[*partition, writer, prompt].append(micros(at))
-            newer = survey.newest is None or at > survey.newest
-            if newer and at <= appended_at + TOLERANCE:
+            ahead = at - appended_at
+            survey.recorded[*partition, writer, ahead >= -TOLERANCE].append(micros(at))
+            if ahead <= TOLERANCE and (survey.newest is None or at > survey.newest):
                 survey.newest = at
         return partition
 
@@ -216,6 +217,12 @@ class LogFile:
                     if text.strip():
                         yield parse(text, f"{self.path.name} line {number}")
                     number += 1
+
+
+@lru_cache(maxsize=1024)
+def _appended(text: bytes) -> datetime | None:
+    """The instant of an appending; the records of one batch have the same."""
+    return _instant(text.decode())
 
 
 def _instant(text: Any) -> datetime | None:

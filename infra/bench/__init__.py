@@ -23,7 +23,17 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from infra.bench import alone, crowd, extraction, folding, intake, projection, sweeping, visibility
+from infra.bench import (
+    alone,
+    crowd,
+    extraction,
+    folding,
+    intake,
+    projection,
+    restart,
+    sweeping,
+    visibility,
+)
 from infra.bench.figures import Figure, failed, show, write
 from infra.bench.mix import Mix, campaign
 from infra.bench.rig import Rig
@@ -41,7 +51,8 @@ NAMES: Final = (
     "route",
     "visibility",
     "sweep",
-    "crowd",
+    "restart",
+    "memory",
     "extraction",
 )
 """What is measured, in this order: by folding, the sweep knows supervision's usual pace."""
@@ -127,7 +138,8 @@ class Bench:
             "route": lambda: _one(alone.route(rig, sizes.routed, sizes.runs)),
             "visibility": lambda: visibility.measure(rig, sizes.seconds),
             "sweep": lambda: sweeping.measure(rig, sizes, self._normal),
-            "crowd": lambda: crowd.measure(rig, sizes),
+            "restart": lambda: restart.measure(rig, mix, sizes),
+            "memory": lambda: crowd.measure(rig, sizes),
             "extraction": text,
         }
         for name in NAMES:

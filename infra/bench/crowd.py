@@ -1,4 +1,4 @@
-"""Figures of an installation with very many open cases: memory of each service, and a restart.
+"""Figures of an installation with very many open cases: the memory of each service.
 
 The complaints go through intake's stream, their acceptances straight to the log; what routing
 and supervision decide of them makes up the rest of it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
@@ -16,8 +16,8 @@ import httpx
 import orjson
 
 from infra.bench import intake
-from infra.bench.figures import Figure, Limit, Peer
-from infra.bench.rig import AT_ONCE, STALLED_SECONDS, Ends, Installation, Rig, book, reach
+from infra.bench.figures import Figure, Limit
+from infra.bench.rig import AT_ONCE, STALLED_SECONDS, Ends, Installation, Rig, book
 from infra.bench.sizes import Sizes
 from infra.problem import Unready
 from infra.simulator import season
@@ -31,20 +31,16 @@ from shared.settings import SERVICES
 
 CROWD: Final = 100_000
 MEMORY: Final = Limit("at most", 300)
-HELD_BACK: Final = 8
-"""Complaints that are not accepted yet: each is the fact that a restart has to decide."""
-
 NOW: Final = season.END.astimezone(UTC)
 
 
 class Crowd:
-    """An installation with `cases` open cases. `waiting`: those that are not accepted yet."""
+    """An installation with `cases` open cases."""
 
     def __init__(self, rig: Rig, made: Installation, cases: int) -> None:
         self.rig = rig
         self.made = made
         self.cases = cases
-        self.waiting: list[str] = []
         self.idle: dict[str, float] = {}
         self.events = 0
 
@@ -61,8 +57,7 @@ class Crowd:
             await intake.stream(self.made, lines)
             self.rig.say(f"crowd: {min(first + AT_ONCE, len(bodies))} complaints received")
         subjects = [case_id_of(body["source"], body["source_ref"]) for body in bodies]
-        self.waiting = subjects[-HELD_BACK:]
-        await self.made.publish([accepted(subject) for subject in subjects[:-HELD_BACK]])
+        await self.made.publish([accepted(subject) for subject in subjects])
         self.events = await self._quiet()
         taken = time.monotonic() - begun
         self.rig.say(f"crowd: {self.events} events of {self.cases} cases in {taken:.0f} s")
@@ -104,45 +99,15 @@ class Crowd:
         positions: dict[str, Any] = answer.json().get("positions") or {}
         return sum(n for place, n in positions.items() if place.startswith(f"{CASE_EVENTS}/"))
 
-    async def restart(self) -> dict[str, float]:
-        """Kill routing and supervision, put a fact on the log, start them again, one by one.
 
-        Seconds from each start to the first decision on the log.
-        """
-        for name in ("routing", "supervision"):
-            if name in self.made.children:
-                self.made.kill(name)
-        await self.made.publish([accepted(self.waiting.pop())])
-        seconds = {}
-        async with Ends(self.made.settings) as ends:
-            for name in ("routing", "supervision"):
-                before = await ends.total()
-                begun = time.monotonic()
-                child = self.made.launch(name)
-                seconds[name] = await reach(ends.total, before + 1, child, every=0.01) - begun
-                await self.made.ready(name)
-                await _still(ends)
-        return seconds
-
-
-async def _still(ends: Ends) -> None:
-    """Wait until nothing has been appended for a second."""
-    last, since = -1, time.monotonic()
-    while time.monotonic() - since < 1:
-        found = await ends.total()
-        if found != last:
-            last, since = found, time.monotonic()
-        await asyncio.sleep(0.1)
-
-
-def accepted(subject: str) -> tuple[str, bytes]:
-    """The acceptance of a case, as it stands on the log."""
+def accepted(subject: str, at: datetime = NOW) -> tuple[str, bytes]:
+    """The acceptance of a case at `at`, as it stands on the log."""
     by = default_by("ComplaintAccepted", initial(subject))
     event = Event(
         id=derived_id(subject, "bench", "ComplaintAccepted"),
         subject=subject,
-        time=NOW,
-        recordedtime=NOW,
+        time=at,
+        recordedtime=at,
         data=ComplaintAccepted(),
         actor=f"{by.unit}/{by.role}/-",
     )
@@ -164,22 +129,14 @@ def _bodies(cases: int) -> list[dict[str, Any]]:
 
 
 async def measure(rig: Rig, sizes: Sizes) -> list[Figure]:
-    """Memory of each service, and how much longer a restart takes on the long log."""
+    """Memory of each service once it has folded all of the crowd."""
     large = Crowd(rig, await rig.installation("crowd", NOW), sizes.crowd)
-    small = Crowd(rig, await rig.installation("few", NOW), sizes.few)
     try:
         await large.fill()
         peaks = large.peaks()
-        figures = [_memory(name, peaks[name], large) for name in SERVICES]
-        # Idle services of the one would take their share of the processor from the other.
-        large.made.stop("intake", "reporting")
-        await small.fill()
-        small.made.stop("intake", "reporting")
-        figures += await _restarts(rig, sizes.runs, large, small)
+        return [_memory(name, peaks[name], large) for name in SERVICES]
     finally:
         await large.made.close()
-        await small.made.close()
-    return figures
 
 
 def _memory(name: str, peak: float, crowd: Crowd) -> Figure:
@@ -195,31 +152,3 @@ def _memory(name: str, peak: float, crowd: Crowd) -> Figure:
         f"{crowd.cases} cases; caches that fill up make it too high"
     )
     return Figure(what, "MB", (drawn,), MEMORY, note=note, counts=False)
-
-
-async def _restarts(rig: Rig, runs: int, large: Crowd, small: Crowd) -> list[Figure]:
-    found: dict[str, dict[str, list[float]]] = {"large": {}, "small": {}}
-    for number in range(runs):
-        for which, crowd in (("small", small), ("large", large)):
-            seconds = await crowd.restart()
-            for name, taken in seconds.items():
-                found[which].setdefault(name, []).append(taken)
-            said = ", ".join(f"{name} {taken:.1f} s" for name, taken in seconds.items())
-            rig.say(f"restart {number + 1}, {crowd.events} events: {said}")
-    return [_restart(name, found, large, small) for name in ("routing", "supervision")]
-
-
-def _restart(
-    name: str, found: dict[str, dict[str, list[float]]], large: Crowd, small: Crowd
-) -> Figure:
-    return Figure(
-        f"{name}: restart to first decision",
-        "s",
-        tuple(found["large"][name]),
-        peer=Peer(
-            "the same on a short log",
-            f"{small.events} events of {small.cases} cases",
-            tuple(found["small"][name]),
-        ),
-        note=f"after SIGKILL, with {large.events} events of {large.cases} cases on the log",
-    )

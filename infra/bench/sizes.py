@@ -20,8 +20,8 @@ class Sizes:
     `cases`: of the simulated campaign whose events are folded, projected and audited.
     `streamed`: complaints a run through intake's stream. `routed`: complaints a run of
     `qingqian route`. `seconds`: of complaints at 100 a second. `crowd`: cases open at once, some
-    15 events each; `few`: those of the small log that a restart is compared with.
-    `open_rows`, `due_rows`: streams waiting, and those of them that are due.
+    15 events each. `open_rows`, `due_rows`: streams waiting, and those of them that are due.
+    `log`: events on the log of a restart; `few`: cases of the short one that it is compared with.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Sizes:
     few: int
     open_rows: int
     due_rows: int
+    log: int
 
     @property
     def full(self) -> bool:
@@ -41,8 +42,8 @@ class Sizes:
 
 
 FORMS: Final = {
-    "full": Sizes("full", 3, 900, 20_000, 6_000, 20, 100_000, 700, 1_000_000, 10_000),
-    "short": Sizes("short", 3, 120, 4_000, 1_500, 8, 5_000, 700, 20_000, 200),
+    "full": Sizes("full", 3, 900, 20_000, 6_000, 20, 100_000, 150, 1_000_000, 10_000, 1_000_000),
+    "short": Sizes("short", 3, 120, 4_000, 1_500, 8, 5_000, 40, 20_000, 200, 30_000),
 }
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
+from typing import Final
 
 from shared.reconciler.rows import Cache
 from shared.reconciler.store import Held
+
+STUCK_AFTER: Final = 90.0
+"""Seconds without progress, while records wait and nothing is known to be broken, after which a
+worker is beyond help."""
+
+ITS_TURN: Final = 10
+"""How many times that a partition may wait while others of the same worker move: a large backlog
+on a machine that has no time for us is folded by turns, and ending the process only adds to it."""
 
 
 class Standing(Enum):
@@ -96,3 +106,14 @@ class Partition:
             self.next_wake = wake
         elif before is not None and before == self.next_wake:
             self.wake_moved = True
+
+
+def stuck(partitions: Iterable[Partition], now: float) -> Partition | None:
+    """A partition that stands still and will not move again by itself; `now`: monotonic seconds."""
+    behind = [each for each in partitions if each.behind]
+    if not behind:
+        return None
+    working = now - max(each.moved for each in behind) <= STUCK_AFTER
+    patience = STUCK_AFTER * ITS_TURN if working else STUCK_AFTER
+    longest = min(behind, key=lambda each: each.moved)
+    return longest if now - longest.moved > patience else None

@@ -28,6 +28,7 @@ from shared.health import Readiness, Server, application, server
 from shared.identity import NoTopic, identify
 from shared.journal import journal
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record, Unavailable
+from shared.reconciler.partition import STUCK_AFTER, stuck
 from shared.reconciler.rows import Deciders, shape_of
 from shared.reconciler.sensor import Sensor
 from shared.reconciler.store import Store, WrongLog
@@ -46,10 +47,6 @@ are cheaper; on the log clock somebody waits for each."""
 
 SESSION_TIMEOUT: Final = 9.0
 HEARTBEAT: Final = 2.5
-STUCK_AFTER: Final = 90.0
-"""Seconds without progress, while records wait and nothing is known to be broken: then the
-process ends, for a new one to start afresh."""
-
 STOP_WITHIN: Final = 9.0
 """Seconds from SIGTERM to the end, drained or not: nothing is lost either way."""
 
@@ -322,9 +319,9 @@ class Process:
                 await self.sweep.round()
 
     async def _watchdog(self, app: faust.App) -> None:
-        """End the process when Faust has crashed, or when it stands still.
+        """End the process when Faust has crashed, or when it is stuck: a new one starts afresh.
 
-        It stands still when records wait, nothing is known to be broken, and nothing moves.
+        It is stuck when records wait, nothing is known to be broken, and nothing moves.
         """
         while not self.stopped.is_set():
             with suppress(TimeoutError):
@@ -336,11 +333,10 @@ class Process:
             now = time.monotonic()
             if now - self.worker.fault_at < STUCK_AFTER or now - self.sweep.ends_at > 30:
                 continue
-            for partition in self.worker.partitions.values():
-                if partition.behind and now - partition.moved > STUCK_AFTER:
-                    log.critical("stuck", partition=partition.number, behind=partition.behind)
-                    sys.stdout.flush()
-                    os._exit(STUCK)
+            if (partition := stuck(self.worker.partitions.values(), now)) is not None:
+                log.critical("stuck", partition=partition.number, behind=partition.behind)
+                sys.stdout.flush()
+                os._exit(STUCK)
 
     async def readiness(self) -> Readiness:
         """For /readyz."""

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from infra import bench
-from infra.bench import crowd, extraction, forwarder, intake, sweeping, visibility
+from infra.bench import crowd, extraction, forwarder, intake, restart, sweeping, visibility
 from infra.bench.figures import Figure, Limit, Peer, failed, number, show, write
 from infra.bench.mix import Mix, campaign
-from infra.bench.rig import book, raw_book
+from infra.bench.rig import ADOPTION_ID, book, raw_book
 from infra.bench.sizes import FORMS, VARIABLE, Sizes, chosen
 from infra.problem import Unready
 from services.intake.complaint import check, read
@@ -127,6 +127,7 @@ def test_the_full_form_measures_what_the_limits_are_of() -> None:
     assert full.runs == 3
     assert full.crowd == crowd.CROWD == 100_000
     assert (full.open_rows, full.due_rows) == (1_000_000, 10_000)
+    assert full.log == 1_000_000
     assert visibility.PACE * full.seconds == 2000
 
 
@@ -243,3 +244,20 @@ def test_a_missed_limit_is_exit_code_1(
     assert found["form"] == "short"
     assert [figure["met"] for figure in found["figures"]] == [not code]
     assert word in capsys.readouterr().out
+
+
+def test_a_renamed_record_is_another_event_of_another_case(mix: Mix) -> None:
+    for key, value in mix.records[:400]:
+        if not restart._of_cases(key):
+            continue
+        other = decode(restart.renamed(value.decode(), 3).encode())
+        event = decode(value)
+        assert other.subject == restart.renamed(key, 3) != key
+        assert other.id != event.id
+        assert other.type == event.type
+        assert (other.basis is None) == (event.basis is None)
+        assert restart.renamed(value.decode(), 0) == value.decode()
+
+
+def test_the_adoption_keeps_its_name() -> None:
+    assert restart.renamed(f"basis {ADOPTION_ID}", 5) == f"basis {ADOPTION_ID}"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from infra.bench import alone, folding, intake, projection, sweeping
+from infra.bench import alone, folding, intake, projection, restart, sweeping
 from infra.bench.mix import Mix, campaign
 from infra.bench.rig import Database, Ends, Rig
 from infra.bench.sizes import Sizes
@@ -17,7 +17,7 @@ from shared.log import Reader
 
 pytestmark = pytest.mark.live
 
-TINY = Sizes("tiny", 1, 3, 200, 50, 1, 100, 10, 400, 4)
+TINY = Sizes("tiny", 1, 3, 200, 50, 1, 100, 2, 400, 4, 2_000)
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +158,34 @@ async def test_a_sweep_publishes_what_is_due_and_nothing_else(rig: Rig) -> None:
     assert swept.due >= due.count
     assert swept.decisions >= due.count
     assert untouched == rest.count
+
+
+async def test_a_long_log_is_what_the_workers_would_have_folded(rig: Rig, mix: Mix) -> None:
+    made = await rig.installation("long", mix.start)
+    long = restart.Long(rig, made, mix)
+    try:
+        await long.fold()
+        before = long.events
+        await long.multiply(before * 3)
+        assert long.events >= before * 3
+        seconds = await long.restart()
+        schemas = [made.settings.schema(name) for name in restart.WORKERS]
+        async with Database(made.settings) as database, Ends(made.settings) as ends:
+            positions = [
+                await database.number(f'SELECT sum(next) FROM "{schema}".positions')
+                for schema in schemas
+            ]
+            pending = [
+                await database.number(
+                    f"SELECT count(*) FROM \"{schema}\".streams WHERE pending <> ''"
+                )
+                for schema in schemas
+            ]
+            total = await ends.total()
+    finally:
+        await made.close()
+    assert set(seconds) == set(restart.WORKERS)
+    # What was put into the tables fits the log: both go on from the ends, and owe nothing old.
+    assert long.events < total < long.events + 20
+    assert max(positions) == total
+    assert pending == [0, 0]

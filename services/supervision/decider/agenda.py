@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from services.supervision.decider.derivation import derive, idle, moved_by, starts_at
-from services.supervision.decider.ladder import next_step, notified, own_event_at, recipients
+from services.supervision.decider.ladder import (
+    Beside,
+    beside,
+    next_step,
+    notified,
+    own_event_at,
+    recipients,
+)
 from services.supervision.decider.standards import limb_met, threshold_data
 from services.supervision.decider.state import Asked, Clock, Incident, Owed, Raised, Watch, replace
 from shared import events as ev
@@ -31,9 +38,10 @@ def agenda(state: Watch, policy: Policy) -> list[Step]:
         found += _extensions(state, policy)
     if state.orders:
         found += _threshold(state, policy)
+    facts = beside(state)
     for clock in state.clocks:
         if clock.stopped_at is None:
-            found += _running(clock, state, policy)
+            found += _running(clock, facts, state, policy)
         if clock.raised:
             found += _aftermath(clock, state, policy)
     if state.incidents:
@@ -78,7 +86,7 @@ def _from_fact(state: Watch, item: Owed) -> Event:
 # --- deadlines and alerts ------------------------------------------------------------------------
 
 
-def _running(clock: Clock, state: Watch, policy: Policy) -> Iterator[Step]:
+def _running(clock: Clock, facts: Beside, state: Watch, policy: Policy) -> Iterator[Step]:
     """The deadline of a clock that has none yet, else its next alert and its own event."""
     if clock.set_id is None:
         if not idle(clock, state, policy):
@@ -97,7 +105,7 @@ def _running(clock: Clock, state: Watch, policy: Policy) -> Iterator[Step]:
         yield own_at, OWN, partial(_own_event, clock, state, policy, own_at)
     if clock.timer == "T09" and _is_suspended(clock, state):
         return
-    step = next_step(clock, state, policy)
+    step = next_step(clock, facts, policy)
     # Nobody is reminded of what has passed: its own event comes instead.
     if step is not None and (own_at is None or step[0] < own_at):
         yield step[0], ALERT, partial(_alert, clock, state, policy, *step)

@@ -70,13 +70,17 @@ def _suffix(policy: Policy, clock: Clock) -> str:
     return "_short" if length.unit in ("wd", "cd") and length.n <= 2 else ""
 
 
-def next_step(clock: Clock, state: Watch, policy: Policy) -> Step | None:
+def beside(state: Watch) -> Beside:
+    """What the clocks of a state are judged beside."""
+    return Beside(state.received_at is not None, state.kind, state.tier, state.a_date_missed)
+
+
+def next_step(clock: Clock, beside: Beside, policy: Policy) -> Step | None:
     """The next alert of a running clock with its instant; None when it has none left.
 
     Steps that precede the recording of the clock's start are not raised then: at 00:00 after the
     next working day only the highest still owed is (domain 4.3).
     """
-    beside = Beside(state.received_at is not None, state.kind, state.tier, state.a_date_missed)
     known = _known.get(id(clock))
     if known is not None and known[0] is clock and known[1] is policy and known[2] == beside:
         return known[3]
