@@ -321,11 +321,17 @@ class Reader:
                 raise Unavailable(f"{topic}/{partition_name(key)}: nothing read for 15 s")
 
     async def follow(
-        self, positions: Mapping[tuple[str, int], int], *, most: int = 2000, wait: float = 0.5
+        self,
+        positions: Mapping[tuple[str, int], int],
+        *,
+        most: int = 2000,
+        wait: float = 0.5,
+        gather: float = 0.0,
     ) -> AsyncGenerator[list[Record]]:
         """Read on for ever from `positions` ((topic, partition) -> next offset).
 
-        Yields what arrived, and an empty list when nothing did for `wait` seconds. Uses a
+        Yields what arrived, and an empty list when nothing did for `wait` seconds. `gather`:
+        seconds left before each look, so that fewer and larger batches are yielded. Uses a
         connection of its own, closed with the generator. Raises Unavailable only at the start;
         later an outage shows as empty lists.
         """
@@ -340,6 +346,8 @@ class Reader:
             for key, offset in keys.items():
                 consumer.seek(key, offset)
             while True:
+                if gather:
+                    await asyncio.sleep(gather)
                 try:
                     got = await consumer.getmany(timeout_ms=int(wait * 1000), max_records=most)
                 except KafkaConnectionError:

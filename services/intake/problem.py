@@ -16,7 +16,10 @@ from services.intake.desk import Busy, Refusing
 from services.intake.reception import Unknown
 from shared.clock import ClockUnset
 from shared.governance import Ungoverned
+from shared.journal import journal
 from shared.log import Unavailable
+
+log = journal("intake.problem")
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -77,9 +80,16 @@ def answer_of(error: Exception) -> Answer:
         case HTTPException(status_code=status, detail=detail, headers=headers):
             name = HTTPStatus(status).name
             return Answer(status, name, str(detail), headers=dict(headers or {}))
-        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
+        case (
+            asyncpg.PostgresError()
+            | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()
+            | OSError()
+            | TimeoutError()
+        ):
             return _later("UNAVAILABLE", "the database does not answer; nothing was appended")
         case _:
+            log.error("fault", exc_info=error)
             return Answer(500, "INTERNAL", "a fault of this service; it is on its journal")
 
 
@@ -105,6 +115,7 @@ def install(app: FastAPI) -> None:
         HTTPException,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
         OSError,
         Exception,
     )
