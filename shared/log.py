@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, get_args
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import murmur2
@@ -57,9 +57,11 @@ class Place(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as read. `timestamp`: when the broker appended it, milliseconds since 1970."""
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One record as read. `timestamp`: when the broker appended it, milliseconds since 1970.
+
+    A Struct, because every record of the log becomes one in every service.
+    """
 
     topic: str
     partition: int
