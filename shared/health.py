@@ -142,5 +142,6 @@ def server(app: Any, host: str, port: int) -> Server:
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=3,
+            timeout_keep_alive=75,  # Longer than clients keep one: they, not we, end it.
         )
     )

@@ -121,7 +121,7 @@ class Sealer:
         plain = text.encode()
         nonce = self._mac.digest(place.encode() + b"\x00" + plain)[:_NONCE_BYTES]
         sealed = nonce + self._cipher.encrypt(nonce, plain, self._aad)
-        return _TOKEN + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        return _TOKEN + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def open(self, token: str) -> str:
         """The text of a sealed token. Raises CannotOpen."""

@@ -325,7 +325,7 @@ def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) 
         "amount_fen": complaint.amount_fen,
         "months_from": complaint.months_from,
         "months_to": complaint.months_to,
-        "claims": _lines(complaint, sealer),
+        "claims": _lines(complaint, employer, sealer),
         "via": complaint.via,
         "text": _sealed(sealer, complaint.text, f"{_PLACE}/text"),
         "contact": _sealed_person(sealer, complaint.contact, f"{_PLACE}/contact"),
@@ -416,7 +416,9 @@ def _site(told: Site | given.Site | None, sealer: Sealer, place: str) -> dict[st
     return _said({"address": address, "township": told.township})
 
 
-def _lines(complaint: Given, sealer: Sealer) -> list[dict[str, object]]:
+def _lines(
+    complaint: Given, employer: dict[str, object] | None, sealer: Sealer
+) -> list[dict[str, object]]:
     """Lines "1", "2"…; without claims the whole complaint is line "1"."""
     if not complaint.claims:
         whole: dict[str, object] = {
@@ -427,7 +429,7 @@ def _lines(complaint: Given, sealer: Sealer) -> list[dict[str, object]]:
             "match_keys": [],
         }
         return [_said(whole)]
-    employers = _employer_keys(complaint.employer, sealer)
+    employers = _employer_keys(complaint.employer, employer, sealer)
     lines = []
     for number, claim in enumerate(complaint.claims, 1):
         worker = _worker(claim, sealer)
@@ -450,13 +452,17 @@ def _worker(claim: given.Claim, sealer: Sealer) -> str | None:
     return sealer.matcher.worker(claim.worker.id_no)
 
 
-def _employer_keys(employer: given.Employer | None, sealer: Sealer) -> list[str]:
-    """One by the employer's code and one by its name: a platform may know only the name."""
-    if employer is None:
+def _employer_keys(
+    told: given.Employer | None, employer: dict[str, object] | None, sealer: Sealer
+) -> list[str]:
+    """One by the employer's code and one by its name: a platform may know only the name.
+
+    `employer`: as stored, with the key by its code if it has one, else by its name.
+    """
+    if told is None or employer is None or (key := employer.get("key")) is None:
         return []
-    matcher = sealer.matcher
-    by = (matcher.employer(None, employer.uscc), matcher.name("employer", employer.name))
-    return [key for key in by if key]
+    by_name = sealer.matcher.name("employer", told.name) if told.uscc else None
+    return [str(key)] if by_name is None else [str(key), by_name]
 
 
 def _match_keys(worker: str | None, employers: list[str], sealer: Sealer) -> list[str]:

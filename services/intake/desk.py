@@ -4,11 +4,16 @@ Lock the subject, read the log's end, wait until the view is there, judge, publi
 acknowledgement and for the view. So 404 and 409 never come from a stale view, and the client's
 next call sees its last. The same Idempotency-Key gives the same event id, and an id that is
 known is answered before the state is judged.
+
+Facts of different subjects that come in together are taken through these steps together, in a
+sitting: each step then asks database and log once for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,22 +24,27 @@ import orjson
 
 from services.intake.complaint import Problem, Refused
 from services.intake.decider import Act, By, Refusal, decide
-from services.intake.facts import read_fact, seal_fact
+from services.intake.facts import Supplement, read_fact, seal_fact
 from services.intake.preparing import MAX_EVENT
 from services.intake.reception import Unknown
-from services.intake.tables import Connection, Tables, lock
-from services.intake.vault import Erased, Vault
+from services.intake.tables import Connection, Tables, lock_number
+from services.intake.vault import Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
-from shared.database import PASSING
 from shared.envelope import derived_id, encode
 from shared.events import AnyData, ComplaintAccepted, Event, instant_text
 from shared.governance import Governance
-from shared.log import Producer, Unavailable, partition_of
+from shared.log import Producer, Unavailable, check, partition_of
+from shared.sealing import Sealer
 from shared.streams import kind_of, unit_code
 
 _WAIT_SECONDS: Final = 2.0
 _ACK_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 0.02
+"""Until a subject that another process holds is asked for again."""
+_MOST: Final = 200
+"""Facts in a sitting."""
+_OTHERS: Final = "others are recording on this stream"
 _BY_INTAKE: Final = frozenset(("PiiAccessed", "PiiErased", "AccessDenied"))
 
 
@@ -77,6 +87,28 @@ class Report:
         return orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
 
 
+@dataclass(eq=False)
+class _Matter:
+    """One fact before a sitting. `until`: when it is given up (monotonic seconds of the loop)."""
+
+    report: Report
+    fact: AnyData | Supplement
+    until: float
+    done: asyncio.Future[str]
+
+    @property
+    def subject(self) -> str:
+        return self.report.subject
+
+    def answer(self, event_id: str) -> None:
+        if not self.done.done():
+            self.done.set_result(event_id)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
 class Desk:
     """Records facts."""
 
@@ -96,12 +128,15 @@ class Desk:
         self.governance = governance
         self.view = view
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._waiting: list[_Matter] = []
+        self._opening: asyncio.Task[None] | None = None
+        self._sittings: set[asyncio.Task[None]] = set()
 
     async def record(self, report: Report) -> str:
         """The id of the recorded event.
 
         Raises Refused (422 by shape), Refusing (403, 404, 409, 422), Busy (503, nothing
-        appended), Unknown (503, may have been appended).
+        appended), Unknown (503, may have been appended), or what the database raises.
         """
         if report.type in _BY_INTAKE:
             detail = "recorded by intake itself when data are revealed or erased"
@@ -115,65 +150,153 @@ class Desk:
             async with asyncio.timeout(_WAIT_SECONDS):
                 await turn.acquire()
         except TimeoutError:
-            raise Busy("others are recording on this stream") from None
-        try:
-            return await self._record(report, fact)
-        finally:
-            turn.release()
+            raise Busy(_OTHERS) from None
+        loop = asyncio.get_running_loop()
+        matter = _Matter(report, fact, loop.time() + _WAIT_SECONDS, loop.create_future())
+        # Also where the client leaves: what was begun is ended before the subject's next begins.
+        matter.done.add_done_callback(lambda _: turn.release())
+        self._call([matter])
+        return await asyncio.shield(matter.done)
 
-    async def _record(self, report: Report, fact: Any) -> str:
-        recorded = ""
+    # --- sittings -------------------------------------------------------------------------------
+
+    def _call(self, matters: Iterable[_Matter]) -> None:
+        self._waiting += matters
+        if self._waiting and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.create_task(self._open(), name="intake-desk")
+
+    async def _open(self) -> None:
+        """Begin sittings one after the other; the next once this one has judged."""
+        while self._waiting:
+            matters, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+            judged = asyncio.Event()
+            sitting = asyncio.create_task(self._sit(matters, judged), name="intake-sitting")
+            self._sittings.add(sitting)
+            sitting.add_done_callback(self._sittings.discard)
+            await judged.wait()
+
+    async def _sit(self, matters: Sequence[_Matter], judged: asyncio.Event) -> None:
+        """Everything from the locks to the answers; every matter is answered, failed or called
+        again."""
+        ours = matters
         try:
             async with self.pool.acquire(timeout=_WAIT_SECONDS) as connection:
                 # Freed when the connection goes back to the pool, or is lost.
-                await lock(connection, f"{self.tables.schema} {report.subject}")
-                folder = await self.folder(connection, report.subject)
-                body_hash = self.vault.matcher.hash("body", report.body())
-                if report.event_id in folder.seen:
-                    return _answered(report.event_id, folder.seen[report.event_id], body_hash)
-                event = await self._judge(connection, report, fact, folder, body_hash)
-                await self.publish(event)
-                recorded = event.id
-        except PASSING as error:
-            # What stands on the log is recorded, though its lock could not be given back.
-            if not recorded and isinstance(error, asyncpg.LockNotAvailableError | TimeoutError):
-                raise Busy("others are recording on this stream") from None
-            if not recorded:
-                raise
-        except (Behind, Unavailable) as error:
-            raise Busy(str(error)) from None
-        return recorded
+                ours = await self._lock(connection, matters)
+                folders = await self._folders(connection, ours)
+                events = await self._judge(connection, folders)
+                judged.set()
+                await self._publish(events)
+        except (asyncpg.LockNotAvailableError, TimeoutError):
+            _fail(ours, Busy(_OTHERS))
+        except Unavailable as error:
+            _fail(ours, Busy(str(error)))
+        except Exception as error:
+            _fail(ours, error)
+        finally:
+            judged.set()
 
-    async def folder(self, connection: Connection, subject: str) -> Folder:
-        """The stream as it stands on the log now. Raises Behind, Unavailable."""
+    async def _lock(self, connection: Connection, matters: Sequence[_Matter]) -> list[_Matter]:
+        """Those whose subject no other process holds; the others are called again in a moment."""
+        numbers = {m: lock_number(f"{self.tables.schema} {m.subject}") for m in matters}
+        rows = await connection.fetch(
+            "SELECT n FROM unnest($1::bigint[]) AS n WHERE pg_try_advisory_lock(n)",
+            list(numbers.values()),
+        )
+        got = {row["n"] for row in rows}
+        held = [matter for matter in matters if numbers[matter] not in got]
+        loop = asyncio.get_running_loop()
+        for matter in held:
+            if loop.time() >= matter.until:
+                matter.fail(Busy(_OTHERS))
+            else:
+                loop.call_later(_AGAIN_SECONDS, self._call, [matter])
+        return [matter for matter in matters if numbers[matter] in got]
+
+    async def _folders(
+        self, connection: Connection, matters: Sequence[_Matter]
+    ) -> dict[_Matter, Folder]:
+        """Where their streams stand on the log now, of those that the view has reached in time.
+
+        Raises Unavailable.
+        """
+        partitions = {matter: partition_of(matter.subject) for matter in matters}
+        if not matters:
+            return {}
         async with asyncio.timeout(_WAIT_SECONDS):
-            partition = partition_of(subject)
-            end, governance_end = await self.view.end(partition)
+            ends, governance_end = await self.view.ends(set(partitions.values()))
             await self.governance.reach(governance_end)
-        await self.view.reach(partition, end, _WAIT_SECONDS)
-        return await self.view.read(connection, subject)
+        late: dict[int, Behind] = {}
+
+        async def reach(partition: int) -> None:
+            try:
+                await self.view.reach(partition, ends[partition], _WAIT_SECONDS)
+            except Behind as error:
+                late[partition] = error
+
+        await asyncio.gather(*map(reach, ends))
+        for matter, partition in partitions.items():
+            if partition in late:
+                matter.fail(Busy(str(late[partition])))
+        there = [matter for matter in matters if partitions[matter] not in late]
+        found = await self.view.folders(connection, [matter.subject for matter in there])
+        return {matter: found[matter.subject] for matter in there}
 
     async def _judge(
-        self, connection: Connection, report: Report, fact: Any, folder: Folder, body_hash: str
-    ) -> Event:
-        policy = self.governance.books.latest
-        self._known_subject(report.subject)
-        if kind_of(report.subject) == "case" and folder.file.state == "NONE":
-            raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
-        try:
-            sealer = await self.vault.sealer(connection, report.subject)
-        except Erased:
-            raise Refusing(
-                Refusal(409, "ERASED", "what this case says of persons was erased")
-            ) from None
-        sealed = seal_fact(fact, sealer, policy, report.event_id)
+        self, connection: Connection, folders: dict[_Matter, Folder]
+    ) -> list[tuple[_Matter, Event]]:
+        """The events that are to be published; whatever else is answered here."""
+        fresh: list[tuple[_Matter, str]] = []
+        for matter, folder in folders.items():
+            report = matter.report
+            body_hash = self.vault.matcher.hash("body", report.body())
+            known = folder.seen.get(report.event_id)
+            try:
+                if known is not None:
+                    matter.answer(_answered(report.event_id, known, body_hash))
+                    continue
+                self._known_subject(report.subject)
+                if kind_of(report.subject) == "case" and folder.file.state == "NONE":
+                    raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
+            except Refusing as error:
+                matter.fail(error)
+                continue
+            fresh.append((matter, body_hash))
+        sealers = await self.vault.sealers(connection, [m.subject for m, _ in fresh])
+        possible: list[tuple[_Matter, str, AnyData]] = []
         now = self.governance.clock.now()
-        verdict = decide(
-            Act(report.type, sealed, report.occurred_at, report.by), folder.file, now, policy
-        )
+        for matter, body_hash in fresh:
+            try:
+                data = self._decide(matter, sealers.get(matter.subject), folders[matter], now)
+            except (Refused, Refusing) as error:
+                matter.fail(error)
+                continue
+            possible.append((matter, body_hash, data))
+        numbered = await self._numbered(connection, [data for _, _, data in possible], now)
+        events: list[tuple[_Matter, Event]] = []
+        for (matter, body_hash, _), data in zip(possible, numbered, strict=True):
+            try:
+                events.append((matter, self._event(matter.report, data, body_hash)))
+            except (Refused, ValueError) as error:
+                matter.fail(error)
+        return events
+
+    def _decide(
+        self, matter: _Matter, sealer: Sealer | None, folder: Folder, now: datetime
+    ) -> AnyData:
+        """What is to be recorded. Raises Refused, Refusing."""
+        report, policy = matter.report, self.governance.books.latest
+        if sealer is None:
+            raise Refusing(Refusal(409, "ERASED", "what this case says of persons was erased"))
+        sealed = seal_fact(matter.fact, sealer, policy, report.event_id)
+        act = Act(report.type, sealed, report.occurred_at, report.by)
+        verdict = decide(act, folder.file, now, policy)
         if isinstance(verdict, Refusal):
             raise Refusing(verdict)
-        data = await self._numbered(connection, verdict, now)
+        return verdict
+
+    def _event(self, report: Report, data: AnyData, body_hash: str) -> Event:
+        """The event to be published. Raises Refused, ForeignWriter, Unsealed."""
         person = self.vault.matcher.person(report.by.person)
         event = Event(
             id=report.event_id,
@@ -184,9 +307,48 @@ class Desk:
             actor=f"{report.by.unit}/{report.by.role}/{person}",
             attributes={"bodyhash": body_hash},
         )
+        check(event, "intake")
         if len(encode(event)) > MAX_EVENT:
             raise Refused([Problem("/data", "too_long", f"an event has at most {MAX_EVENT} bytes")])
         return event
+
+    async def _publish(self, events: Sequence[tuple[_Matter, Event]]) -> None:
+        """Append, wait for the acknowledgements, then for the view; answer each."""
+        sent = {
+            matter: asyncio.ensure_future(self.producer.publish([event]))
+            for matter, event in events
+        }
+        if not sent:
+            return
+        await asyncio.wait(sent.values(), timeout=_ACK_SECONDS)
+        ends: dict[int, int] = {}
+        recorded: list[tuple[_Matter, Event]] = []
+        for matter, event in events:
+            publishing = sent[matter]
+            if not publishing.done() or publishing.exception() is not None:
+                publishing.add_done_callback(_swallow)
+                matter.fail(Unknown("the log did not acknowledge; send again with the same key"))
+                continue
+            place = publishing.result()[0]
+            ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
+            recorded.append((matter, event))
+        with suppress(Behind):
+            async with asyncio.timeout(_WAIT_SECONDS):
+                for partition, end in ends.items():
+                    await self.view.reach(partition, end, _WAIT_SECONDS)
+        for matter, event in recorded:
+            matter.answer(event.id)
+
+    # --- for what intake records itself ---------------------------------------------------------
+
+    async def folder(self, connection: Connection, subject: str) -> Folder:
+        """The stream as it stands on the log now. Raises Behind, Unavailable."""
+        async with asyncio.timeout(_WAIT_SECONDS):
+            partition = partition_of(subject)
+            end, governance_end = await self.view.end(partition)
+            await self.governance.reach(governance_end)
+        await self.view.reach(partition, end, _WAIT_SECONDS)
+        return await self.view.read(connection, subject)
 
     def _known_subject(self, subject: str) -> None:
         if kind_of(subject) != "unit":
@@ -195,17 +357,27 @@ class Desk:
         if code not in policy.units and code not in policy.content.organisation.departments:
             raise Refusing(Refusal(404, "UNKNOWN_UNIT", "no such unit"))
 
-    async def _numbered(self, connection: Connection, data: AnyData, now: datetime) -> AnyData:
+    async def _numbered(
+        self, connection: Connection, given: Sequence[AnyData], now: datetime
+    ) -> list[AnyData]:
         """Acceptance gives the case its human number; one that is not used leaves a gap."""
-        if not isinstance(data, ComplaintAccepted):
-            return data
+        count = sum(isinstance(data, ComplaintAccepted) for data in given)
+        if not count:
+            return list(given)
         year = civil(now).year
-        number = await connection.fetchval(
-            f"""INSERT INTO {self.tables.numbers} AS old VALUES ($1, 1)
-            ON CONFLICT (year) DO UPDATE SET last = old.last + 1 RETURNING last""",
+        last = await connection.fetchval(
+            f"""INSERT INTO {self.tables.numbers} AS old VALUES ($1, $2)
+            ON CONFLICT (year) DO UPDATE SET last = old.last + $2 RETURNING last""",
             year,
+            count,
         )
-        return data.model_copy(update={"number": f"DF-QX-{year}-{number:06}"})
+        numbers = iter(range(last - count + 1, last + 1))
+        return [
+            data.model_copy(update={"number": f"DF-QX-{year}-{next(numbers):06}"})
+            if isinstance(data, ComplaintAccepted)
+            else data
+            for data in given
+        ]
 
     async def publish(self, event: Event) -> None:
         """Append, wait for the acknowledgement, then for the view. Raises Unknown."""
@@ -219,6 +391,11 @@ class Desk:
             await self.view.reach(place.partition, place.offset + 1, _WAIT_SECONDS)
         except Behind:
             return
+
+
+def _fail(matters: Iterable[_Matter], error: Exception) -> None:
+    for matter in matters:
+        matter.fail(error)
 
 
 def _swallow(done: asyncio.Future[Any]) -> None:

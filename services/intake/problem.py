@@ -18,7 +18,10 @@ from services.intake.reception import Unknown
 from shared.clock import ClockUnset
 from shared.database import PASSING
 from shared.governance import Ungoverned
+from shared.journal import journal
 from shared.log import Unavailable
+
+log = journal("intake.problem")
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -82,6 +85,7 @@ def answer_of(error: Exception) -> Answer:
         case _ if isinstance(error, (asyncpg.PostgresError, *PASSING)):
             return _later("UNAVAILABLE", "the database does not answer; nothing was appended")
         case _:
+            log.error("fault", exc_info=error)
             return Answer(500, "INTERNAL", "a fault of this service; it is on its journal")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -44,6 +45,22 @@ class Unknown(Exception):
     """The log did not acknowledge in time: it may or may not stand there; sending again is safe."""
 
 
+@dataclass
+class _Waiting:
+    """A few complaints of one request that wait to be stored."""
+
+    prepared: Sequence[Prepared | Receipt]
+    receipts: asyncio.Future[list[Receipt]]
+
+
+_FEW: Final = 20
+"""Complaints that are stored together with those of other requests; more are by themselves."""
+_TOGETHER: Final = 100
+"""Requests in one transaction."""
+_AT_ONCE: Final = 2
+"""Such transactions under way; what comes in meanwhile goes into the next."""
+
+
 class Reception:
     """Takes complaints in, from whatever door they come."""
 
@@ -63,6 +80,8 @@ class Reception:
         self.governance = governance
         self.view = view
         self.workshop = Workshop(vault.safe)
+        self._waiting: list[_Waiting] = []
+        self._storing: set[asyncio.Task[None]] = set()
         self._under_way: dict[str, asyncio.Future[Any]] = {}
         self._marks: list[str] = []
         self._mark_task: asyncio.Task[None] | None = None
@@ -75,7 +94,38 @@ class Reception:
         Raises Unknown when the log does not acknowledge in time (what was stored is published
         later), and whatever the database raises (then nothing of the batch was stored).
         """
-        return await self.store(await self.prepare(raws, key))
+        prepared = await self.prepare(raws, key)
+        if len(prepared) > _FEW:
+            return await self.store(prepared)
+        waiting = _Waiting(prepared, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._begin()
+        return await waiting.receipts
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._storing) < _AT_ONCE:
+            taken, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
+            task = asyncio.create_task(self._store_together(taken), name="intake-store")
+            self._storing.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._storing.discard(task)
+        self._begin()
+
+    async def _store_together(self, taken: Sequence[_Waiting]) -> None:
+        """Single complaints that came in at the same time: one transaction for all of them."""
+        try:
+            receipts = iter(await self.store([item for each in taken for item in each.prepared]))
+        except Exception as error:
+            for each in taken:
+                if not each.receipts.done():
+                    each.receipts.set_exception(error)
+            return
+        for each in taken:
+            own = [next(receipts) for _ in each.prepared]
+            if not each.receipts.done():
+                each.receipts.set_result(own)
 
     async def prepare(self, raws: Sequence[bytes | None], key: Key) -> list[Prepared | Receipt]:
         """Read, check and seal a batch; None stands for a line too long to keep."""

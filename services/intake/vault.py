@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,19 +60,29 @@ class Vault:
         self.matcher = safe.matcher
         self.tables = tables
 
-    async def sealer(self, connection: Connection, subject: str) -> Sealer:
-        """The subject's sealer, with a new key if it has none. Raises Erased, VaultError."""
-        row = await self._row(connection, subject)
-        if row is None:
-            _, wrapped = self.safe.fresh(subject)
+    async def sealers(self, connection: Connection, subjects: Sequence[str]) -> dict[str, Sealer]:
+        """Each subject's sealer, with a new key if it has none; without those that were erased."""
+        rows = await self._rows(connection, subjects)
+        if new := [subject for subject in subjects if subject not in rows]:
             await connection.execute(
-                f"INSERT INTO {self.tables.keys} VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                subject,
-                wrapped,
+                f"""INSERT INTO {self.tables.keys} (subject, key)
+                SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING""",
+                new,
+                [self.safe.fresh(subject)[1] for subject in new],
             )
-            row = await self._row(connection, subject)
-        assert row is not None, "the key was just stored"
-        return self._open(subject, row)
+            rows |= await self._rows(connection, new)
+        return {
+            subject: self.safe.open(subject, key)
+            for subject, key in rows.items()
+            if key is not None
+        }
+
+    async def sealer(self, connection: Connection, subject: str) -> Sealer:
+        """The subject's sealer, with a new key if it has none. Raises Erased."""
+        found = await self.sealers(connection, [subject])
+        if subject not in found:
+            raise Erased(subject)
+        return found[subject]
 
     async def opener(self, connection: Connection, subject: str) -> Sealer:
         """The sealer of a subject that has a key. Raises Erased (also if there never was one)."""
@@ -96,6 +107,16 @@ class Vault:
             )
         elif not hmac.compare_digest(known, self.safe.fingerprint):
             raise VaultError("the vault was sealed under another master key; restore that key")
+
+    async def _rows(
+        self, connection: Connection, subjects: Sequence[str]
+    ) -> dict[str, bytes | None]:
+        if not subjects:
+            return {}
+        rows = await connection.fetch(
+            f"SELECT subject, key FROM {self.tables.keys} WHERE subject = ANY($1)", subjects
+        )
+        return {row["subject"]: row["key"] for row in rows}
 
     async def _row(self, connection: Connection, subject: str) -> tuple[bytes | None] | None:
         row = await connection.fetchrow(

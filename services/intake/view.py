@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -71,6 +71,10 @@ _HANDLING: Final = b'"timer":"T09"'
 MATTERS: Final = _DECISIONS | {name for name, model in TYPES.items() if issubclass(model, Fact)}
 
 _CACHED: Final = 20_000
+
+_GATHER: Final = {"wall": 0.01, "log": 0.0}
+"""Seconds that records gather before they are folded: a batch costs as much as twenty of them. On
+the log clock somebody waits for each."""
 
 
 @dataclass
@@ -222,7 +226,8 @@ class View:
 
     async def _follow(self) -> None:
         start = {(CASE_EVENTS, number): self.positions[number] for number in range(PARTITIONS)}
-        async with aclosing(self.reader.follow(start)) as batches:
+        gather = _GATHER[self.settings.clock]
+        async with aclosing(self.reader.follow(start, gather=gather)) as batches:
             async for records in batches:
                 if records:
                     await self._fold(records)
@@ -351,6 +356,13 @@ class View:
         found = await self.reader.ends_of(asked)
         return found[asked[0]], found[asked[1]]
 
+    async def ends(self, partitions: Iterable[int]) -> tuple[dict[int, int], int]:
+        """The same of several partitions, in one question."""
+        asked = [(CASE_EVENTS, partition) for partition in partitions]
+        found = await self.reader.ends_of([*asked, (GOVERNANCE_EVENTS, 0)])
+        governance = found.pop((GOVERNANCE_EVENTS, 0))
+        return {partition: end for (_, partition), end in found.items()}, governance
+
     async def reach(self, partition: int, end: int, seconds: float) -> None:
         """Wait until everything below `end` is folded. Raises Behind after `seconds`."""
         try:
@@ -368,6 +380,24 @@ class View:
             f"SELECT file FROM {self.tables.files} WHERE subject = $1", subject
         )
         return _unpack(file) if file else Folder(initial(subject))
+
+    async def folders(self, connection: Connection, subjects: Sequence[str]) -> dict[str, Folder]:
+        """The files of streams: from memory where they were folded lately, else as stored.
+
+        Memory holds what this process has folded up to its positions; it is emptied when another
+        was faster. What is returned is the caller's to read at once, not to keep.
+        """
+        found: dict[str, Folder] = {}
+        for subject in subjects:
+            known = self._cache.get(subject)
+            if known is not None:
+                found[subject] = _unpack(known) if isinstance(known, bytes) else known
+        if missing := [subject for subject in subjects if subject not in found]:
+            rows = await connection.fetch(
+                f"SELECT subject, file FROM {self.tables.files} WHERE subject = ANY($1)", missing
+            )
+            found |= {row["subject"]: _unpack(row["file"]) for row in rows}
+        return {subject: found.get(subject) or Folder(initial(subject)) for subject in subjects}
 
     async def received(self, connection: Connection, subject: str) -> Event | None:
         """The case's ComplaintReceived, read from the log at its offset. Raises Unavailable."""

@@ -27,6 +27,9 @@ MOST: Final = 2000
 """Records in one transaction at most."""
 _LASTING: Final = 10.0
 """Seconds of following after which a fault is a new one, and the pause begins small again."""
+GATHER: Final = {"wall": 0.03, "log": 0.0}
+"""Seconds that records gather before they are folded: a transaction costs as much as some fifty of
+them. On the log clock somebody waits for each."""
 
 Listener = Callable[[Sequence[Decoded]], None]
 
@@ -100,7 +103,8 @@ class Follower:
         await self._check(positions)
         start = {(CASE_EVENTS, number): item.next for number, item in positions.items()}
         self.fault = None
-        async with aclosing(self.reader.follow(start, most=MOST)) as batches:
+        follow = self.reader.follow(start, most=MOST, gather=GATHER[self.settings.clock])
+        async with aclosing(follow) as batches:
             async for records in batches:
                 if records:
                     await self._take(records)

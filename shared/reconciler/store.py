@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -54,33 +54,41 @@ CREATE INDEX IF NOT EXISTS streams_pending ON {schema}.streams (partition) WHERE
 """
 
 _PUT: Final = """
-WITH fence AS (
-    UPDATE {schema}.positions SET next = $4, book_hash = $5
-    WHERE partition = $1 AND owner = $2 AND next = $3 RETURNING 1
+WITH moves AS (
+    SELECT * FROM unnest($1::integer[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[])
+    AS m (partition, owner, was, next, book_hash)
+), fence AS (
+    UPDATE {schema}.positions AS p SET next = m.next, book_hash = m.book_hash FROM moves AS m
+    WHERE p.partition = m.partition AND p.owner = m.owner AND p.next = m.was
+    RETURNING p.partition
 ), put AS (
     INSERT INTO {schema}.streams
     SELECT u.* FROM unnest(
         $6::text[], $7::integer[], $8::text[], $9::timestamptz[], $10::text[],
         $11::text[], $12::text[], $13::timestamptz[], $14::text[]
-    ) AS u WHERE EXISTS (SELECT FROM fence)
+    ) AS u (subject, partition, state, instant, basis, seen, pending, wake_at, policy_hash)
+    WHERE u.partition IN (SELECT partition FROM fence)
     ON CONFLICT (subject) DO UPDATE SET
         state = excluded.state, instant = excluded.instant, basis = excluded.basis,
         seen = excluded.seen, pending = excluded.pending, wake_at = excluded.wake_at,
         policy_hash = excluded.policy_hash
 )
-SELECT count(*) FROM fence
+SELECT partition FROM fence
 """
 
 _CLEAR: Final = """
-WITH fence AS (
-    UPDATE {schema}.positions SET next = next
-    WHERE partition = $1 AND owner = $2 AND next = $3 RETURNING 1
+WITH held AS (
+    SELECT * FROM unnest($1::integer[], $2::uuid[], $3::bigint[]) AS h (partition, owner, next)
+), fence AS (
+    UPDATE {schema}.positions AS p SET next = p.next FROM held AS h
+    WHERE p.partition = h.partition AND p.owner = h.owner AND p.next = h.next
+    RETURNING p.partition
 ), cleared AS (
     UPDATE {schema}.streams AS s SET pending = u.pending
     FROM unnest($4::text[], $5::text[]) AS u (subject, pending)
-    WHERE s.subject = u.subject AND EXISTS (SELECT FROM fence)
+    WHERE s.subject = u.subject AND s.partition IN (SELECT partition FROM fence)
 )
-SELECT count(*) FROM fence
+SELECT partition FROM fence
 """
 
 _CLAIM: Final = """
@@ -138,6 +146,8 @@ class Store:
         self.shape = shape
         self._url = settings.database
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._puts = Together(self, _PUT, (5, 9))
+        self._clears = Together(self, _CLEAR, (3, 2))
 
     @property
     def pool(self) -> asyncpg.Pool[asyncpg.Record]:
@@ -303,24 +313,82 @@ class Store:
         if book_hash is None:
             same = all(row.policy_hash == held.book_hash for row in rows)
             book_hash = held.book_hash if same else ""
-        columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * 9
-        fenced = await self._fenced(
-            _PUT, held.partition, held.owner, held.next, next, book_hash, *map(list, columns)
-        )
-        if not fenced:
+        move = (held.partition, held.owner, held.next, next, book_hash)
+        if not await self._puts.fenced(held.partition, move, rows):
             raise LostOwnership(f"partition {held.partition}")
         return held._replace(next=next, book_hash=book_hash)
 
     async def clear(self, held: Held, remaining: dict[str, str]) -> None:
         """Write what is still pending of each subject. Raises LostOwnership."""
-        fenced = await self._fenced(
-            _CLEAR, *held[:3], list(remaining.keys()), list(remaining.values())
-        )
-        if not fenced:
+        if not await self._clears.fenced(held.partition, held[:3], list(remaining.items())):
             raise LostOwnership(f"partition {held.partition}")
 
-    async def _fenced(self, statement: str, *arguments: Any) -> bool:
+
+class Together:
+    """Writes of several partitions at the same time, in one transaction (group commit).
+
+    What arrives while one is under way goes into the next. Each partition is fenced by itself:
+    one that was lost writes nothing, and keeps nobody else from writing. A partition has at most
+    one write at a time here, for its lock covers it.
+    """
+
+    def __init__(self, store: Store, statement: str, columns: tuple[int, int]) -> None:
+        """`columns`: how many a fence and a row have, in the order of the parameters."""
+        self._store = store
+        self._statement = statement
+        self._columns = columns
+        self._waiting: list[_Write] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def fenced(
+        self, partition: int, fence: Sequence[Any], rows: Sequence[Sequence[Any]]
+    ) -> bool:
+        """Whether it was written. Raises LostOwnership where the schema is gone."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Write(partition, fence, rows, done))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="together")
+        return await done
+
+    async def _run(self) -> None:
+        while self._waiting:
+            writes, self._waiting = self._waiting, []
+            # Two workers that still write the same partitions lock them in the same order.
+            writes.sort(key=lambda write: write.partition)
+            try:
+                held = await self._write(writes)
+            except BaseException as error:
+                for write in writes:
+                    if not write.done.done():
+                        write.done.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+                continue
+            for write in writes:
+                if not write.done.done():
+                    write.done.set_result(write.partition in held)
+
+    async def _write(self, writes: Sequence[_Write]) -> set[int]:
+        fence, row = self._columns
+        fences: list[list[Any]] = [[] for _ in range(fence)]
+        columns: list[list[Any]] = [[] for _ in range(row)]
+        for write in writes:
+            for column, value in zip(fences, write.fence, strict=True):
+                column.append(value)
+            for each in write.rows:
+                for column, value in zip(columns, each, strict=True):
+                    column.append(value)
         try:
-            return bool(await self.pool.fetchval(statement.format(schema=self.schema), *arguments))
+            found = await self._store.pool.fetch(
+                self._statement.format(schema=self._store.schema), *fences, *columns
+            )
         except GONE as error:
             raise LostOwnership("the schema is gone") from error
+        return {item["partition"] for item in found}
+
+
+class _Write(NamedTuple):
+    partition: int
+    fence: Sequence[Any]
+    rows: Sequence[Sequence[Any]]
+    done: asyncio.Future[bool]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -29,7 +30,7 @@ from shared.log import (
 from shared.policy import read_book
 from shared.reconciler.partition import Standing
 from shared.reconciler.rows import shape_of
-from shared.reconciler.store import Held, Store, WrongLog
+from shared.reconciler.store import Held, LostOwnership, Store, StoredRow, WrongLog
 from shared.reconciler.sweep import Sweep
 from shared.reconciler.worker import Worker
 from shared.settings import Settings
@@ -189,6 +190,36 @@ async def test_a_worker_that_lost_a_partition_writes_nothing(bench: Bench) -> No
     }
     await bench.deliver(heir)
     assert orjson.loads((await bench.rig.table())[CASE]["state"])["progress"] == 1
+
+
+async def test_partitions_written_together_are_fenced_one_by_one(bench: Bench) -> None:
+    """Of three put and cleared at the same time one was lost: it alone writes nothing."""
+    worker = await bench.worker()
+    store, identity = worker.store, worker.identity
+    held = [await store.claim(number, identity) for number in range(3)]
+    await store.claim(1, identity)
+    rows = [
+        StoredRow(f"case-of-{number}", number, "{}", None, None, "", "owed", None, "")
+        for number in range(3)
+    ]
+
+    puts = await asyncio.gather(
+        *(store.put(each, [row], 5) for each, row in zip(held, rows, strict=True)),
+        return_exceptions=True,
+    )
+    assert isinstance(puts[1], LostOwnership)
+    assert [held[0]._replace(next=5), held[2]._replace(next=5)] == [puts[0], puts[2]]
+    assert [await store.unsent(number) for number in range(3)] == [["case-of-0"], [], ["case-of-2"]]
+
+    moved = [each._replace(next=5) for each in held]
+    clears = await asyncio.gather(
+        *(store.clear(each, {f"case-of-{each.partition}": ""}) for each in moved),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in clears] == [type(None), LostOwnership, type(None)]
+    assert [await store.unsent(number) for number in range(3)] == [[], [], []]
+    found = [await store.owner_of(number) for number in range(3)]
+    assert [each and each[1] for each in found] == [5, 0, 5]
 
 
 async def test_nothing_is_decided_by_the_clock_before_the_end_is_folded(bench: Bench) -> None:
