@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from services.routing.decider import standing
+from services.routing.decider import reasons, standing
 from services.routing.decider.desk import Asked, Desk, Found, Told
 from services.routing.decider.place import Township, township_of
 from services.routing.decider.rules import Answer, Facts, choose, default_co, facts_of
@@ -443,10 +443,13 @@ def _by_rule(state: Desk, asked: Asked, policy: Policy) -> Event:
     assert state.received is not None
     facts: Facts = facts_of(state.received, state.supplement)
     answer, runner_up = choose(facts, policy)
+    if not answer.evidence:
+        answer = replace(answer, evidence=reasons.evidence(answer.rule, facts))
     place = township_of(state.received, state.supplement, policy)
+    flip = reasons.flip(facts, place, policy)
     reason = answer.triage or place.triage
     if answer.lead is not None and reason is None:
-        return _assigned(state, asked, answer, None, place, runner_up)
+        return _assigned(state, asked, answer, None, place, runner_up, flip)
     data = ev.TriageRequested.model_validate(
         {
             "cause": asked.id,
@@ -462,6 +465,8 @@ def _by_rule(state: Desk, asked: Asked, policy: Policy) -> Event:
             "confidence_ppm": answer.confidence,
             "margin_ppm": answer.margin,
             "runner_up": runner_up,
+            "evidence": answer.evidence,
+            "flip": flip,
         }
     )
     return owe(state.subject, asked.at, data)
@@ -474,6 +479,7 @@ def _assigned(
     department: str | None,
     place: Township,
     runner_up: RunnerUp | None,
+    flip: ev.Flip | None = None,
 ) -> Event:
     """CaseReassigned if a unit had the case before, else CaseAssigned."""
     fields = {
@@ -488,6 +494,7 @@ def _assigned(
         "confidence_ppm": answer.confidence,
         "margin_ppm": answer.margin,
         "evidence": answer.evidence,
+        "flip": flip,
     }
     if state.unit is None:
         return owe(state.subject, asked.at, ev.CaseAssigned.model_validate(fields))
