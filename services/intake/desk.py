@@ -96,8 +96,13 @@ class Desk:
         self.view = view
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def record(self, report: Report) -> str:
+    async def record(
+        self, report: Report, *, dry_run: bool = False, group: str | None = None
+    ) -> str:
         """The id of the recorded event.
+
+        `dry_run`: judged all the same, and nothing is recorded. `group`: refused for a case that
+        is no member of it.
 
         Raises Refused (422 by shape), Refusing (403, 404, 409, 422), Busy (503, nothing
         appended), Unknown (503, may have been appended).
@@ -116,11 +121,11 @@ class Desk:
         except TimeoutError:
             raise Busy("others are recording on this stream") from None
         try:
-            return await self._record(report, fact)
+            return await self._record(report, fact, dry_run, group)
         finally:
             turn.release()
 
-    async def _record(self, report: Report, fact: Any) -> str:
+    async def _record(self, report: Report, fact: Any, dry_run: bool, group: str | None) -> str:
         try:
             async with self.pool.acquire(timeout=_WAIT_SECONDS) as connection:
                 # Freed when the connection goes back to the pool, or is lost.
@@ -129,8 +134,12 @@ class Desk:
                 body_hash = self.vault.matcher.hash("body", report.body())
                 if report.event_id in folder.seen:
                     return _answered(report.event_id, folder.seen[report.event_id], body_hash)
-                event = await self._judge(connection, report, fact, folder, body_hash)
-                await self.publish(event)
+                if group is not None and folder.file.group != group:
+                    reason = "this case is no member of the group"
+                    raise Refusing(Refusal(409, "NOT_A_MEMBER", reason))
+                event = await self._judge(connection, report, fact, folder, body_hash, dry_run)
+                if not dry_run:
+                    await self.publish(event)
         except (asyncpg.LockNotAvailableError, TimeoutError):
             raise Busy("others are recording on this stream") from None
         except (Behind, Unavailable) as error:
@@ -147,7 +156,13 @@ class Desk:
         return await self.view.read(connection, subject)
 
     async def _judge(
-        self, connection: Connection, report: Report, fact: Any, folder: Folder, body_hash: str
+        self,
+        connection: Connection,
+        report: Report,
+        fact: Any,
+        folder: Folder,
+        body_hash: str,
+        dry_run: bool = False,
     ) -> Event:
         policy = self.governance.books.latest
         self._known_subject(report.subject)
@@ -166,7 +181,7 @@ class Desk:
         )
         if isinstance(verdict, Refusal):
             raise Refusing(verdict)
-        data = await self._numbered(connection, verdict, now)
+        data = verdict if dry_run else await self._numbered(connection, verdict, now)
         person = self.vault.matcher.person(report.by.person)
         event = Event(
             id=report.event_id,

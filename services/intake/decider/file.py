@@ -68,6 +68,7 @@ class CaseFile:
     referral_approved: bool = False
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
+    group: str | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -164,6 +165,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return replace(state, state="WRITTEN_OFF")
         case e.CaseReopened():
             return replace(state, state="HANDLING", tf_passed=False)
+        case e.GroupFormed() | e.GroupLevelChanged() | e.GroupJoined():
+            return replace(state, group=data.group)
         case e.ExtremeIncidentReported():
             return replace(state, incidents=(*state.incidents, event.id))
         case e.SupervisionVisitRecorded():
@@ -244,9 +247,6 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             | e.MatchUpdated()
             | e.MatchFound()
             | e.MatchDismissed()
-            | e.GroupFormed()
-            | e.GroupLevelChanged()
-            | e.GroupJoined()
             | e.AssignmentWithdrawn()
             | e.DeadlineSet()
             | e.AlertRaised()
