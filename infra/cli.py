@@ -106,11 +106,16 @@ def upload(
 
 
 @app.command()
-def route(file: InFile) -> int:
+def route(
+    file: InFile,
+    why: Annotated[
+        bool, typer.Option("--why", help="Also the way through the rules, and what would flip it.")
+    ] = False,
+) -> int:
     """Say for each complaint where it would be routed, and why. Needs no stack."""
     from infra import route as module
 
-    return module.run(file=file)
+    return module.run(file=file, why=why)
 
 
 @app.command("dry-run")

@@ -13,6 +13,8 @@ from typing import Any
 
 from infra.history import read_subject
 from infra.problem import Refused, Unready
+from services.routing.decider.reasons import path
+from services.routing.decider.rules import facts_of
 from services.supervision.decider import STREAMS as SUPERVISION
 from shared.calendar import DAY, ZONE, civil, end_of, last_day_of
 from shared.events import (
@@ -25,6 +27,7 @@ from shared.events import (
     ComplaintReceived,
     DeadlineSet,
     Event,
+    SupplementReceived,
     TriageRequested,
 )
 from shared.policy import Policy
@@ -123,8 +126,10 @@ def _units(dossier: Dossier) -> Iterator[str]:
         data = event.data
         if isinstance(data, TriageRequested):
             yield from _triage(event, data)
+            yield from _path(dossier, data)
         elif isinstance(data, (CaseAssigned, CaseReassigned)):
             yield from _assignment(event, data, dossier.book(event))
+            yield from _path(dossier, data)
         else:
             continue
         decided = True
@@ -138,6 +143,7 @@ def _triage(event: Event, data: TriageRequested) -> Iterator[str]:
     yield f"  {local(event.time)} {event.type}: {data.reason}, the office decides"
     if data.rule:
         yield f"    the rules would have come to rule {data.rule}{_odds(data)}"
+    yield from _reasons(data)
 
 
 def _assignment(event: Event, data: Assigned, policy: Policy) -> Iterator[str]:
@@ -147,14 +153,41 @@ def _assignment(event: Event, data: Assigned, policy: Policy) -> Iterator[str]:
     place = f"{township.code} {township.name}" if township else data.township
     yield f"  {local(event.time)} {event.type}: {lead}, {place}"
     yield f"    lead by rule {data.rule}{_odds(data)}"
-    if data.runner_up is not None:
-        yield f"    next best: {data.runner_up.lead} by rule {data.runner_up.rule}"
+    yield from _reasons(data)
     read = f" (read from 「{data.township_from.text}」)" if data.township_from.text else ""
     yield f"    township by rule {data.township_from.rule}{read}"
     if data.co_handlers:
         yield f"    co-handlers: {', '.join(data.co_handlers)}"
+
+
+def _reasons(data: Assigned | TriageRequested) -> Iterator[str]:
+    """Evidence, runner-up, and the smallest change of facts that would flip the lead."""
     if data.evidence:
         yield f"    evidence: {', '.join(data.evidence)}"
+    if data.runner_up is not None:
+        yield f"    next best: {data.runner_up.lead} by rule {data.runner_up.rule}"
+    if data.flip is not None:
+        changes = " and ".join(
+            f"{change.field} were {change.now or 'unknown'} instead of {change.was or 'unknown'}"
+            for change in data.flip.changes
+        )
+        yield f"    would be {data.flip.lead} (rule {data.flip.rule}) if {changes}"
+
+
+def _path(dossier: Dossier, data: Assigned | TriageRequested) -> Iterator[str]:
+    """The way through the rules, from the facts as they stood when it was decided."""
+    cause = dossier.by_id.get(data.cause)
+    if data.flip is None or cause is None:
+        return
+    known = dossier.events[: dossier.events.index(cause) + 1]
+    received = [event.data for event in known if isinstance(event.data, ComplaintReceived)]
+    added = [event.data for event in known if isinstance(event.data, SupplementReceived)]
+    if not received:
+        return
+    facts = facts_of(received[0], added[-1] if added else None)
+    for step in path(facts, dossier.books.at(cause.recordedtime)):
+        seen = f" ({', '.join(step.facts)})" if step.facts else ""
+        yield f"      {step.rule} {'applies' if step.holds else 'does not apply'}{seen}"
 
 
 def _odds(data: Assigned | TriageRequested) -> str:

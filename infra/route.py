@@ -11,6 +11,7 @@ import orjson
 
 from services.intake.complaint import Refused as BadComplaint
 from services.intake.complaint import admit, check, read
+from services.routing.decider import reasons
 from services.routing.decider.place import township_of
 from services.routing.decider.rules import choose, facts_of
 from shared.envelope import case_id_of
@@ -44,8 +45,11 @@ class Withheld(Sealer):
         return SEALED_PREFIX
 
 
-def run(*, file: Path, book: str = "dengfeng-2021-35") -> int:
-    """One JSON line for each complaint line; 1 if a line could not be read."""
+def run(*, file: Path, book: str = "dengfeng-2021-35", why: bool = False) -> int:
+    """One JSON line for each complaint line; 1 if a line could not be read.
+
+    `why`: each line also says why, beside the contract's fields.
+    """
     now = datetime.now(UTC)
     policy = adopt(read_book(book), now, "route")
     bad = 0
@@ -62,7 +66,10 @@ def run(*, file: Path, book: str = "dengfeng-2021-35") -> int:
                 continue
             case_id = case_id_of(complaint.source, complaint.source_ref)
             received = admit(complaint, case_id, Withheld(case_id), policy)
-            sys.stdout.buffer.write(orjson.dumps(answer(received, policy)) + b"\n")
+            found = answer(received, policy)
+            if why:
+                found |= {"why": reasons_of(received, policy)}
+            sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
     return 1 if bad else 0
 
 
@@ -100,6 +107,24 @@ def answer(received: ComplaintReceived, policy: Policy) -> dict[str, Any]:
             "urgent": signals.urgent,
             "mixed": signals.mixed,
         },
+    }
+
+
+def reasons_of(received: ComplaintReceived, policy: Policy) -> dict[str, Any]:
+    """The way through the rules, evidence, runner-up, and what would flip the lead."""
+    facts = facts_of(received)
+    chosen, runner_up = choose(facts, policy)
+    place = township_of(received, None, policy)
+    flip = reasons.flip(facts, place, policy)
+    return {
+        "path": [
+            {"rule": step.rule, "holds": step.holds, "facts": list(step.facts)}
+            for step in reasons.path(facts, policy)
+        ],
+        "evidence": list(chosen.evidence or reasons.evidence(chosen.rule, facts)),
+        "runner_up": runner_up.model_dump() if runner_up else None,
+        "township_from": place.source.model_dump(),
+        "flip": flip.model_dump() if flip else None,
     }
 
 

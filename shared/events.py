@@ -240,6 +240,22 @@ class RunnerUp(Model):
     ppm: int | None = None
 
 
+class FactChange(Model):
+    """One fact of routing told otherwise."""
+
+    field: str
+    was: str | None = None
+    now: str | None = None
+
+
+class Flip(Model):
+    """The smallest change of facts under which the rules give another lead (PIPL 24)."""
+
+    changes: tuple[FactChange, ...]
+    lead: str
+    rule: str
+
+
 # --- facts: the complaint (domain 3.2, 1-11) -----------------------------------------------------
 
 
@@ -1078,6 +1094,8 @@ class TriageRequested(RoutingDecision):
     confidence_ppm: int | None = None
     margin_ppm: int | None = None
     runner_up: RunnerUp | None = None
+    evidence: tuple[str, ...] | None = None
+    flip: Flip | None = None
 
 
 class Assigned(RoutingDecision):
@@ -1093,6 +1111,7 @@ class Assigned(RoutingDecision):
     confidence_ppm: int = 1_000_000
     margin_ppm: int = 1_000_000
     evidence: tuple[str, ...] = ()
+    flip: Flip | None = None
 
 
 class CaseAssigned(Assigned):

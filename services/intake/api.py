@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 from starlette.routing import Route
 
-from services.intake import catalogue
+from services.intake import batch, catalogue
 from services.intake.complaint import (
     Complaint,
     Line,
@@ -55,6 +55,40 @@ class FactBody(Part):
     type: Line
     occurred_at: AwareDatetime | None = None
     data: dict[str, Any] = Field(default_factory=dict)
+    by: Signature | None = None
+
+
+class TriageItem(Part):
+    """The office's decision on one case: one of task_force and department, and the township."""
+
+    case_id: IdText
+    task_force: Line | None = None
+    department: Line | None = None
+    township: Line
+    co_handlers: tuple[Line, ...] | None = None
+    reason: Line | None = None
+
+
+class TriageBody(Part):
+    items: Annotated[tuple[TriageItem, ...], Field(min_length=1, max_length=batch.MOST)]
+    occurred_at: AwareDatetime
+    dry_run: bool = False
+    by: Signature | None = None
+
+
+class GroupItem(Part):
+    case_id: IdText
+    data: dict[str, Any] | None = None
+
+
+class GroupBody(Part):
+    """One act for members of a group; an item's own `data` stands in place of the common one."""
+
+    type: Line
+    data: dict[str, Any] = Field(default_factory=dict)
+    items: Annotated[tuple[GroupItem, ...], Field(min_length=1, max_length=batch.MOST)]
+    occurred_at: AwareDatetime
+    dry_run: bool = False
     by: Signature | None = None
 
 
@@ -153,10 +187,7 @@ class Api:
 
     async def _fact(self, request: Request, subject: str) -> Response:
         key = self.caller(request)
-        idempotency = request.headers.get("idempotency-key", "").strip()
-        if not 0 < len(idempotency) <= 200:
-            detail = "the header Idempotency-Key (1 to 200 characters) is required"
-            raise Answer(400, "NO_IDEMPOTENCY_KEY", detail)
+        idempotency = _idempotency(request)
         body = parsed(FactBody, await body_of(request))
         model = TYPES.get(body.type)
         governs = subject == CITY and model is not None and model.streams == (GOVERNANCE,)
@@ -185,6 +216,47 @@ class Api:
         body = parsed(CodesBody, await body_of(request))
         refs = [(item.source, item.source_ref) for item in body.items]
         return _json({"items": await self.intake.codes.of(refs, key)})
+
+    # --- batches --------------------------------------------------------------------------------
+
+    async def triage(self, request: Request) -> Response:
+        """The office's decisions on many cases in triage (批量研判): per item, in order."""
+        key, idempotency = self.caller(request), _idempotency(request)
+        body = parsed(TriageBody, await body_of(request))
+        acts = batch.Batch(
+            type="TriageDecided",
+            items=[batch.Item(item.case_id, _decision(item)) for item in body.items],
+            occurred_at=body.occurred_at,
+            by=_by(key, body.by),
+            client=key.name,
+            key=idempotency,
+            dry_run=body.dry_run,
+        )
+        found = await batch.record(self.intake.desk, acts)
+        return _json({"dry_run": body.dry_run, "items": found})
+
+    async def group_acts(self, request: Request, group: str) -> Response:
+        """One act for members of a group (批量解决): each its own event, per item, in order."""
+        key, idempotency = self.caller(request), _idempotency(request)
+        body = parsed(GroupBody, await body_of(request))
+        if body.type not in batch.ALIKE:
+            detail = f"one of {', '.join(sorted(batch.ALIKE))}"
+            raise Refused([Problem("/type", "not_alike", detail)])
+        acts = batch.Batch(
+            type=body.type,
+            items=[
+                batch.Item(item.case_id, body.data if item.data is None else item.data)
+                for item in body.items
+            ],
+            occurred_at=body.occurred_at,
+            by=_by(key, body.by),
+            client=key.name,
+            key=idempotency,
+            dry_run=body.dry_run,
+            group=group,
+        )
+        found = await batch.record(self.intake.desk, acts)
+        return _json({"dry_run": body.dry_run, "items": found})
 
     # --- privacy --------------------------------------------------------------------------------
 
@@ -289,6 +361,20 @@ def _refused(receipt: Receipt) -> Answer:
     return Answer(422, "MALFORMED", "the complaint was refused", receipt.problems)
 
 
+def _idempotency(request: Request) -> str:
+    """The Idempotency-Key. Answers 400 without one."""
+    key = request.headers.get("idempotency-key", "").strip()
+    if not 0 < len(key) <= 200:
+        detail = "the header Idempotency-Key (1 to 200 characters) is required"
+        raise Answer(400, "NO_IDEMPOTENCY_KEY", detail)
+    return key
+
+
+def _decision(item: TriageItem) -> dict[str, Any]:
+    """A triage item as the data of its TriageDecided."""
+    return item.model_dump(mode="json", exclude_none=True, exclude={"case_id"})
+
+
 def _by(key: Key, given: Signature | None) -> By:
     """Who acts: the key's unit and role; another one only by a key that acts for all."""
     own = key.by(given.person if given else None)
@@ -322,6 +408,10 @@ def routes(api: Api) -> APIRouter:
     post("/v1/cases/{case_id}/events", api.case_fact, fact, 202)
     post("/v1/units/{code}/events", api.unit_fact, fact, 202)
     post("/v1/city/events", api.city_fact, fact, 202)
+    triage = body_schema(TriageBody) | IDEMPOTENCY
+    post("/v1/triage/decisions", api.triage, triage, 200, 400, 401, 403, 413, 422, 503)
+    acts = body_schema(GroupBody) | IDEMPOTENCY
+    post("/v1/groups/{group}/acts", api.group_acts, acts, 200, 400, 401, 403, 413, 422, 503)
     post("/v1/query-codes", api.query_codes, body_schema(CodesBody), 200, 401, 413, 422, 503)
     private = (401, 403, 404, 409, 413, 422, 503)
     post("/v1/cases/{case_id}/reveal", api.reveal, body_schema(RevealBody), 200, *private)
@@ -351,5 +441,6 @@ def application(intake: Intake, *doors: Doors) -> FastAPI:
     app.include_router(router(intake.readiness))
     install(app)
     observe(app)
-    describe(app, (Complaint, FactBody, CodesBody, RevealBody, ExportBody, ReasonBody))
+    bodies = (FactBody, TriageBody, GroupBody, CodesBody, RevealBody, ExportBody, ReasonBody)
+    describe(app, (Complaint, *bodies))
     return app

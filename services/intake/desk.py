@@ -89,12 +89,16 @@ class Report:
 
 @dataclass(eq=False)
 class _Matter:
-    """One fact before a sitting. `until`: when it is given up (monotonic seconds of the loop)."""
+    """One fact before a sitting. `until`: when it is given up (monotonic seconds of the loop);
+    `dry_run`, `group`: see `Desk.record`.
+    """
 
     report: Report
     fact: AnyData | Supplement
     until: float
     done: asyncio.Future[str]
+    dry_run: bool
+    group: str | None
 
     @property
     def subject(self) -> str:
@@ -132,8 +136,13 @@ class Desk:
         self._opening: asyncio.Task[None] | None = None
         self._sittings: set[asyncio.Task[None]] = set()
 
-    async def record(self, report: Report) -> str:
+    async def record(
+        self, report: Report, *, dry_run: bool = False, group: str | None = None
+    ) -> str:
         """The id of the recorded event.
+
+        `dry_run`: judged all the same, and nothing is recorded. `group`: refused for a case that
+        is no member of it.
 
         Raises Refused (422 by shape), Refusing (403, 404, 409, 422), Busy (503, nothing
         appended), Unknown (503, may have been appended), or what the database raises.
@@ -152,7 +161,8 @@ class Desk:
         except TimeoutError:
             raise Busy(_OTHERS) from None
         loop = asyncio.get_running_loop()
-        matter = _Matter(report, fact, loop.time() + _WAIT_SECONDS, loop.create_future())
+        until = loop.time() + _WAIT_SECONDS
+        matter = _Matter(report, fact, until, loop.create_future(), dry_run, group)
         # Also where the client leaves: what was begun is ended before the subject's next begins.
         matter.done.add_done_callback(lambda _: turn.release())
         self._call([matter])
@@ -258,6 +268,9 @@ class Desk:
                 self._known_subject(report.subject)
                 if kind_of(report.subject) == "case" and folder.file.state == "NONE":
                     raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
+                if matter.group is not None and folder.file.group != matter.group:
+                    reason = "this case is no member of the group"
+                    raise Refusing(Refusal(409, "NOT_A_MEMBER", reason))
             except Refusing as error:
                 matter.fail(error)
                 continue
@@ -271,7 +284,10 @@ class Desk:
             except (Refused, Refusing) as error:
                 matter.fail(error)
                 continue
-            possible.append((matter, body_hash, data))
+            if matter.dry_run:
+                self._try(matter, data, body_hash)
+            else:
+                possible.append((matter, body_hash, data))
         numbered = await self._numbered(connection, [data for _, _, data in possible], now)
         events: list[tuple[_Matter, Event]] = []
         for (matter, body_hash, _), data in zip(possible, numbered, strict=True):
@@ -280,6 +296,13 @@ class Desk:
             except (Refused, ValueError) as error:
                 matter.fail(error)
         return events
+
+    def _try(self, matter: _Matter, data: AnyData, body_hash: str) -> None:
+        """Answer as if it were recorded; a number is not taken."""
+        try:
+            matter.answer(self._event(matter.report, data, body_hash).id)
+        except (Refused, ValueError) as error:
+            matter.fail(error)
 
     def _decide(
         self, matter: _Matter, sealer: Sealer | None, folder: Folder, now: datetime

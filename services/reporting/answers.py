@@ -237,6 +237,20 @@ class PublicStatus(BaseModel):
     status: StatusText
 
 
+class TriageItem(Shape):
+    """A case in triage: why, what the rules would have proposed, and when T04 is due."""
+
+    case_id: str
+    reason: str | None
+    due_at: str | None
+    overdue: bool
+
+
+class Triage(BaseModel):
+    meta: Meta
+    items: list[TriageItem]
+
+
 class UntoldItem(Shape):
     case_id: str
     number: str | None

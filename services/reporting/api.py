@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
-from typing import Annotated, Any, Final, get_args
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import parse_qs
 
 import orjson
@@ -19,6 +19,7 @@ from services.reporting import (
     clearance,
     dossier,
     dossier_paper,
+    handing,
     handover,
     handover_paper,
     ledgers,
@@ -318,6 +319,41 @@ class Api:
         following = telling.cursor_after(cut, found[limit - 1]) if len(found) > limit else None
         return _json({"meta": cut.meta, "items": found[:limit], "next": following})
 
+    # --- the office -----------------------------------------------------------------------------
+
+    async def triage_queue(self, as_of: AsOf = None) -> Response:
+        """Cases that wait for the office's decision (研判), first due (T04) first."""
+        async with self.at(as_of) as (snapshot, cut):
+            found = await handing.queue(snapshot, cut)
+        return _json({"meta": cut.meta, "items": found})
+
+    async def handout(
+        self,
+        unit: Annotated[str, Path(examples=["410185109"], max_length=40)],
+        form: Literal["json", "xlsx"],
+        start: From = None,
+        to: To = None,
+        as_of: AsOf = None,
+    ) -> Response:
+        """清单式交办: what was assigned to a unit in [from, to), as a document with its number.
+
+        Without `from` the seven days before `to`; without `to` up to `as_of`.
+        """
+        async with self.at(as_of) as (snapshot, cut):
+            last = instant(to, "to") if to is not None else cut.end
+            first = instant(start, "from") if start is not None else last - timedelta(days=7)
+            if first >= last:
+                raise Malformed("from", "not earlier than `to`")
+            known = (*cut.policy.units, *cut.policy.content.organisation.departments)
+            if unit not in known:
+                raise Answer(404, "UNKNOWN_UNIT", "no such unit")
+            found = await handing.handed(snapshot, cut, unit, first, last)
+        if form == "json":
+            return _json({"meta": cut.meta} | found)
+        body = await handing.workbook(found, cut)
+        headers = {"content-disposition": f'attachment; filename="handout-{first:%Y%m%d}.xlsx"'}
+        return Response(body, media_type=XLSX, headers=headers)
+
     # --- files and stream -----------------------------------------------------------------------
 
     async def ledger(
@@ -413,6 +449,7 @@ def routes(api: Api) -> APIRouter:
         ("/warnings", api.warnings, answers.Warnings, "listWarnings"),
         ("/bulletins", api.list_bulletins, answers.Bulletins, "listBulletins"),
         ("/untold", api.untold, answers.Untold, "listUntold"),
+        ("/triage", api.triage_queue, answers.Triage, "listTriage"),
     )
     for path, endpoint, model, name in table:
         keyed.add_api_route(
@@ -455,6 +492,19 @@ def routes(api: Api) -> APIRouter:
         operation_id="getLedger",
         response_class=Response,
         responses={200: {"content": {XLSX: {}}, "description": "the spreadsheet"}},
+    )
+    keyed.add_api_route(
+        "/handouts/{unit}.{form}",
+        api.handout,
+        operation_id="getHandout",
+        response_class=Response,
+        responses=NOT_FOUND
+        | {
+            200: {
+                "content": {"application/json": {}, XLSX: {}},
+                "description": "what was assigned to the unit",
+            }
+        },
     )
     keyed.add_api_route(
         "/bulletins/{no}.{form}",

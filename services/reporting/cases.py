@@ -170,7 +170,48 @@ async def one(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any] | None:
     if not found:
         return None
     case = shown(found[0])
-    return case | {"deadlines": await _deadlines(snapshot, cut, case["case_id"])}
+    case_id = case["case_id"]
+    return case | {
+        "deadlines": await _deadlines(snapshot, cut, case_id),
+        "why": await _why(snapshot, cut, case_id),
+    }
+
+
+async def _why(snapshot: Snapshot, cut: Cut, case_id: str) -> dict[str, Any] | None:
+    """Why this unit: the last decision of routing with its rule, evidence, confidence, runner-up
+    and the smallest change of facts that would have given another lead; None before any."""
+    found = await snapshot.fetch(
+        "SELECT event_id, type, at, data FROM {events} WHERE subject = $2 AND recorded_at <= $1 "
+        "AND type = ANY($3) ORDER BY seat DESC LIMIT 1",
+        cut.as_of,
+        case_id,
+        ["CaseAssigned", "CaseReassigned", "TriageRequested"],
+    )
+    if not found:
+        return None
+    data = sentences.stored(found[0]["data"])
+    names = (
+        *("rule", "reason", "evidence", "confidence_ppm", "margin_ppm", "runner_up"),
+        *("township_from", "flip", "proposal", "cause"),
+    )
+    told = {name: data.get(name) for name in names}
+    return told | {
+        "event_id": found[0]["event_id"],
+        "decided": found[0]["type"],
+        "at": instant_text(found[0]["at"]),
+        "text": wording_of(told["flip"]),
+    }
+
+
+def wording_of(flip: dict[str, Any] | None) -> str | None:
+    """The counterfactual in words."""
+    if flip is None:
+        return None
+    told = [(change["field"], change.get("now") or "unknown") for change in flip["changes"]]
+    changes = "、".join(
+        f"{sentences.word(field, 'zh')}为“{sentences.word(now, 'zh')}”" for field, now in told
+    )
+    return f"如{changes}，则由{sentences.word(flip['lead'], 'zh')}牵头（规则{flip['rule']}）。"
 
 
 async def _deadlines(snapshot: Snapshot, cut: Cut, case_id: str) -> list[dict[str, Any]]:

@@ -73,6 +73,7 @@ class CaseFile:
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
     handle_by: datetime | None = None
+    group: str | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -160,9 +161,6 @@ Unheard: TypeAlias = (
     | e.MatchUpdated
     | e.MatchFound
     | e.MatchDismissed
-    | e.GroupFormed
-    | e.GroupLevelChanged
-    | e.GroupJoined
     | e.AssignmentWithdrawn
     | e.AlertRaised
     | e.AlertCleared
@@ -286,6 +284,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return replace(state, state="WRITTEN_OFF")
         case e.CaseReopened():
             return replace(state, state="HANDLING", tf_passed=False)
+        case e.GroupFormed() | e.GroupLevelChanged() | e.GroupJoined():
+            return replace(state, group=data.group)
         case e.ExtremeIncidentReported():
             return replace(state, incidents=(*state.incidents, event.id))
         case e.SupervisionVisitRecorded():

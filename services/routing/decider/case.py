@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
-from services.routing.decider import standing
+from services.routing.decider import reasons, standing
 from services.routing.decider.desk import Asked, Desk, Found, Told
 from services.routing.decider.foreseen import Foreseen
 from services.routing.decider.place import Township, township_of
@@ -473,10 +473,13 @@ def _by_rule(state: Desk, asked: Asked, policy: Policy) -> Event:
     assert state.received is not None
     facts: Facts = facts_of(state.received, state.supplement)
     answer, runner_up = choose(facts, policy)
+    if not answer.evidence:
+        answer = replace(answer, evidence=reasons.evidence(answer.rule, facts))
     place = township_of(state.received, state.supplement, policy)
+    flip = reasons.flip(facts, place, policy)
     reason = answer.triage or place.triage
     if answer.lead is not None and reason is None:
-        return _assigned(state, asked, answer, None, place, runner_up)
+        return _assigned(state, asked, answer, None, place, runner_up, flip)
     data = ev.TriageRequested.model_validate(
         {
             "cause": asked.id,
@@ -492,6 +495,8 @@ def _by_rule(state: Desk, asked: Asked, policy: Policy) -> Event:
             "confidence_ppm": answer.confidence,
             "margin_ppm": answer.margin,
             "runner_up": runner_up,
+            "evidence": answer.evidence,
+            "flip": flip,
         }
     )
     return owe(state.subject, asked.at, data)
@@ -504,6 +509,7 @@ def _assigned(
     department: str | None,
     place: Township,
     runner_up: RunnerUp | None,
+    flip: ev.Flip | None = None,
 ) -> Event:
     """CaseReassigned if a unit had the case before, else CaseAssigned."""
     fields = {
@@ -518,6 +524,7 @@ def _assigned(
         "confidence_ppm": answer.confidence,
         "margin_ppm": answer.margin,
         "evidence": answer.evidence,
+        "flip": flip,
     }
     if state.unit is None:
         return owe(state.subject, asked.at, ev.CaseAssigned.model_validate(fields))

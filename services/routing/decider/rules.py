@@ -26,7 +26,7 @@ CERTAIN = 1_000_000
 
 @dataclass(frozen=True)
 class Facts:
-    """What routing looks at: structured facts, and signals of the text."""
+    """What routing looks at: structured facts, and signals of the text. `coded`: a USCC is told."""
 
     industry: str | None = None
     ownership: str = "unknown"
@@ -39,6 +39,7 @@ class Facts:
     leads: tuple[tuple[str, int], ...] = ()
     terms: tuple[str, ...] = ()
     platform: bool = False
+    coded: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None 
         leads=tuple(sorted(signals.leads.items(), key=lambda item: (-item[1], item[0]))),
         terms=tuple(term for terms in signals.terms.values() for term in terms),
         platform="platform" in signals.terms,
+        coded=bool(employer.uscc or added.uscc),
     )
 
 
@@ -143,7 +145,7 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
 
 def choose(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
     """The answer of the first rule that leads, and the runner-up with another lead."""
-    if not _structured(facts):
+    if not structured(facts):
         return _by_signals(facts, policy)
     answers = list(matches(facts, policy))
     first = answers[0]
@@ -153,7 +155,7 @@ def choose(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
     return first, None
 
 
-def _structured(facts: Facts) -> bool:
+def structured(facts: Facts) -> bool:
     """Enough structured facts for a certain answer: sector, project, or a decisive ownership."""
     return (
         facts.industry is not None
