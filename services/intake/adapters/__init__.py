@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.intake.complaint import MAX_BYTES, Problem, Refused, pointer
+from services.intake.complaint import Problem, Refused, pointer
 from services.intake.fields import Assembled, Given, assemble
 from services.intake.written import Unit, exact
 from shared.policy import Policy
@@ -96,8 +96,6 @@ def flatten(payload: Mapping[str, Any], prefix: str = "", depth: int = _DEPTH) -
 
 def payload_of(raw: bytes) -> dict[str, Any]:
     """A JSON object. Raises Refused."""
-    if len(raw) > MAX_BYTES:
-        raise Refused([Problem("", "too_long", f"a complaint has at most {MAX_BYTES} bytes")])
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
