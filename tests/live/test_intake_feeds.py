@@ -311,6 +311,19 @@ async def test_what_a_stream_refuses_waits_for_those_of_its_source(desk: Desk) -
     assert (sent.status_code, sent.json()["status"]) == (202, "received")
 
 
+async def test_two_persons_who_correct_one_line_make_one_case(desk: Desk) -> None:
+    bad = complaint("two", source="henan_xf", workers=0)
+    await desk.stream([orjson.dumps(bad)], name="platform-henan_xf")
+    (item,) = await quarantined(desk, source="henan_xf")
+    right = {"payload": complaint("two", source="henan_xf")}
+    both = await asyncio.gather(
+        act(desk, item["id"], "resend", right, "office"),
+        act(desk, item["id"], "resend", right, "platform-henan_xf"),
+    )
+    assert sorted(answer.status_code for answer in both) == [202, 409]
+    assert len(await desk.events(case_id_of("henan_xf", "two"))) == 1
+
+
 async def test_discarding_needs_a_reason_and_is_final(desk: Desk) -> None:
     await desk.stream([b"{ spam " + PERSON.encode()], name="operator")
     (item,) = await quarantined(desk, source="unknown", state="waiting")
