@@ -301,8 +301,10 @@ async def test_what_a_stream_refuses_waits_for_those_of_its_source(desk: Desk) -
     assert await quarantined(desk, "platform-henan") == []
     hidden = await act(desk, item["id"], "reveal", {"reason": "x"}, "platform-henan")
     assert hidden.status_code == 404
-    denied = await act(desk, item["id"], "reveal", {"reason": "x"}, "TF1")
-    assert (denied.status_code, denied.json()["code"]) == (403, "NOT_ENTITLED")
+    for name in ("TF1", "operator", "auditor"):
+        denied = await act(desk, item["id"], "reveal", {"reason": "x"}, name)
+        assert (denied.status_code, denied.json()["code"]) == (403, "NOT_ENTITLED")
+        assert [event.type for event in await desk.events("city")][-1] == "AccessDenied"
     other = complaint("q-stream", source="henan")
     foreign = await act(desk, item["id"], "resend", {"payload": other}, "office")
     assert foreign.json()["errors"][0]["pointer"] == "/source"
