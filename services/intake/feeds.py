@@ -35,6 +35,9 @@ from shared.keys import Key
 from shared.log import PARTITIONS
 from shared.settings import Settings
 
+_SEE: Final = ("office", "clerk", "platform")
+"""Who may open what was refused (domain 7): not the operator, who runs the feeds."""
+_FORMS: Final[dict[Door, Form]] = {"post": "complaint", "feed": "payload", "open311": "open311"}
 _AT_ONCE: Final = 3
 """Corrections under way: each holds a connection while reception takes another."""
 
@@ -91,12 +94,11 @@ class Feeds:
 
     # --- doors ----------------------------------------------------------------------------------
 
-    async def post(self, raw: bytes, key: Key, door: Door = "post") -> Receipt:
+    async def post(self, raw: bytes, key: Key) -> Receipt:
         """One complaint, its sender told at once. Raises as `Reception.receive`."""
-        prepared = await self.reception.prepare([raw], key)
-        receipts = await self.reception.store(prepared)
-        await self.quarantine.batch([raw], prepared, receipts, door, key)
-        return receipts[0]
+        receipt = (await self.reception.receive([raw], key))[0]
+        await self._told(receipt, raw, self.quarantine.source_of(raw, key), key, "post")
+        return receipt
 
     async def payload(self, source: str, raw: bytes, key: Key) -> Receipt:
         """One line in the platform's own shape; problems name its own fields. Raises as above."""
@@ -106,7 +108,7 @@ class Feeds:
             receipt = await self._assembled(assembled, key)
         except RefusedInput as error:
             receipt = Receipt("rejected", problems=tuple(error.problems))
-        await self._told(receipt, raw, source, key, "feed", "payload")
+        await self._told(receipt, raw, source, key, "feed")
         return receipt
 
     async def open311(self, form: Mapping[str, str], source: str, key: Key) -> Receipt:
@@ -124,7 +126,7 @@ class Feeds:
         if receipt.conflict:
             # Known by the whole of the form: it is the same one, received earlier.
             return Receipt("duplicate", receipt.case_id)
-        await self._told(receipt, content, source, key, "open311", "open311")
+        await self._told(receipt, content, source, key, "open311")
         return receipt
 
     def read(self, payload: Mapping[str, Any], source: str) -> Assembled:
@@ -152,12 +154,11 @@ class Feeds:
             "rejected", receipt.case_id, None, problems, receipt.conflict, receipt.forbidden
         )
 
-    async def _told(
-        self, receipt: Receipt, raw: bytes, source: str, key: Key, door: Door, form: Form
-    ) -> None:
+    async def _told(self, receipt: Receipt, raw: bytes, source: str, key: Key, door: Door) -> None:
+        """Count a line whose sender is told at once; a refusal is on the books, not its content."""
         if receipt.status == "rejected":
             line = Refused(source, "the body", raw, receipt.problems)
-            await self.quarantine.keep([line], door, form, key)
+            await self.quarantine.keep([line], door, _FORMS[door], key)
         await self.quarantine.count({(source, receipt.status): 1})
 
     async def records(self, records: Sequence[FromTopic], key: Key) -> list[Parked]:
@@ -215,7 +216,8 @@ class Feeds:
 
     async def reveal(self, id: str, reason: str, caller: Caller) -> dict[str, Any]:
         """What was sent, in clear, on record first. Raises Refusing."""
-        await self._entitled("quarantine", caller)
+        if caller.key.role not in _SEE:
+            await self.privacy.deny("quarantine", caller)
         async with self.pool.acquire() as connection:
             row = await self.quarantine.item(connection, id, caller.key)
         await self.privacy.looked(("quarantine", id), reason, caller)
@@ -281,10 +283,7 @@ class Feeds:
                 raise RefusedInput([Problem("/payload", "wrong_type", detail)])
             policy = self.governance.books.latest
             return self.uploads.line(payload, source, mapping, policy).assembled
-        if form == "payload":
-            return self.read(payload, source)
-        detail = "an Open311 request is corrected as a complaint"
-        raise RefusedInput([Problem("/form", "not_resent", detail)])
+        return self.read(payload, source)
 
     async def _entitled(self, action: str, caller: Caller) -> None:
         """Roles that correct lines; others are refused on record."""

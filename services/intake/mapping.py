@@ -10,14 +10,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints, ValidationError
 
 from services.intake.complaint import Line, Part, Problem, Refused, pointer, problems_of
 from services.intake.fields import FIELDS, KINDS, SEVERAL, TIERS, VIAS, Assembled, Given, assemble
-from services.intake.sheets import MAX_COLUMNS, Row, Unusable
-from services.intake.written import Unit, plain
+from services.intake.sheets import MAX_COLUMNS, Row, Unusable, shown, text_cell
+from services.intake.written import Unit
 from shared.policy import Policy
 
 HEADER_ROWS: Final = 20
@@ -143,23 +143,18 @@ class Table:
         found.complaint["source"] = source
         return found
 
-    def cells(self, row: Row) -> dict[str, str]:
-        """A row as it is put aside for correction: header -> text."""
+    def cells(self, row: Row, problems: Sequence[Problem]) -> dict[str, str]:
+        """A row as it is put aside for correction: header -> text. `problems`: found in it."""
+        bad = {item.pointer for item in problems}
+        names = [
+            (self.columns[i] if i < len(self.columns) else None) or f"column {i + 1}"
+            for i in range(len(row.cells))
+        ]
         return {
-            (self.columns[i] if i < len(self.columns) else None) or f"column {i + 1}": _shown(cell)
-            for i, cell in enumerate(row.cells)
+            name: shown(cell, name in bad)
+            for name, cell in zip(names, row.cells, strict=True)
             if cell is not None
         }
-
-
-def _shown(cell: Any) -> str:
-    return (
-        f"#{cell.code}"
-        if isinstance(cell, Unusable)
-        else cell
-        if isinstance(cell, str)
-        else plain(cell)
-    )
 
 
 def table(rows: Sequence[Row], mapping: Mapping) -> Table:
@@ -177,9 +172,9 @@ def table(rows: Sequence[Row], mapping: Mapping) -> Table:
         if known is not None and known in columns:
             problems.append(Problem(known, "twice", "this header stands twice in the file"))
         if cell is not None and known is None and text not in ignored:
-            shown = cell if isinstance(cell, str) else f"column {len(columns) + 1}"
+            name = cell if isinstance(cell, str) else f"column {len(columns) + 1}"
             detail = "a column that the mapping neither names nor ignores"
-            problems.append(Problem(shown[:200], "unmapped_column", detail))
+            problems.append(Problem(name[:200], "unmapped_column", detail))
         columns.append(known if known is not None else text or None)
     for name, column in mapping.columns.items():
         if name not in columns and not column.optional:
@@ -202,7 +197,7 @@ def row_table(cells: dict[str, str], mapping: Mapping) -> Table:
     ]
     if problems:
         raise Refused(problems)
-    return Table(mapping, columns, (Row(1, tuple(text or None for text in cells.values())),))
+    return Table(mapping, columns, (Row(1, tuple(text_cell(text) for text in cells.values())),))
 
 
 def _headers(row: Row) -> set[str]:

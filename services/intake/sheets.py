@@ -24,6 +24,7 @@ from openpyxl.utils import range_boundaries
 
 from services.intake.complaint import Problem, Refused
 from services.intake.written import Value, exact
+from services.intake.written import plain as plain_text
 
 MAX_FILE: Final = 16 << 20
 """Bytes of an upload."""
@@ -35,11 +36,15 @@ _MAX_CELL: Final = 32_767
 _DELIMITERS: Final = ",\t;"
 _FORMULA = re.compile(r"[=@]|[+-]\s*[^\s\d.+\-—–]")
 """What a spreadsheet would run when such a text is opened in it."""
-_CODES: Final = {"formula": "a formula is no value; paste it as a value",
-                 "merged_cell": "the cell is merged; split it and write the value in each row",
-                 "cell_error": "the spreadsheet holds an error here",
-                 "too_long": f"a cell has at most {_MAX_CELL} characters",
-                 "wrong_type": "text, a number or a date is wanted"}  # fmt: skip
+_UNREAD: Final = "unreadable"
+_CODES: Final = {
+    _UNREAD: "this could not be read; write it anew",
+    "formula": "a formula is no value; paste it as a value",
+    "merged_cell": "the cell is merged; split it and write the value in each row",
+    "cell_error": "the spreadsheet holds an error here",
+    "too_long": f"a cell has at most {_MAX_CELL} characters",
+    "wrong_type": "text, a number or a date is wanted",
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def _csv_rows(content: bytes) -> Iterator[list[Cell]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for row in reader:
-            yield [_text_cell(cell) for cell in row]
+            yield [text_cell(cell) for cell in row]
     except csv.Error as error:
         raise _refused("csv_invalid", f"line {reader.line_num}: {error}") from None
 
@@ -126,8 +131,24 @@ def _decoded(content: bytes) -> str:
     raise _refused("unknown_encoding", "neither UTF-8 nor GB18030 text; save as CSV UTF-8")
 
 
-def _text_cell(cell: str) -> Cell:
+def shown(cell: Cell, unread: bool = False) -> str:
+    """A cell as text that `text_cell` reads again; why it is no value as `#code`.
+
+    `unread`: it could not be read in its column. A number or date that is put aside would be text
+    when it comes back, and could be read as what it was not.
+    """
+    if isinstance(cell, Unusable):
+        return f"#{cell.code}"
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    return f"#{_UNREAD} {plain_text(cell)}" if unread else plain_text(cell)
+
+
+def text_cell(cell: str) -> Cell:
+    """A cell written as text; `#formula` and the like stay what they were put aside for."""
     plain = cell.strip()
+    if plain.startswith("#") and (code := plain[1:].partition(" ")[0]) in _CODES:
+        return Unusable(code)
     if not plain or plain in ("-", "—", "/", "无"):
         return None
     if _FORMULA.match(plain):
@@ -210,7 +231,7 @@ def _sheet_cell(cell: Any, merged: bool) -> Cell:
         case bool():
             return "是" if value else "否"
         case str():
-            return _text_cell(value)
+            return text_cell(value)
         case int():
             return value
         case float():

@@ -160,7 +160,7 @@ class Uploads:
 
     def _line(self, found: Table, row: Row, source: str, policy: Policy) -> Line:
         assembled = found.assembled(row, source, policy, tier_of(source, policy))
-        cells = found.cells(row)
+        cells = found.cells(row, assembled.problems)
         bad = {problem.pointer for problem in assembled.problems}
         for name, column in found.mapping.columns.items():
             absent = column.field not in assembled.complaint

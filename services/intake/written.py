@@ -62,7 +62,11 @@ def text(value: Value) -> str:
 
 
 def number_text(value: Value) -> str:
-    """An identity, telephone or order number. Raises Misread where a spreadsheet has cut it."""
+    """An identity, telephone or order number. Raises Misread where a spreadsheet has changed it."""
+    if isinstance(value, datetime):
+        raise Misread(
+            "made_a_date", "the spreadsheet has made a date of it; write the cell as text"
+        )
     if not isinstance(value, str) and len(plain(value).lstrip("-")) > _MOST_DIGITS:
         detail = "a number of more than 15 digits is cut by a spreadsheet; write the cell as text"
         raise Misread("lost_digits", detail)

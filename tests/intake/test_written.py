@@ -118,6 +118,9 @@ def test_a_number_that_a_spreadsheet_has_cut_is_noticed() -> None:
     with pytest.raises(Misread) as error:
         written.number_text(exact(410125199001319903.0))
     assert error.value.code == "lost_digits"
+    with pytest.raises(Misread) as error:
+        written.number_text(datetime(2021, 7, 1))  # noqa: DTZ001 - a workbook has no zone
+    assert error.value.code == "made_a_date"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +22,7 @@ from openpyxl import Workbook
 from services.intake.kept import Kept
 from shared.calendar import civil
 from shared.envelope import case_id_of
-from shared.events import ComplaintReceived
+from shared.events import ComplaintMerged, ComplaintReceived, ComplaintUnmerged, Event
 from shared.log import FEED_COMPLAINTS, FEED_COMPLAINTS_PARKED
 from shared.settings import Settings
 from tests.live.intake_desk import Desk, complaint, until, yesterday
@@ -255,6 +258,35 @@ async def test_a_refused_row_waits_sealed_is_seen_on_record_and_corrected(desk: 
     assert (twice.status_code, twice.json()["code"]) == (409, "CLOSED")
 
 
+async def test_the_command_line_uploads_after_a_dry_run(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "线索.xlsx"
+    file.write_bytes(xlsx(row(1, "cli-1"), row(2, "cli-2", 涉及人数="很多")))
+
+    async def run(*options: str) -> tuple[int, list[dict[str, Any]], str]:
+        program = Path(sys.executable).with_name("qingqian")
+        environment = os.environ | desk.settings.environment()
+        done = await asyncio.to_thread(
+            lambda: subprocess.run(
+                [program, "upload", file, *options],
+                env=environment,
+                capture_output=True,
+                check=False,
+            )
+        )
+        rows = [orjson.loads(line) for line in done.stdout.splitlines()]
+        return done.returncode, rows, done.stderr.decode()
+
+    code, rows, said = await run("--source", "window")
+    assert (code, [item["status"] for item in rows]) == (1, ["received", "rejected"])
+    assert "nothing was stored" in said
+    assert not await desk.events(case_id_of("window", "cli-1"))
+    code, rows, _ = await run("--source", "window", "--commit")
+    assert (code, rows[0]["case_id"]) == (1, case_id_of("window", "cli-1"))
+    assert len(await desk.events(case_id_of("window", "cli-1"))) == 1
+    code, _, said = await run("--source", "board")
+    assert (code, said) == (1, "/source: no column mapping was set for this source\n")
+
+
 # --- stream, topic, platforms' own payloads -----------------------------------------------------
 
 
@@ -269,14 +301,29 @@ async def test_what_a_stream_refuses_waits_for_those_of_its_source(desk: Desk) -
     assert await quarantined(desk, "platform-henan") == []
     hidden = await act(desk, item["id"], "reveal", {"reason": "x"}, "platform-henan")
     assert hidden.status_code == 404
-    denied = await act(desk, item["id"], "reveal", {"reason": "x"}, "TF1")
-    assert (denied.status_code, denied.json()["code"]) == (403, "NOT_ENTITLED")
+    for name in ("TF1", "operator", "auditor"):
+        denied = await act(desk, item["id"], "reveal", {"reason": "x"}, name)
+        assert (denied.status_code, denied.json()["code"]) == (403, "NOT_ENTITLED")
+        assert [event.type for event in await desk.events("city")][-1] == "AccessDenied"
     other = complaint("q-stream", source="henan")
     foreign = await act(desk, item["id"], "resend", {"payload": other}, "office")
     assert foreign.json()["errors"][0]["pointer"] == "/source"
     right = complaint("q-stream", source="12345")
     sent = await act(desk, item["id"], "resend", {"payload": right}, "platform-12345")
     assert (sent.status_code, sent.json()["status"]) == (202, "received")
+
+
+async def test_two_persons_who_correct_one_line_make_one_case(desk: Desk) -> None:
+    bad = complaint("two", source="henan_xf", workers=0)
+    await desk.stream([orjson.dumps(bad)], name="platform-henan_xf")
+    (item,) = await quarantined(desk, source="henan_xf")
+    right = {"payload": complaint("two", source="henan_xf")}
+    both = await asyncio.gather(
+        act(desk, item["id"], "resend", right, "office"),
+        act(desk, item["id"], "resend", right, "platform-henan_xf"),
+    )
+    assert sorted(answer.status_code for answer in both) == [202, 409]
+    assert len(await desk.events(case_id_of("henan_xf", "two"))) == 1
 
 
 async def test_discarding_needs_a_reason_and_is_final(desk: Desk) -> None:
@@ -393,6 +440,45 @@ async def test_every_line_of_a_source_is_accounted_for(desk: Desk) -> None:
     assert other.status_code == 403
     metrics = (await desk.http.get("/metrics")).text
     assert 'qingqian_feed_lines_total{source="henan",status="duplicate"} 1.0' in metrics
+
+
+async def test_what_became_of_a_line_is_known_for_any_moment(desk: Desk) -> None:
+    """Merged, taken back, transferred; a second copy of an event is none."""
+    case_id = (await desk.post(complaint("became", source="union"))).json()["case_id"]
+    before = datetime.now(UTC)
+    for name, outcome in (("merged", "merged"), ("unmerged", "open"), ("merged", "open")):
+        async with desk.producer() as producer:
+            await producer.publish([decision(case_id, name)])
+        day = await union_day(desk)
+        assert day[outcome] == day["received"] == 1
+    clerk = {"unit": "市人社局", "role": "clerk"}
+    done = await desk.fact(
+        f"/v1/cases/{case_id}/events", "ComplaintTransferredOut", {"to_body": "某市人社局"},
+        key="t", by=clerk, occurred_at=yesterday(),
+    )  # fmt: skip
+    assert done.status_code == 202, done.text
+    assert (await union_day(desk))["transferred"] == 1
+    then = await union_day(desk, as_of=before.isoformat())
+    assert (then["open"], then["transferred"]) == (1, 0)
+
+
+def decision(case_id: str, name: str) -> Event:
+    """A decision of routing on one case, as that service would write it."""
+    data: ComplaintMerged | ComplaintUnmerged = (
+        ComplaintMerged(master="other", match="x", cause="c")
+        if name == "merged"
+        else ComplaintUnmerged(master="other", cause="c")
+    )
+    now = datetime.now(UTC)
+    return Event(id=f"{name}-{case_id}", subject=case_id, time=now, recordedtime=now, data=data)
+
+
+async def union_day(desk: Desk, **query: str) -> dict[str, Any]:
+    found = await desk.http.get(
+        "/v1/reconciliation", params={"source": "union", **query}, headers=desk.bearer()
+    )
+    (day,) = found.json()["items"]
+    return dict(day)
 
 
 async def test_all_days_of_all_sources_balance(desk: Desk) -> None:

@@ -97,8 +97,6 @@ def flatten(payload: Mapping[str, Any], prefix: str = "", depth: int = _DEPTH) -
 
 def payload_of(raw: bytes) -> dict[str, Any]:
     """A JSON object. Raises Refused."""
-    if len(raw) > MAX_BYTES:
-        raise Refused([Problem("", "too_long", f"a complaint has at most {MAX_BYTES} bytes")])
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
