@@ -20,7 +20,7 @@ def prepared(**changes: object) -> Prepared:
 
 
 def opening_of(item: Prepared) -> Opening:
-    return Opening(item.case_id, item.event_id, item.body_hash, item.lines, item.event)
+    return Opening(item.case_id, item.event_id, item.body_hash, item.claims, item.event)
 
 
 def test_the_file_is_what_its_event_folds_to() -> None:
@@ -28,7 +28,7 @@ def test_the_file_is_what_its_event_folds_to() -> None:
         item = prepared(**changes)
         event = decode(item.event)
         folded = evolve(initial(item.case_id), event)
-        assert opened(item.case_id, item.lines) == folded
+        assert opened(item.case_id, item.claims) == folded
         packed = view._pack_opening(opening_of(item))
         hashes = event.attributes or {}
         assert view._unpack(packed) == Folder(folded, {event.id: hashes["bodyhash"]})

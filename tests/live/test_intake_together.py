@@ -91,7 +91,7 @@ async def test_a_second_copy_of_what_opened_a_file_changes_nothing(settings: Set
     connection = await asyncpg.connect(settings.database)
     await make_tables(connection, tables, await identify(settings, CASE_EVENTS))
     item = _prepared("twice")
-    opening = Opening(item.case_id, item.event_id, item.body_hash, item.lines, item.event)
+    opening = Opening(item.case_id, item.event_id, item.body_hash, item.claims, item.event)
     partition = partition_of(item.case_id)
     producer = Producer(settings, "intake")
     await producer.start()
@@ -128,7 +128,7 @@ async def test_what_was_expected_and_reads_otherwise_is_decoded(settings: Settin
     connection = await asyncpg.connect(settings.database)
     await make_tables(connection, tables, await identify(settings, CASE_EVENTS))
     item, other = _prepared("expected"), b'{"not":"an event"}'
-    opening = Opening(item.case_id, item.event_id, item.body_hash, item.lines, item.event)
+    opening = Opening(item.case_id, item.event_id, item.body_hash, item.claims, item.event)
     view = View(settings, tables)
     producer = Producer(settings, "intake")
     await producer.start()
