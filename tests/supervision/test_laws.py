@@ -179,9 +179,6 @@ UNIT_ACTS: tuple[AnyData, ...] = (
     ev.MeasureCompleted(measure="M1"),
     ev.PublicationMade(quarter="2021Q4"),
     ev.SupervisionNoticeReplied(),
-    ev.ExtremeIncidentReported(kind="sealed:x"),
-    ev.IncidentReportFiled(incident="1", step="update"),
-    ev.ExtremeIncidentCleared(incident="0"),
     ev.OpinionAlertRaised(url_hash="h", spread="local"),
     ev.OpinionStepDone(step="plan"),
 )
@@ -229,6 +226,35 @@ def _event(number: int, subject: str, data: AnyData, now: datetime, late: int) -
         actor=OFFICE,
         decidedby="another" if decision else None,
     )
+
+
+INCIDENT: tuple[AnyData, ...] = (
+    ev.ExtremeIncidentReported(kind="sealed:x"),
+    ev.IncidentReportFiled(incident="0", step="phone"),
+    ev.IncidentReportFiled(incident="0", step="update"),
+    ev.IncidentReportFiled(incident="0", step="update"),
+    ev.ExtremeIncidentCleared(incident="0"),
+)
+
+
+@pytest.mark.parametrize("subject", ["unit:TF1", "city"])
+@pytest.mark.parametrize("known", range(1, len(INCIDENT) + 1))
+def test_an_incident_of_no_known_case_keeps_the_laws(subject: str, known: int) -> None:
+    """Its updates are asked for one after the other, and once it is cleared no more."""
+    history = [
+        _event(number, subject, data, START + 3 * number * HOUR, 0)
+        for number, data in enumerate(INCIDENT[:known])
+    ]
+    until, decider = START + 30 * HOUR, STREAMS[kind_of(subject)]
+    laws.decides_iff_awake(decider, subject, history, books(two=False), until)
+    laws.replays_to_itself(decider, subject, history, books(two=False), until)
+    decided = laws.live(decider, subject, history, books(two=False), until)
+    updates = [
+        event
+        for event in decided
+        if isinstance(event.data, ev.DeadlineSet) and event.data.step == "update"
+    ]
+    assert len(updates) == (8 if known < len(INCIDENT) else 4)
 
 
 SOME = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
