@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
@@ -13,15 +12,14 @@ from shared import events as ev
 from shared.calendar import civil, end_of
 from shared.envelope import owe
 from shared.events import AnyData, Event, RunnerUp, Service, TownshipFrom, Unit
-from shared.frozen import replace
+from shared.frozen import Frozen, replace
 from shared.policy import Policy
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Frozen):
     """Something that waits for an answer: the event's id, its time and when it became known."""
 
     id: str
@@ -30,8 +28,7 @@ class Asked:
     unit: str = ""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Frozen):
     """A line of this case that already stands under another case."""
 
     match: str
@@ -43,8 +40,7 @@ class Found:
     id: str
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Frozen):
     """A change that the match and group streams must hear of."""
 
     id: str
@@ -52,8 +48,7 @@ class Told:
     at: datetime
 
 
-@dataclass(frozen=True)
-class Desk:
+class Desk(Frozen):
     """What routing keeps of a case. Sealed text is not kept."""
 
     subject: str
