@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never, get_args
 
 from shared import events as e
 from shared.claims import Claims, added, own, removed, standing, verified
 from shared.events import AnyData, Event
-from shared.frozen import replace
+from shared.frozen import Frozen, replace
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -34,8 +33,7 @@ State = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Frozen):
     """责令支付: the instant from which it is unpaid, and whether it was complied with."""
 
     doc_no: str
@@ -44,8 +42,7 @@ class Order:
     complied: bool = False
 
 
-@dataclass(frozen=True)
-class CaseFile:
+class CaseFile(Frozen):
     """What must be known of a stream to judge the next act; of a unit or the city: only that it is.
 
     `assigned`: was it ever assigned. `signed`: by a person, not deemed. `designation`: id of the

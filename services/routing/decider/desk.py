@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared import events as ev
 from shared.events import Unit
+from shared.frozen import Frozen
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Frozen):
     """Something that waits for an answer: the event's id, its time and when it became known."""
 
     id: str
@@ -19,8 +18,7 @@ class Asked:
     unit: str = ""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Frozen):
     """A line of this case that already stands under another case."""
 
     match: str
@@ -32,8 +30,7 @@ class Found:
     id: str
 
 
-@dataclass(frozen=True)
-class Under:
+class Under(Frozen):
     """Lines of another case that stand under this one.
 
     `by`: each line with the stream it came through, as `line|via`; `whole`: the streams through
@@ -50,8 +47,7 @@ class Under:
     late: bool = False
 
 
-@dataclass(frozen=True)
-class Gone:
+class Gone(Frozen):
     """Lines that left this case and must leave its master too."""
 
     data: ev.ClaimLinesRemoved
@@ -59,8 +55,7 @@ class Gone:
     id: str
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Frozen):
     """A change that the match and group streams must hear of."""
 
     id: str
@@ -68,8 +63,7 @@ class Told:
     at: datetime
 
 
-@dataclass(frozen=True)
-class Desk:
+class Desk(Frozen):
     """What routing keeps of a case. Sealed text is not kept.
 
     `under`: what was merged into it; `passed`: the cases of it that its own master was told of,
@@ -95,7 +89,7 @@ class Desk:
     returned_by: tuple[str, ...] = ()
     returns_approved: int = 0
     found: tuple[Found, ...] = ()
-    moved: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, str] = {}
     leaving: tuple[Gone, ...] = ()
     under: tuple[Under, ...] = ()
     passed: tuple[str, ...] = ()

@@ -5,19 +5,17 @@ Persons are not merged: each member keeps its lines and its source's clock (doma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from services.routing.decider.foreseen import Foreseen
 from shared import events as ev
 from shared.envelope import owe
 from shared.events import Event, GroupLevel, Service
-from shared.frozen import replace
+from shared.frozen import Frozen, replace
 from shared.policy import Policy
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Frozen):
     """One case: its known workers (keyed hashes) and its head-count."""
 
     case: str
@@ -29,8 +27,7 @@ class Member:
     counts: bool = True
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Frozen):
     subject: str
     members: tuple[Member, ...] = ()
     master: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.routing.decider.foreseen import Foreseen
@@ -10,12 +9,11 @@ from shared import events as ev
 from shared.calendar import civil, end_of
 from shared.envelope import owe
 from shared.events import Event, Service
-from shared.frozen import replace
+from shared.frozen import Frozen, replace
 from shared.policy import Policy
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Frozen):
     """One claim line under this key."""
 
     case: str
@@ -28,8 +26,7 @@ class Entry:
     since: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Matches:
+class Matches(Frozen):
     subject: str
     entries: tuple[Entry, ...] = ()
     answered: tuple[str, ...] = ()

@@ -5,17 +5,15 @@ Unknown goes to the office, never to a default township.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from shared.events import ComplaintReceived, Place, SupplementReceived, TownshipFrom, TriageReason
+from shared.frozen import Frozen
 from shared.policy import Policy
 
 FIELDS = ("address", "employer", "text")
 """Where a place name counts, best first: site address, employer, free text."""
 
 
-@dataclass(frozen=True)
-class Township:
+class Township(Frozen):
     code: str | None
     source: TownshipFrom
     triage: TriageReason | None = None

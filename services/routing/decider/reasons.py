@@ -8,7 +8,7 @@ who can unlock the money) under which `choose` gives another lead. It is found b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from services.routing.decider.place import Township
 from services.routing.decider.rules import Answer, Facts, choose, matches, structured
 from shared.events import FactChange, Flip
+from shared.frozen import replace
 from shared.policy import Policy
 
 Change = tuple[str, Any]

@@ -7,7 +7,6 @@ the text's signals second; the reporter's identity is never looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from shared.events import (
@@ -19,13 +18,13 @@ from shared.events import (
     SupplementReceived,
     TriageReason,
 )
+from shared.frozen import Frozen
 from shared.policy import DepartmentRule, Policy
 
 CERTAIN = 1_000_000
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Frozen):
     """What routing looks at: structured facts, and signals of the text. `coded`: a USCC is told."""
 
     industry: str | None = None
@@ -42,8 +41,7 @@ class Facts:
     coded: bool = False
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Frozen):
     """One rule's answer. `lead`: a task force, or None where the office must decide."""
 
     rule: str

@@ -8,13 +8,13 @@ decision and a rule's crossed) come apart again: the earlier registered one stay
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.routing.decider.desk import Asked, Desk, Gone, Under
 from shared import events as ev
 from shared.envelope import owe
 from shared.events import ClaimLine, Event
+from shared.frozen import replace
 
 # --- folding --------------------------------------------------------------------------------------
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import is_
 
 from shared.claims import Claims
 from shared.events import Event
+from shared.frozen import Frozen
 from shared.frozen import replace as replace
 
 URGENT = "urgent"
@@ -19,8 +19,7 @@ known later shortens nothing that was set.
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Raised:
+class Raised(Frozen):
     """An alert that stands. `ended_at`: when the act came that ends it; from L4 on a reply to
     the notice is needed too.
     """
@@ -32,8 +31,7 @@ class Raised:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Jump:
+class Jump(Frozen):
     """A fast lane (domain 4.3): this level at once, because of this fact."""
 
     level: str
@@ -41,8 +39,7 @@ class Jump:
     at: datetime
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(Frozen):
     """One running, or stopped but not yet cleared, timer.
 
     `started_at`: the instant it counts from. `known_at`: when that became known; no step is
@@ -87,8 +84,7 @@ class Clock:
         return self.stopped_at is None
 
 
-@dataclass(frozen=True)
-class Fired:
+class Fired(Frozen):
     """How high a clock had come when it stopped or moved: no level twice for one due (I-16)."""
 
     timer: str
@@ -98,8 +94,7 @@ class Fired:
     level: str
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Frozen):
     """A platform that must be answered (I-03). `recorded_at`: when its complaint was recorded."""
 
     source: str
@@ -111,8 +106,7 @@ class Source:
     replied: bool = False
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Frozen):
     """One claim line, in fen and whole months. `heads`: workers it stands for.
 
     `worker`: the beginning of the worker's keyed hash, enough to tell apart the few of one case;
@@ -137,8 +131,7 @@ class Line:
         return self.verified_months if self.verified_months is not None else self.claimed_months
 
 
-@dataclass(frozen=True)
-class Paid:
+class Paid(Frozen):
     """What is verified of one payment on one claim line."""
 
     payment: str
@@ -146,8 +139,7 @@ class Paid:
     amount_fen: int
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Frozen):
     """A served payment order. `limit_at`: as the document names it. `default_id`: its default."""
 
     doc_no: str
@@ -159,8 +151,7 @@ class Order:
     default_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Frozen):
     """An extension asked for or approved, which a rule must answer as things stood then.
 
     `at`: when it became known; `time`: when it was done. `due_at`: of the handling clock then,
@@ -176,8 +167,7 @@ class Asked:
     approver: str | None = None
 
 
-@dataclass(frozen=True)
-class Owed:
+class Owed(Frozen):
     """A decision that follows from a fact without a policy: its type, cause, instant and fields."""
 
     type: str
@@ -186,8 +176,7 @@ class Owed:
     fields: dict[str, str | list[str] | None]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Frozen):
     """One instalment. `total_fen`: due with all before it. `due_on`: noon of its civil date."""
 
     n: int
@@ -196,8 +185,7 @@ class Part:
     defaulted: bool = False
 
 
-@dataclass(frozen=True)
-class Instalments:
+class Instalments(Frozen):
     """An agreed plan. `base_fen`: verified when it was agreed; parts by date."""
 
     cause: str
@@ -211,8 +199,7 @@ class Instalments:
         return sum(part.defaulted for part in self.parts)
 
 
-@dataclass(frozen=True)
-class Incident:
+class Incident(Frozen):
     """An extreme incident that is not cleared, with the due of its latest update."""
 
     id: str
@@ -221,8 +208,7 @@ class Incident:
     update_due_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(Frozen):
     """What supervision keeps of a case, a unit or the city.
 
     `claims`: who claims each of the lines, the case itself or complaints merged into it; `ways`:
