@@ -242,6 +242,26 @@ class GroupRules(Rules):
     levels: dict[Literal["G1", "G2", "G3"], int]
 
 
+class MatchingRules(Rules):
+    """查重 (domain 2.3): when two complaints are proposed to a person as one. Parts are 0-100."""
+
+    propose_from: int = 75
+    at_least: int = 45
+    most_candidates: int = 60
+    weights: dict[str, int] = Field(
+        default_factory=lambda: {
+            "person": 40,
+            "phone": 25,
+            "employer": 20,
+            "project": 15,
+            "months": 10,
+            "amount": 10,
+            "place": 5,
+            "text": 10,
+        }
+    )
+
+
 # --- routing (domain 5) --------------------------------------------------------------------------
 
 
@@ -314,6 +334,7 @@ class Content(Rules):
     handling: HandlingRules
     referral: ReferralRules
     groups: GroupRules
+    matching: MatchingRules = MatchingRules()
     routing: RoutingRules
     lexicon: dict[str, Any]
     gazetteer: dict[str, Any]

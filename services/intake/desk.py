@@ -26,8 +26,9 @@ from services.intake.tables import Connection, Tables, lock
 from services.intake.vault import Erased, Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
+from shared.claims import OWN
 from shared.envelope import derived_id, encode
-from shared.events import AnyData, ComplaintAccepted, Event, instant_text
+from shared.events import AnyData, ComplaintAccepted, Event, MergeApproved, instant_text
 from shared.governance import Governance
 from shared.log import Producer, Unavailable, partition_of
 from shared.streams import kind_of, unit_code
@@ -35,6 +36,12 @@ from shared.streams import kind_of, unit_code
 _WAIT_SECONDS: Final = 2.0
 _ACK_SECONDS: Final = 5.0
 _BY_INTAKE: Final = frozenset(("PiiAccessed", "PiiErased", "AccessDenied"))
+
+
+_NO_MASTERS: Final = frozenset(
+    ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
+)
+"""States in which a case takes no complaint that a person finds to be the same."""
 
 
 class Busy(Exception):
@@ -128,8 +135,9 @@ class Desk:
     async def _record(self, report: Report, fact: Any, dry_run: bool, group: str | None) -> str:
         try:
             async with self.pool.acquire(timeout=_WAIT_SECONDS) as connection:
-                # Freed when the connection goes back to the pool, or is lost.
-                await lock(connection, f"{self.tables.schema} {report.subject}")
+                # Freed when the connection goes back to the pool, or is lost. Always in one order.
+                for subject in sorted({report.subject, *_masters(fact)}):
+                    await lock(connection, f"{self.tables.schema} {subject}")
                 folder = await self.folder(connection, report.subject)
                 body_hash = self.vault.matcher.hash("body", report.body())
                 if report.event_id in folder.seen:
@@ -137,6 +145,8 @@ class Desk:
                 if group is not None and folder.file.group != group:
                     reason = "this case is no member of the group"
                     raise Refusing(Refusal(409, "NOT_A_MEMBER", reason))
+                if isinstance(fact, MergeApproved):
+                    fact = await self._into(connection, fact)
                 event = await self._judge(connection, report, fact, folder, body_hash, dry_run)
                 if not dry_run:
                     await self.publish(event)
@@ -145,6 +155,27 @@ class Desk:
         except (Behind, Unavailable) as error:
             raise Busy(str(error)) from None
         return event.id
+
+    async def _into(self, connection: Connection, fact: MergeApproved) -> MergeApproved:
+        """The approval, if its master is a case that goes on; lines named by who claims them.
+
+        Raises Refusing.
+        """
+        master = (await self.folder(connection, fact.master)).file
+        if master.state == "NONE":
+            reason = "no such case to merge into"
+            raise Refusing(Refusal(422, "UNKNOWN_CASE", reason, "/data/master"))
+        if master.state in _NO_MASTERS:
+            reason = f"a case in state {master.state} takes no other"
+            raise Refusing(Refusal(409, "MASTER_ENDED", reason, "/data/master"))
+        same = {}
+        for line, to in (fact.same or {}).items():
+            found = next((item for item in master.claims if item.by and item.number == to), None)
+            if found is None:
+                reason = "the master has no such claim line"
+                raise Refusing(Refusal(422, "UNKNOWN_LINE", reason, f"/data/same/{line}"))
+            same[line] = to if OWN in found.by else found.by[0].rsplit("|", 1)[0]
+        return fact.model_copy(update={"same": same or None})
 
     async def folder(self, connection: Connection, subject: str) -> Folder:
         """The stream as it stands on the log now. Raises Behind, Unavailable."""
@@ -227,6 +258,10 @@ class Desk:
             await self.view.reach(place.partition, place.offset + 1, _WAIT_SECONDS)
         except Behind:
             return
+
+
+def _masters(fact: Any) -> tuple[str, ...]:
+    return (fact.master,) if isinstance(fact, MergeApproved) else ()
 
 
 def _swallow(done: asyncio.Future[Any]) -> None:

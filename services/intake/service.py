@@ -9,6 +9,7 @@ from typing import Any, Final
 from services.intake.adoption import Governing
 from services.intake.desk import Desk
 from services.intake.feed import Feed
+from services.intake.lookalikes import Lookalikes
 from services.intake.privacy import Privacy
 from services.intake.query import Codes
 from services.intake.reception import Reception, Unknown
@@ -73,6 +74,7 @@ class Intake:
         self.governing = Governing(self.settings, *parts)
         self.privacy = Privacy(self.tables, self.pool, self.vault, self.desk)
         self.codes = Codes(self.tables, self.pool, self.vault)
+        self.lookalikes = Lookalikes(*parts, self.view, self.privacy)
         self.feed = Feed(self.settings, self.reception, self.vault)
         opened(self.reception.stop)
         opened(self.view.stop)
@@ -83,6 +85,7 @@ class Intake:
         await self._fold_to_end()
         await self.reception.republish()
         self._spawn(self._republish(), "intake-republish")
+        self._spawn(self.lookalikes.run(), "intake-lookalikes")
         opened(self.feed.stop)
         self._spawn(self.feed.run(), "intake-feed")
         self.ready = True
