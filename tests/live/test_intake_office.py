@@ -16,6 +16,7 @@ from tests.live.intake_desk import Desk, complaint, until, yesterday
 
 pytestmark = pytest.mark.live
 
+DECIDED_AT = yesterday()
 OFFICE = {"unit": "联席办", "role": "office"}
 CLERK = {"unit": "市人社局", "role": "clerk"}
 
@@ -163,7 +164,7 @@ async def matches(desk: Desk, *cases: str, count: int = 1) -> list[dict[str, Any
 
 async def decide(desk: Desk, match: str, key: str, **body: Any) -> Any:
     headers = desk.bearer("office") | {"idempotency-key": key}
-    body |= {"occurred_at": yesterday()}
+    body |= {"occurred_at": DECIDED_AT}
     return await desk.http.post(f"/v1/matches/{match}/decisions", json=body, headers=headers)
 
 
