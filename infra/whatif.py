@@ -21,7 +21,7 @@ from infra.problem import Refused
 from infra.world import World
 from shared.envelope import data_json
 from shared.events import Decision, Event, instant_text
-from shared.policy import Policy, PolicyError, check_book, content_hash, parse_yaml
+from shared.policy import Policy, PolicyError, check_book, content_hash, line_of, parse_yaml
 from shared.settle import Books
 
 Key = tuple[str, str, tuple[str, ...]]
@@ -39,10 +39,15 @@ def read_book(path: Path, base: dict[str, Any]) -> dict[str, Any]:
     Entries of a list that have an `id` replace those with the same id. Raises Refused naming
     the file and field or line.
     """
+    text = ""
     try:
-        raw: dict[str, Any] = merged(base, parse_yaml(path.read_text(encoding="utf-8"), path.name))
+        text = path.read_text(encoding="utf-8")
+        raw: dict[str, Any] = merged(base, parse_yaml(text, path.name))
         check_book(raw)
-    except (PolicyError, UnicodeDecodeError) as error:
+    except PolicyError as error:
+        line = f" line {line_of(text, error.loc)}" if error.loc else ""
+        raise Refused(f"{path}{line}: {error}") from None
+    except UnicodeDecodeError as error:
         raise Refused(f"{path}: {error}") from None
     return raw
 

@@ -9,10 +9,12 @@ reference are the owner's choice and live there, never in code.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -24,7 +26,14 @@ from shared.events import Event, PolicyAdopted
 
 
 class PolicyError(ValueError):
-    """A book that cannot be read; names the file and the field or line."""
+    """A book that cannot be read; names the file and the line, or the field.
+
+    `loc`: where in the content, as keys and indexes.
+    """
+
+    def __init__(self, message: str, loc: tuple[int | str, ...] = ()) -> None:
+        super().__init__(message)
+        self.loc = loc
 
 
 class Rules(BaseModel):
@@ -249,6 +258,26 @@ class GroupRules(Rules):
     levels: dict[Literal["G1", "G2", "G3"], int]
 
 
+class MatchingRules(Rules):
+    """查重 (domain 2.3): when two complaints are proposed to a person as one. Parts are 0-100."""
+
+    propose_from: int = 75
+    at_least: int = 45
+    most_candidates: int = 60
+    weights: dict[str, int] = Field(
+        default_factory=lambda: {
+            "person": 40,
+            "phone": 25,
+            "employer": 20,
+            "project": 15,
+            "months": 10,
+            "amount": 10,
+            "place": 5,
+            "text": 10,
+        }
+    )
+
+
 # --- routing (domain 5) --------------------------------------------------------------------------
 
 
@@ -401,6 +430,7 @@ class Content(Rules):
     handling: HandlingRules
     referral: ReferralRules
     groups: GroupRules
+    matching: MatchingRules = MatchingRules()
     routing: RoutingRules
     lexicon: dict[str, Any]
     gazetteer: dict[str, Any]
@@ -495,21 +525,62 @@ def content_hash(raw: dict[str, Any]) -> str:
 
 
 def read_book(book_id: str) -> dict[str, Any]:
-    """The content of a book shipped with the product, as plain JSON values.
+    """The content of a book shipped with the product, as plain JSON values, checked.
 
-    Raises PolicyError naming the file for an unknown id or a YAML mistake.
+    Raises PolicyError naming file and line for a mistake in YAML, a field or a reference.
     """
     folder = resources.files("shared") / "policies" / book_id
     if not folder.is_dir():
         raise PolicyError(f"no policy book `{book_id}` under shared/policies")
+    texts = {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    }
+    return book_of(texts, book_id)
+
+
+def book_of(texts: dict[str, str], book_id: str) -> dict[str, Any]:
+    """The content of a book's files by name, checked. Raises PolicyError with file and line."""
     raw: dict[str, Any] = {}
-    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-        if not entry.name.endswith(".yaml"):
-            continue
-        part = parse_yaml(entry.read_text(encoding="utf-8"), f"{book_id}/{entry.name}")
-        key = entry.name.removesuffix(".yaml")
+    for name in sorted(texts):
+        part = parse_yaml(texts[name], f"{book_id}/{name}")
+        key = name.removesuffix(".yaml")
         raw |= part if key == "book" else {key: part.get(key, part)}
+    try:
+        check_book(raw)
+    except PolicyError as error:
+        name = f"{error.loc[0]}.yaml" if error.loc else "book.yaml"
+        name, loc = (name, error.loc) if name in texts else ("book.yaml", error.loc)
+        line = line_of(texts.get(name, ""), loc)
+        raise PolicyError(f"{book_id}/{name} line {line}: {error}", error.loc) from None
     return raw
+
+
+def line_of(text: str, loc: tuple[int | str, ...]) -> int:
+    """The line of a YAML text where a place in its content is written, or the nearest above.
+
+    A file may leave out its own name as the outermost key.
+    """
+    node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    line = 1
+    for depth, part in enumerate(loc):
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if pair[0].value == str(part)]
+            if not found and depth == 0:
+                continue
+            if not found:
+                return line
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                return line
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
 
 
 def parse_yaml(text: str, name: str) -> dict[str, Any]:
@@ -526,13 +597,99 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 
 def check_book(raw: dict[str, Any]) -> Content:
-    """The typed content of a book. Raises PolicyError naming file and field."""
+    """The typed content of a book whose parts fit together. Raises PolicyError naming the field."""
     try:
-        return Content.model_validate(raw)
+        content = Content.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = "/".join(str(part) for part in first["loc"])
-        raise PolicyError(f"{where}: {first['msg']}") from None
+        raise _mistake(first["loc"], first["msg"]) from None
+    for loc, message in _misfits(content):
+        raise _mistake(loc, message)
+    return content
+
+
+def _mistake(loc: tuple[int | str, ...], message: str) -> PolicyError:
+    return PolicyError(f"{'/'.join(str(part) for part in loc)}: {message}", loc)
+
+
+Misfit = tuple[tuple[int | str, ...], str]
+
+
+def _misfits(content: Content) -> Iterator[Misfit]:
+    """What each part alone is right about, and yet does not fit the others."""
+    yield from _misfits_of_units(content)
+    yield from _misfits_of_routing(content)
+    yield from _misfits_of_time(content)
+
+
+def _misfits_of_units(content: Content) -> Iterator[Misfit]:
+    organisation = content.organisation
+    forces = [entry.code for entry in organisation.task_forces]
+    townships = [entry.code for entry in organisation.townships]
+    for name, listed in (("task_forces", forces), ("townships", townships)):
+        for index, code in enumerate(listed):
+            if code in listed[:index]:
+                yield ("organisation", name, index), f"{code} is there twice"
+    departments = set(organisation.departments)
+    for index, force in enumerate(organisation.task_forces):
+        for name in ("lead_units", "members"):
+            for place, unit in enumerate(getattr(force, name)):
+                if unit not in departments:
+                    where = ("organisation", "task_forces", index, name, place)
+                    yield where, f"{unit} is no department of this book"
+    codes = set(townships)
+    for index, place in enumerate(content.gazetteer.get("townships", ())):
+        if place.get("code") not in codes:
+            yield ("gazetteer", "townships", index), f"{place.get('code')} is no township here"
+    for index, place in enumerate(content.gazetteer.get("abolished", ())):
+        if place.get("code") in codes:
+            yield ("gazetteer", "abolished", index), f"{place.get('code')} is a township still"
+    for index, source in enumerate(content.handling.petition_sources):
+        if source not in organisation.sources:
+            yield ("handling", "petition_sources", index), f"{source} is no source of this book"
+
+
+def _misfits_of_routing(content: Content) -> Iterator[Misfit]:
+    routing = content.routing
+    forces = {entry.code for entry in content.organisation.task_forces}
+    departments = set(content.organisation.departments)
+    for name in ("confidence_ppm", "margin_ppm"):
+        if not 0 <= getattr(routing, name) <= 1_000_000:
+            yield ("routing", name), "parts of a million lie between 0 and 1000000"
+    for index, entry in enumerate(routing.departments):
+        where = ("routing", "departments", index)
+        if entry.department is not None and entry.department not in departments:
+            yield (*where, "department"), f"{entry.department} is no department of this book"
+        for place, unit in enumerate(entry.co):
+            if unit not in departments | forces:
+                yield (*where, "co", place), f"{unit} is no unit of this book"
+        if entry.registered_to is not None and entry.registered_to not in forces:
+            yield (*where, "registered_to"), f"{entry.registered_to} is no task force"
+    for name in ("sector_departments", "project_departments"):
+        for key, unit in getattr(routing, name).items():
+            if unit not in departments:
+                yield ("routing", name, key), f"{unit} is no department of this book"
+    for name, sector in content.lexicon.get("sectors", {}).items():
+        lead = sector.get("lead")
+        if lead not in forces | {"TRIAGE"}:
+            yield ("lexicon", "sectors", name, "lead"), f"{lead} is no task force and not TRIAGE"
+
+
+def _misfits_of_time(content: Content) -> Iterator[Misfit]:
+    for index, timer in enumerate(content.timers):
+        if timer.ladder not in content.ladder.ladders:
+            yield ("timers", index, "ladder"), f"there is no ladder {timer.ladder}"
+    dates = {entry.id for entry in content.campaign.dates}
+    for index, cap in enumerate(content.campaign.caps):
+        if cap.id not in dates:
+            yield ("campaign", "caps", index), f"there is no campaign date {cap.id}"
+    for index, (phase, after) in enumerate(pairwise(content.campaign.phases), 1):
+        if after.first <= phase.last:
+            yield ("campaign", "phases", index), f"{after.id} begins before {phase.id} has ended"
+    levels = content.groups.levels
+    for lower, higher in (("G1", "G2"), ("G2", "G3")):
+        if lower in levels and higher in levels and levels[higher] <= levels[lower]:
+            yield ("groups", "levels", higher), f"{higher} begins above {lower}"
 
 
 def adopted(event: Event) -> Policy:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 from starlette.routing import Route
 
@@ -73,6 +73,21 @@ class TriageBody(Part):
     items: Annotated[tuple[TriageItem, ...], Field(min_length=1, max_length=batch.MOST)]
     occurred_at: AwareDatetime
     dry_run: bool = False
+    by: Signature | None = None
+
+
+class CompareBody(Part):
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    person: Line | None = None
+
+
+class VerdictBody(Part):
+    """A person's decision on a proposed match; `same` in place of the proposed lines."""
+
+    decision: Literal["merge", "dismiss"]
+    occurred_at: AwareDatetime
+    same: dict[str, str] | None = None
+    reason: Line | None = None
     by: Signature | None = None
 
 
@@ -258,6 +273,50 @@ class Api:
         found = await batch.record(self.intake.desk, acts)
         return _json({"dry_run": body.dry_run, "items": found})
 
+    # --- likely duplicates ----------------------------------------------------------------------
+
+    async def matches(
+        self,
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        below: Annotated[int | None, Query(ge=0, le=100)] = None,
+    ) -> Response:
+        """Likely duplicates that wait for a person (查重), likeliest first, with score parts."""
+        self._office(request)
+        return _json({"items": await self.intake.lookalikes.waiting(limit, below)})
+
+    async def compare(self, request: Request, match_id: str) -> Response:
+        """Both complaints side by side, masked; on record. Never who reported."""
+        key = self._office(request)
+        body = parsed(CompareBody, await body_of(request))
+        who = Caller(key, body.person or key.name)
+        return _json(await self.intake.lookalikes.compare(match_id, body.reason, who))
+
+    async def decide_match(self, request: Request, match_id: str) -> Response:
+        """A person merges the two or finds that they are not the same; never done by itself."""
+        key = self._office(request)
+        idempotency = _idempotency(request)
+        body = parsed(VerdictBody, await body_of(request))
+        report = await self.intake.lookalikes.act(
+            match_id,
+            merge=body.decision == "merge",
+            same=body.same,
+            reason=body.reason,
+            occurred_at=body.occurred_at,
+            by=_by(key, body.by),
+            client=key.name,
+            key=idempotency,
+        )
+        event_id = await self.intake.desk.record(report)
+        return _json({"event_id": event_id, "case_id": report.subject}, 202)
+
+    def _office(self, request: Request) -> Key:
+        """The office's key, or one that acts for all. Answers 403 for any other."""
+        key = self.caller(request)
+        if key.role != "office" and not key.acts_for_all:
+            raise Answer(403, "NOT_ENTITLED", "matches are judged by the office")
+        return key
+
     # --- privacy --------------------------------------------------------------------------------
 
     async def reveal(self, request: Request, case_id: str) -> Response:
@@ -412,6 +471,11 @@ def routes(api: Api) -> APIRouter:
     post("/v1/triage/decisions", api.triage, triage, 200, 400, 401, 403, 413, 422, 503)
     acts = body_schema(GroupBody) | IDEMPOTENCY
     post("/v1/groups/{group}/acts", api.group_acts, acts, 200, 400, 401, 403, 413, 422, 503)
+    routes.add_api_route("/v1/matches", api.matches, responses=answers(401, 403, 422, 503))
+    judged = (401, 403, 404, 409, 413, 422, 503)
+    post("/v1/matches/{match_id}/compare", api.compare, body_schema(CompareBody), 200, *judged)
+    verdict = body_schema(VerdictBody) | IDEMPOTENCY
+    post("/v1/matches/{match_id}/decisions", api.decide_match, verdict, 202, 400, *judged)
     post("/v1/query-codes", api.query_codes, body_schema(CodesBody), 200, 401, 413, 422, 503)
     private = (401, 403, 404, 409, 413, 422, 503)
     post("/v1/cases/{case_id}/reveal", api.reveal, body_schema(RevealBody), 200, *private)
@@ -441,6 +505,6 @@ def application(intake: Intake, *doors: Doors) -> FastAPI:
     app.include_router(router(intake.readiness))
     install(app)
     observe(app)
-    bodies = (FactBody, TriageBody, GroupBody, CodesBody, RevealBody, ExportBody, ReasonBody)
-    describe(app, (Complaint, *bodies))
+    acts = (FactBody, TriageBody, GroupBody, CompareBody, VerdictBody, CodesBody)
+    describe(app, (Complaint, *acts, RevealBody, ExportBody, ReasonBody))
     return app

@@ -23,7 +23,7 @@ import asyncpg
 import orjson
 
 from services.intake.complaint import Problem, Refused
-from services.intake.decider import Act, By, Refusal, decide
+from services.intake.decider import Act, By, CaseFile, Refusal, decide
 from services.intake.facts import Supplement, read_fact, seal_fact
 from services.intake.preparing import MAX_EVENT
 from services.intake.reception import Unknown
@@ -31,8 +31,9 @@ from services.intake.tables import Connection, Tables, lock_number
 from services.intake.vault import Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
+from shared.claims import OWN
 from shared.envelope import derived_id, encode
-from shared.events import AnyData, ComplaintAccepted, Event, instant_text
+from shared.events import AnyData, ComplaintAccepted, Event, MergeApproved, instant_text
 from shared.governance import Governance
 from shared.log import Producer, Unavailable, check, partition_of
 from shared.sealing import Sealer
@@ -46,6 +47,12 @@ _MOST: Final = 200
 """Facts in a sitting."""
 _OTHERS: Final = "others are recording on this stream"
 _BY_INTAKE: Final = frozenset(("PiiAccessed", "PiiErased", "AccessDenied"))
+
+
+_NO_MASTERS: Final = frozenset(
+    ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
+)
+"""States in which a case takes no complaint that a person finds to be the same."""
 
 
 class Busy(Exception):
@@ -104,6 +111,13 @@ class _Matter:
     def subject(self) -> str:
         return self.report.subject
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Its stream, and the case that it is merged into: neither may move meanwhile."""
+        if isinstance(self.fact, MergeApproved) and self.fact.master != self.subject:
+            return self.subject, self.fact.master
+        return (self.subject,)
+
     def answer(self, event_id: str) -> None:
         if not self.done.done():
             self.done.set_result(event_id)
@@ -154,19 +168,31 @@ class Desk:
             detail = "complaints are posted to /v1/complaints"
             raise Refused([Problem("/type", "not_posted", detail)])
         fact = read_fact(report.type, report.data)
-        turn = self._turns.setdefault(report.subject, asyncio.Lock())
-        try:
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await turn.acquire()
-        except TimeoutError:
-            raise Busy(_OTHERS) from None
         loop = asyncio.get_running_loop()
         until = loop.time() + _WAIT_SECONDS
         matter = _Matter(report, fact, until, loop.create_future(), dry_run, group)
+        turns = await self._turns_of(matter)
         # Also where the client leaves: what was begun is ended before the subject's next begins.
-        matter.done.add_done_callback(lambda _: turn.release())
+        matter.done.add_done_callback(lambda _: [turn.release() for turn in turns])
         self._call([matter])
         return await asyncio.shield(matter.done)
+
+    async def _turns_of(self, matter: _Matter) -> list[asyncio.Lock]:
+        """The matter's turn on its streams, always taken in one order. Raises Busy."""
+        taken: list[asyncio.Lock] = []
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                for subject in sorted(matter.subjects):
+                    turn = self._turns.setdefault(subject, asyncio.Lock())
+                    await turn.acquire()
+                    taken.append(turn)
+        except BaseException as error:
+            for turn in taken:
+                turn.release()
+            if isinstance(error, TimeoutError):
+                raise Busy(_OTHERS) from None
+            raise
+        return taken
 
     # --- sittings -------------------------------------------------------------------------------
 
@@ -208,33 +234,36 @@ class Desk:
 
     async def _lock(self, connection: Connection, matters: Sequence[_Matter]) -> list[_Matter]:
         """Those whose subject no other process holds; the others are called again in a moment."""
-        numbers = {m: lock_number(f"{self.tables.schema} {m.subject}") for m in matters}
+        numbers = {
+            matter: {lock_number(f"{self.tables.schema} {name}") for name in matter.subjects}
+            for matter in matters
+        }
         rows = await connection.fetch(
             "SELECT n FROM unnest($1::bigint[]) AS n WHERE pg_try_advisory_lock(n)",
-            list(numbers.values()),
+            sorted(set().union(*numbers.values())),
         )
         got = {row["n"] for row in rows}
-        held = [matter for matter in matters if numbers[matter] not in got]
+        held = [matter for matter in matters if not numbers[matter] <= got]
         loop = asyncio.get_running_loop()
         for matter in held:
             if loop.time() >= matter.until:
                 matter.fail(Busy(_OTHERS))
             else:
                 loop.call_later(_AGAIN_SECONDS, self._call, [matter])
-        return [matter for matter in matters if numbers[matter] in got]
+        return [matter for matter in matters if numbers[matter] <= got]
 
     async def _folders(
         self, connection: Connection, matters: Sequence[_Matter]
-    ) -> dict[_Matter, Folder]:
+    ) -> dict[_Matter, tuple[Folder, ...]]:
         """Where their streams stand on the log now, of those that the view has reached in time.
 
         Raises Unavailable.
         """
-        partitions = {matter: partition_of(matter.subject) for matter in matters}
+        partitions = {matter: set(map(partition_of, matter.subjects)) for matter in matters}
         if not matters:
             return {}
         async with asyncio.timeout(_WAIT_SECONDS):
-            ends, governance_end = await self.view.ends(set(partitions.values()))
+            ends, governance_end = await self.view.ends(set().union(*partitions.values()))
             await self.governance.reach(governance_end)
         late: dict[int, Behind] = {}
 
@@ -245,19 +274,20 @@ class Desk:
                 late[partition] = error
 
         await asyncio.gather(*map(reach, ends))
-        for matter, partition in partitions.items():
-            if partition in late:
-                matter.fail(Busy(str(late[partition])))
-        there = [matter for matter in matters if partitions[matter] not in late]
-        found = await self.view.folders(connection, [matter.subject for matter in there])
-        return {matter: found[matter.subject] for matter in there}
+        for matter, numbers in partitions.items():
+            for number in numbers & late.keys():
+                matter.fail(Busy(str(late[number])))
+        there = [matter for matter in matters if not partitions[matter] & late.keys()]
+        names = sorted({name for matter in there for name in matter.subjects})
+        found = await self.view.folders(connection, names)
+        return {matter: tuple(found[name] for name in matter.subjects) for matter in there}
 
     async def _judge(
-        self, connection: Connection, folders: dict[_Matter, Folder]
+        self, connection: Connection, folders: dict[_Matter, tuple[Folder, ...]]
     ) -> list[tuple[_Matter, Event]]:
         """The events that are to be published; whatever else is answered here."""
         fresh: list[tuple[_Matter, str]] = []
-        for matter, folder in folders.items():
+        for matter, (folder, *_) in folders.items():
             report = matter.report
             body_hash = self.vault.matcher.hash("body", report.body())
             known = folder.seen.get(report.event_id)
@@ -305,13 +335,16 @@ class Desk:
             matter.fail(error)
 
     def _decide(
-        self, matter: _Matter, sealer: Sealer | None, folder: Folder, now: datetime
+        self, matter: _Matter, sealer: Sealer | None, folders: tuple[Folder, ...], now: datetime
     ) -> AnyData:
         """What is to be recorded. Raises Refused, Refusing."""
-        report, policy = matter.report, self.governance.books.latest
+        report, policy, folder = matter.report, self.governance.books.latest, folders[0]
         if sealer is None:
             raise Refusing(Refusal(409, "ERASED", "what this case says of persons was erased"))
-        sealed = seal_fact(matter.fact, sealer, policy, report.event_id)
+        fact = matter.fact
+        if isinstance(fact, MergeApproved):
+            fact = _into(fact, folders[-1].file)
+        sealed = seal_fact(fact, sealer, policy, report.event_id)
         act = Act(report.type, sealed, report.occurred_at, report.by)
         verdict = decide(act, folder.file, now, policy)
         if isinstance(verdict, Refusal):
@@ -419,6 +452,27 @@ class Desk:
 def _fail(matters: Iterable[_Matter], error: Exception) -> None:
     for matter in matters:
         matter.fail(error)
+
+
+def _into(fact: MergeApproved, master: CaseFile) -> MergeApproved:
+    """The approval, if its master is a case that goes on; lines named by who claims them.
+
+    Raises Refusing.
+    """
+    if master.state == "NONE":
+        reason = "no such case to merge into"
+        raise Refusing(Refusal(422, "UNKNOWN_CASE", reason, "/data/master"))
+    if master.state in _NO_MASTERS:
+        reason = f"a case in state {master.state} takes no other"
+        raise Refusing(Refusal(409, "MASTER_ENDED", reason, "/data/master"))
+    same = {}
+    for line, to in (fact.same or {}).items():
+        found = next((item for item in master.claims if item.by and item.number == to), None)
+        if found is None:
+            reason = "the master has no such claim line"
+            raise Refusing(Refusal(422, "UNKNOWN_LINE", reason, f"/data/same/{line}"))
+        same[line] = to if OWN in found.by else found.by[0].rsplit("|", 1)[0]
+    return fact.model_copy(update={"same": same or None})
 
 
 def _swallow(done: asyncio.Future[Any]) -> None:

@@ -10,6 +10,7 @@ from services.intake.adoption import Governing
 from services.intake.desk import Desk
 from services.intake.feed import Feed
 from services.intake.feeds import Feeds
+from services.intake.lookalikes import Lookalikes
 from services.intake.privacy import Privacy
 from services.intake.query import Codes
 from services.intake.reception import Reception, Unknown
@@ -82,6 +83,7 @@ class Intake:
         self.feed = Feed(self.settings, self.feeds, self.producer)
         opened(self.feeds.close)
         await self.feeds.open()
+        self.lookalikes = Lookalikes(*parts, self.view, self.privacy)
         opened(self.reception.stop)
         opened(self.view.stop)
         await self.view.start()
@@ -91,6 +93,7 @@ class Intake:
         await self._fold_to_end()
         await self.reception.republish()
         self._spawn(self._republish(), "intake-republish")
+        self._spawn(self.lookalikes.run(), "intake-lookalikes")
         opened(self.feed.stop)
         self._spawn(self.feed.run(), "intake-feed")
         self._spawn(self.feeds.arrivals.run(), "intake-arrivals")

@@ -38,6 +38,11 @@ class Tables:
         self.numbers = f"{self.schema}.numbers"
         self.exports = f"{self.schema}.exports"
         self.shape = f"{self.schema}.shape"
+        self.likes = f"{self.schema}.likes"
+        self.like_blocks = f"{self.schema}.like_blocks"
+        self.like_verdicts = f"{self.schema}.like_verdicts"
+        self.like_positions = f"{self.schema}.like_positions"
+        self.proposals = f"{self.schema}.proposals"
         self.keys = f"{self.vault_schema}.keys"
         self.master = f"{self.vault_schema}.master"
 
@@ -68,6 +73,19 @@ class Tables:
             id text PRIMARY KEY, query jsonb NOT NULL, reason text NOT NULL,
             asked_by text NOT NULL, asked_at timestamptz NOT NULL,
             approved_by text, approved_at timestamptz);
+        CREATE TABLE IF NOT EXISTS {self.likes} (
+            case_id text PRIMARY KEY, seat bigserial, sealed text NOT NULL,
+            ended boolean NOT NULL DEFAULT false);
+        CREATE TABLE IF NOT EXISTS {self.like_blocks} (
+            block text NOT NULL, case_id text NOT NULL, PRIMARY KEY (block, case_id));
+        CREATE TABLE IF NOT EXISTS {self.like_verdicts} (
+            one text NOT NULL, other text NOT NULL, verdict text NOT NULL,
+            PRIMARY KEY (one, other));
+        CREATE TABLE IF NOT EXISTS {self.like_positions} (
+            partition int PRIMARY KEY, next bigint NOT NULL);
+        CREATE TABLE IF NOT EXISTS {self.proposals} (
+            id text PRIMARY KEY, one text NOT NULL, other text NOT NULL, score int NOT NULL,
+            parts jsonb NOT NULL, same jsonb NOT NULL, UNIQUE (one, other));
         CREATE TABLE IF NOT EXISTS {self.shape} (shape int NOT NULL);
         CREATE TABLE IF NOT EXISTS {self.keys} (
             subject text PRIMARY KEY, key bytea, erased_at timestamptz);
@@ -90,7 +108,11 @@ async def prepare(connection: Connection, tables: Tables, identity: Identity) ->
         await connection.execute(tables.create())
         shape = await connection.fetchval(f"SELECT shape FROM {tables.shape}")
         if shape != SHAPE:
-            await connection.execute(f"TRUNCATE {tables.files}, {tables.positions}, {tables.shape}")
+            await connection.execute(
+                f"""TRUNCATE {tables.files}, {tables.positions}, {tables.shape}, {tables.likes},
+                {tables.like_blocks}, {tables.like_verdicts}, {tables.like_positions},
+                {tables.proposals}"""
+            )
             await connection.execute(f"INSERT INTO {tables.shape} VALUES ($1)", SHAPE)
         await connection.executemany(
             f"INSERT INTO {tables.positions} VALUES ($1, 0, $2, $3) ON CONFLICT DO NOTHING",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, date, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.policy import (
     PolicyError,
     adopt,
     adopted,
+    book_of,
     check_book,
     content_hash,
     parse_yaml,
@@ -65,6 +67,56 @@ class TestReading:
     def test_a_wrong_field_is_named(self, parts: dict[str, Any], where: str) -> None:
         with pytest.raises(PolicyError, match=where):
             check_book(changed(**parts))
+
+
+def files(**changes: tuple[str, str]) -> dict[str, str]:
+    """The book's files with one place of some of them written otherwise."""
+    folder = resources.files("shared") / "policies" / BOOK
+    texts = {entry.name: entry.read_text("utf-8") for entry in folder.iterdir()}
+    for name, (old, new) in changes.items():
+        assert old in texts[f"{name}.yaml"], f"{name} has no {old}"
+        texts[f"{name}.yaml"] = texts[f"{name}.yaml"].replace(old, new, 1)
+    return texts
+
+
+MISTAKES = [
+    # (file, what stands there, what is written instead, what is said of it)
+    ("timers", "id: T04, name: 研判", "id: T04, nam: 研判", "nam"),
+    ("timers", "ladder: own_event", "ladder: nowhere", "there is no ladder nowhere"),
+    ("routing", "department: 市农委", "department: 市农机局", "市农机局 is no department"),
+    ("routing", "co: [市应急局]", "co: [TF8]", "TF8 is no unit"),
+    ("routing", "registered_to: TF7", "registered_to: TF9", "TF9 is no task force"),
+    ("routing", "confidence_ppm: 800000", "confidence_ppm: 8000000", "parts of a million"),
+    (
+        "organisation",
+        "lead_units: [市教育局]",
+        "lead_units: [市体育局]",
+        "市体育局 is no",
+    ),
+    ("organisation", '"410185002"', '"410185001"', "410185001 is there twice"),
+    ("gazetteer", '"410185204"', '"410185299"', "410185299 is no township"),
+    ("lexicon", "lead: TF2", "lead: TF12", "TF12 is no task force"),
+    ("groups", "G2: 30", "G2: 5", "G2 begins above G1"),
+    ("handling", "reopen_cd: 30", "reopen_cd: month", "reopen_cd"),
+    ("handling", "petition_sources: [gjxf", "petition_sources: [gjxff", "gjxff is no source"),
+]
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(("name", "old", "new", "said"), MISTAKES)
+    def test_a_mistake_is_named_with_its_file_and_line(
+        self, name: str, old: str, new: str, said: str
+    ) -> None:
+        texts = files(**{name: (old, new)})
+        line = texts[f"{name}.yaml"][: texts[f"{name}.yaml"].rindex(new)].count("\n") + 1
+
+        with pytest.raises(PolicyError, match=said) as error:
+            book_of(texts, BOOK)
+
+        assert str(error.value).startswith(f"{BOOK}/{name}.yaml line {line}: ")
+
+    def test_the_book_itself_has_none(self) -> None:
+        assert book_of(files(), BOOK) == RAW
 
 
 class TestIdentity:

@@ -20,7 +20,6 @@ import orjson
 
 from services.intake.complaint import Problem, Refused, pointer
 from services.intake.fields import Assembled, Given, assemble
-from services.intake.given import MAX_BYTES
 from services.intake.written import Unit, exact
 from shared.policy import Policy
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from shared import events as ev
 from shared.events import Unit
 from shared.frozen import Frozen
@@ -89,7 +91,7 @@ class Desk(Frozen):
     returned_by: tuple[str, ...] = ()
     returns_approved: int = 0
     found: tuple[Found, ...] = ()
-    moved: dict[str, str] = {}
+    moved: dict[str, str] = msgspec.field(default_factory=dict)
     leaving: tuple[Gone, ...] = ()
     under: tuple[Under, ...] = ()
     passed: tuple[str, ...] = ()

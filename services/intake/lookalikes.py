@@ -1,0 +1,391 @@
+"""Likely duplicates, found as complaints come in and left to a person (查重).
+
+Follows the log at its own pace, behind intake's view: the features of a complaint are kept sealed
+under its own key (erasing the key erases them), and compared with those that share a blocking
+key. What was proposed, merged, dismissed or ended is folded from the log with the position in
+one transaction: after a kill it goes on, and a dropped schema is made again the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from services.intake.decider import By, Refusal
+from services.intake.desk import Refusing, Report
+from services.intake.likeness import Features, Likeness, blocks, features, likeness
+from services.intake.privacy import FIELDS, Caller, Privacy, masked
+from services.intake.tables import PASSING, Connection, Tables
+from services.intake.vault import Erased, Vault
+from services.intake.view import View
+from shared import events as e
+from shared.envelope import Unreadable, decode, derived_id
+from shared.events import Event
+from shared.governance import Governance
+from shared.journal import journal
+from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Unavailable
+from shared.metrics import RETRIES
+from shared.policy import MatchingRules
+from shared.sealing import CannotOpen
+
+log = journal("intake.lookalikes")
+
+_IDLE: Final = 1.0
+_MOST: Final = 200
+"""Records of a batch; between batches the requests have their turn."""
+_PLACE: Final = "likeness"
+_RELEVANT: Final = (
+    b'"type":"ComplaintReceived"}',
+    b'"type":"ComplaintMerged"}',
+    b'"type":"ComplaintUnmerged"}',
+    b'"type":"MergeApproved"}',
+    b'"type":"MatchDismissed"}',
+    b'"type":"ComplaintNotAccepted"}',
+    b'"type":"ComplaintTransferredOut"}',
+    b'"type":"PiiErased"}',
+)
+_packed = msgspec.json.Encoder()
+_unpacked = msgspec.json.Decoder(Features)
+
+
+def pair(one: str, other: str) -> tuple[str, str]:
+    """Two cases in the one order in which a pair is kept."""
+    return (one, other) if one < other else (other, one)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Two complaints that may be the same claim; `same`: lines of `one` with lines of `other`."""
+
+    id: str
+    one: str
+    other: str
+    score: int
+    parts: dict[str, int]
+    same: dict[str, str]
+
+
+class Lookalikes:
+    """Finds, lists, and turns a person's decision into a fact for the desk."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        pool: Any,
+        vault: Vault,
+        producer: Producer,
+        governance: Governance,
+        view: View,
+        privacy: Privacy,
+    ) -> None:
+        self.tables = tables
+        self.pool = pool
+        self.vault = vault
+        self.governance = governance
+        self.view = view
+        self.privacy = privacy
+        self.reader = Reader(view.settings, "intake-lookalikes")
+
+    # --- following the log ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow for ever; a passing fault is waited out in place."""
+        started = False
+        try:
+            while True:
+                try:
+                    if not started:
+                        await self.reader.start()
+                        started = True
+                    idle = not await self.follow()
+                except (Unavailable, *PASSING) as error:
+                    RETRIES.labels("lookalikes").inc()
+                    log.warning("lookalikes_wait", error=type(error).__name__)
+                    idle = True
+                await asyncio.sleep(_IDLE if idle else 0.05)
+        finally:
+            if started:
+                await self.reader.stop()
+
+    async def follow(self) -> bool:
+        """One batch of each partition, as far as the view has folded; whether there was any."""
+        async with self.pool.acquire() as connection:
+            await connection.executemany(
+                f"INSERT INTO {self.tables.like_positions} VALUES ($1, 0) ON CONFLICT DO NOTHING",
+                [(number,) for number in range(PARTITIONS)],
+            )
+            rows = await connection.fetch(
+                f"SELECT partition, next FROM {self.tables.like_positions} ORDER BY partition"
+            )
+            moved = False
+            for row in rows:
+                number, start = row["partition"], row["next"]
+                end = min(self.view.positions[number], start + _MOST)
+                if start < end:
+                    await self._batch(connection, number, start, end)
+                    moved = True
+        return moved
+
+    async def _batch(self, connection: Connection, partition: int, start: int, end: int) -> None:
+        events = [
+            event
+            async for records in self.reader.range(CASE_EVENTS, partition, start, end)
+            for record in records
+            if (event := _read(record.value)) is not None
+        ]
+        rules = self.governance.books.latest.content.matching
+        async with connection.transaction():
+            held = await connection.execute(
+                f"""UPDATE {self.tables.like_positions} SET next = $3
+                WHERE partition = $1 AND next = $2""",
+                partition,
+                start,
+                end,
+            )
+            if held == "UPDATE 0":
+                return  # another process was faster
+            for event in events:
+                await self._fold(connection, event, rules)
+
+    async def _fold(self, connection: Connection, event: Event, rules: MatchingRules) -> None:
+        match event.data:
+            case e.ComplaintReceived():
+                await self._received(connection, event.subject, event.data, rules)
+            case e.MergeApproved() | e.ComplaintMerged():
+                await self._verdict(connection, event.subject, event.data.master, "merged")
+            case e.ComplaintUnmerged():
+                await self._verdict(connection, event.subject, event.data.master, "separated")
+            case e.MatchDismissed():
+                await self._verdict(connection, event.subject, event.data.other, "dismissed")
+            case e.ComplaintNotAccepted() | e.ComplaintTransferredOut() | e.PiiErased():
+                await connection.execute(
+                    f"""INSERT INTO {self.tables.likes} (case_id, sealed, ended)
+                    VALUES ($1, '', true) ON CONFLICT (case_id) DO UPDATE SET ended = true""",
+                    event.subject,
+                )
+            case _:
+                pass
+
+    async def _verdict(self, connection: Connection, case: str, other: str, verdict: str) -> None:
+        await connection.execute(
+            f"""INSERT INTO {self.tables.like_verdicts} VALUES ($1, $2, $3)
+            ON CONFLICT (one, other) DO UPDATE SET verdict = excluded.verdict""",
+            *pair(case, other),
+            verdict,
+        )
+
+    async def _received(
+        self,
+        connection: Connection,
+        case_id: str,
+        data: e.ComplaintReceived,
+        rules: MatchingRules,
+    ) -> None:
+        try:
+            opener = await self.vault.opener(connection, case_id)
+        except Erased:
+            return
+        mine = features(case_id, data, opener)
+        keys = blocks(data, mine, self.vault.matcher)
+        fresh = await connection.execute(
+            f"""INSERT INTO {self.tables.likes} (case_id, sealed) VALUES ($1, $2)
+            ON CONFLICT DO NOTHING""",
+            case_id,
+            opener.seal(_packed.encode(mine).decode(), _PLACE),
+        )
+        if fresh == "INSERT 0 0":
+            return  # a second copy on the log, or it ended before
+        for other in await self._candidates(connection, keys, rules):
+            found = likeness(mine, other, rules)
+            if found is not None and found.score >= rules.propose_from:
+                await self._propose(connection, case_id, other.case_id, found)
+        await connection.executemany(
+            f"INSERT INTO {self.tables.like_blocks} VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            [(key, case_id) for key in keys],
+        )
+
+    async def _candidates(
+        self, connection: Connection, keys: tuple[str, ...], rules: MatchingRules
+    ) -> list[Features]:
+        """Complaints that share a key, the newest of each; those erased since are left out."""
+        rows = await connection.fetch(
+            f"""SELECT DISTINCT near.case_id, near.sealed FROM unnest($1::text[]) AS k(block)
+            CROSS JOIN LATERAL (SELECT l.case_id, l.sealed, l.seat FROM {self.tables.like_blocks}
+                AS b JOIN {self.tables.likes} AS l USING (case_id)
+                WHERE b.block = k.block AND NOT l.ended ORDER BY l.seat DESC LIMIT $2) AS near
+            ORDER BY near.case_id""",
+            list(keys),
+            rules.most_candidates,
+        )
+        found = []
+        for row in rows:
+            try:
+                opener = await self.vault.opener(connection, row["case_id"])
+                found.append(_unpacked.decode(opener.open(row["sealed"])))
+            except (Erased, CannotOpen):
+                continue
+        return found
+
+    async def _propose(
+        self, connection: Connection, case: str, other: str, found: Likeness
+    ) -> None:
+        one, two = pair(case, other)
+        same = found.same if one == case else {to: line for line, to in found.same.items()}
+        await connection.execute(
+            f"""INSERT INTO {self.tables.proposals} VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT DO NOTHING""",
+            derived_id("likeness", one, two),
+            one,
+            two,
+            found.score,
+            orjson.dumps(found.parts).decode(),
+            orjson.dumps(same).decode(),
+        )
+
+    # --- for the office -------------------------------------------------------------------------
+
+    async def waiting(self, limit: int, below: int | None = None) -> list[dict[str, Any]]:
+        """Proposals nobody has decided on, likeliest first; no personal data in them."""
+        async with self.pool.acquire() as connection:
+            rows = await connection.fetch(
+                f"""SELECT p.* FROM {self.tables.proposals} AS p
+                LEFT JOIN {self.tables.like_verdicts} AS v USING (one, other)
+                WHERE v.verdict IS NULL AND p.score < coalesce($2, 101) AND NOT EXISTS (
+                    SELECT FROM {self.tables.likes} AS l
+                    WHERE l.case_id IN (p.one, p.other) AND l.ended)
+                ORDER BY p.score DESC, p.id LIMIT $1""",
+                limit,
+                below,
+            )
+            return [await self._shown(connection, _proposal(row)) for row in rows]
+
+    async def _shown(self, connection: Connection, proposal: Proposal) -> dict[str, Any]:
+        return {
+            "id": proposal.id,
+            "score": proposal.score,
+            "parts": proposal.parts,
+            "same": proposal.same,
+            "one": await self._side(connection, proposal.one),
+            "other": await self._side(connection, proposal.other),
+        }
+
+    async def _side(self, connection: Connection, case_id: str) -> dict[str, Any]:
+        """What is told of a complaint without opening anything."""
+        event = await self.view.received(connection, case_id)
+        state = (await self.view.read(connection, case_id)).file.state
+        if event is None or not isinstance(event.data, e.ComplaintReceived):
+            return {"case_id": case_id, "state": state}
+        data = event.data
+        plain = data.employer is not None and data.employer.uscc is not None
+        return {
+            "case_id": case_id,
+            "state": state,
+            "source": data.source,
+            "source_ref": data.source_ref,
+            "kind": data.kind,
+            "received_at": e.instant_text(data.received_at),
+            "employer": data.employer.name if plain and data.employer else None,
+            "uscc": data.employer.uscc if data.employer else None,
+            "township": data.site.township if data.site else None,
+            "workers": data.workers,
+            "amount_fen": data.amount_fen,
+            "months_from": data.months_from,
+            "months_to": data.months_to,
+            "lines": len(data.claims),
+        }
+
+    async def compare(self, match_id: str, reason: str, caller: Caller) -> dict[str, Any]:
+        """Both sides' fields, masked, each look on record (domain 7). Raises Refusing.
+
+        Of a report (举报) nothing that could tell who reported.
+        """
+        proposal = await self._find(match_id)
+        sides = {}
+        for name, case_id in (("one", proposal.one), ("other", proposal.other)):
+            async with self.pool.acquire() as connection:
+                event = await self.view.received(connection, case_id)
+            if event is None or not isinstance(event.data, e.ComplaintReceived):
+                raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
+            fields = [*FIELDS, *(f"claims/{claim.line}" for claim in event.data.claims)]
+            if event.data.kind == "report":
+                fields = [f for f in fields if f.split("/")[0] not in ("contact", "claims", "text")]
+            told = await self.privacy.reveal(case_id, fields, reason, caller)
+            values = {field: masked(value) for field, value in told["fields"].items()}
+            sides[name] = {"case_id": case_id, "fields": values}
+        return {"id": match_id, "score": proposal.score, "parts": proposal.parts} | sides
+
+    async def act(
+        self,
+        match_id: str,
+        *,
+        merge: bool,
+        same: dict[str, str] | None,
+        reason: str | None,
+        occurred_at: datetime,
+        by: By,
+        client: str,
+        key: str,
+    ) -> Report:
+        """The fact that a decision is, for the desk to judge. Raises Refusing (404)."""
+        proposal = await self._find(match_id)
+        one, other = proposal.one, proposal.other
+        lines = proposal.same
+        async with self.pool.acquire() as connection:
+            swap = await self._goes_on(connection, one, other)
+        if swap:
+            one, other, lines = other, one, {to: line for line, to in lines.items()}
+        data: dict[str, Any] = {"match": f"likeness:{proposal.id}"}
+        if merge:
+            data |= {"master": other, "same": lines if same is None else same}
+        else:
+            data |= {"other": other}
+            if reason is not None:
+                data["reason"] = reason
+        kind = "MergeApproved" if merge else "MatchDismissed"
+        return Report(one, kind, data, occurred_at, by, client, key)
+
+    async def _goes_on(self, connection: Connection, one: str, other: str) -> bool:
+        """Whether `one` is the one that others are merged into: accepted already, or the first.
+
+        Decided before a merge changes it, by what cannot change after: so the same decision sent
+        again is the same fact.
+        """
+        files = [(await self.view.read(connection, case)).file for case in (one, other)]
+        started = [file.state not in ("NONE", "RECEIVED", "MERGED") for file in files]
+        if started[0] != started[1]:
+            return started[0]
+        if files[0].master == other or files[1].master == one:
+            return files[1].master == one
+        received = [await self.view.received(connection, case) for case in (one, other)]
+        first, second = received
+        if first is None or second is None:
+            return False
+        return (first.recordedtime, one) < (second.recordedtime, other)
+
+    async def _find(self, match_id: str) -> Proposal:
+        async with self.pool.acquire() as connection:
+            row = await connection.fetchrow(
+                f"SELECT * FROM {self.tables.proposals} WHERE id = $1", match_id
+            )
+        if row is None:
+            raise Refusing(Refusal(404, "UNKNOWN_MATCH", "no such proposed match"))
+        return _proposal(row)
+
+
+def _proposal(row: Any) -> Proposal:
+    parts, same = orjson.loads(row["parts"]), orjson.loads(row["same"])
+    return Proposal(row["id"], row["one"], row["other"], row["score"], parts, same)
+
+
+def _read(value: bytes) -> Event | None:
+    if not value.endswith(_RELEVANT):
+        return None
+    try:
+        return decode(value)
+    except Unreadable:
+        return None  # counted and parked by the view
