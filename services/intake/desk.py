@@ -173,7 +173,7 @@ class Desk:
         matter = _Matter(report, fact, until, loop.create_future(), dry_run, group)
         turns = await self._turns_of(matter)
         # Also where the client leaves: what was begun is ended before the subject's next begins.
-        matter.done.add_done_callback(lambda _: [turn.release() for turn in turns])
+        matter.done.add_done_callback(lambda _: _release(turns))
         self._call([matter])
         return await asyncio.shield(matter.done)
 
@@ -187,8 +187,7 @@ class Desk:
                     await turn.acquire()
                     taken.append(turn)
         except BaseException as error:
-            for turn in taken:
-                turn.release()
+            _release(taken)
             if isinstance(error, TimeoutError):
                 raise Busy(_OTHERS) from None
             raise
@@ -473,6 +472,11 @@ def _into(fact: MergeApproved, master: CaseFile) -> MergeApproved:
             raise Refusing(Refusal(422, "UNKNOWN_LINE", reason, f"/data/same/{line}"))
         same[line] = to if OWN in found.by else found.by[0].rsplit("|", 1)[0]
     return fact.model_copy(update={"same": same or None})
+
+
+def _release(turns: Iterable[asyncio.Lock]) -> None:
+    for turn in turns:
+        turn.release()
 
 
 def _swallow(done: asyncio.Future[Any]) -> None:

@@ -20,10 +20,11 @@ from services.intake.decider import By, Refusal
 from services.intake.desk import Refusing, Report
 from services.intake.likeness import Features, Likeness, blocks, features, likeness
 from services.intake.privacy import FIELDS, Caller, Privacy, masked
-from services.intake.tables import PASSING, Connection, Tables
+from services.intake.tables import Connection, Tables
 from services.intake.vault import Erased, Vault
 from services.intake.view import View
 from shared import events as e
+from shared.database import PASSING
 from shared.envelope import Unreadable, decode, derived_id
 from shared.events import Event
 from shared.governance import Governance

@@ -11,7 +11,7 @@ from shared.events import Unit
 from shared.frozen import Frozen
 
 
-class Asked(Frozen):
+class Asked(Frozen, frozen=True):
     """Something that waits for an answer: the event's id, its time and when it became known."""
 
     id: str
@@ -20,7 +20,7 @@ class Asked(Frozen):
     unit: str = ""
 
 
-class Found(Frozen):
+class Found(Frozen, frozen=True):
     """A line of this case that already stands under another case."""
 
     match: str
@@ -32,7 +32,7 @@ class Found(Frozen):
     id: str
 
 
-class Under(Frozen):
+class Under(Frozen, frozen=True):
     """Lines of another case that stand under this one.
 
     `by`: each line with the stream it came through, as `line|via`; `whole`: the streams through
@@ -49,7 +49,7 @@ class Under(Frozen):
     late: bool = False
 
 
-class Gone(Frozen):
+class Gone(Frozen, frozen=True):
     """Lines that left this case and must leave its master too."""
 
     data: ev.ClaimLinesRemoved
@@ -57,7 +57,7 @@ class Gone(Frozen):
     id: str
 
 
-class Told(Frozen):
+class Told(Frozen, frozen=True):
     """A change that the match and group streams must hear of."""
 
     id: str
@@ -65,7 +65,7 @@ class Told(Frozen):
     at: datetime
 
 
-class Desk(Frozen):
+class Desk(Frozen, frozen=True):
     """What routing keeps of a case. Sealed text is not kept.
 
     `under`: what was merged into it; `passed`: the cases of it that its own master was told of,
