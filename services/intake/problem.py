@@ -67,12 +67,8 @@ def answer_of(error: Exception) -> Answer:
             return Answer(422, "MALFORMED", "the input was refused", problems)
         case RequestValidationError():
             # Of the query alone: bodies are read by hand. The input itself is not repeated.
-            places = [
-                Problem(
-                    "/" + "/".join(str(part) for part in item["loc"]), item["type"], item["msg"]
-                )
-                for item in error.errors()
-            ]
+            found = error.errors()
+            places = [Problem(pointer(item["loc"]), item["type"], item["msg"]) for item in found]
             return Answer(422, "MALFORMED", "the input was refused", places)
         case Refusing(refusal=refusal):
             where = refusal.pointer
