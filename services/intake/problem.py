@@ -9,10 +9,11 @@ from typing import Any
 import asyncpg
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from services.intake.complaint import Problem, Refused
+from services.intake.complaint import Problem, Refused, pointer
 from services.intake.desk import Busy, Refusing
 from services.intake.reception import Unknown
 from shared.clock import ClockUnset
@@ -69,6 +70,11 @@ def answer_of(error: Exception) -> Answer:
             return error
         case Refused(problems=problems):
             return Answer(422, "MALFORMED", "the input was refused", problems)
+        case RequestValidationError():
+            # Of the query alone: bodies are read by hand. The input itself is not repeated.
+            found = error.errors()
+            places = [Problem(pointer(item["loc"]), item["type"], item["msg"]) for item in found]
+            return Answer(422, "MALFORMED", "the input was refused", places)
         case Refusing(refusal=refusal):
             where = refusal.pointer
             place = [] if where is None else [Problem(where, refusal.code, refusal.reason)]
@@ -119,6 +125,7 @@ def install(app: FastAPI) -> None:
         Ungoverned,
         ClockUnset,
         HTTPException,
+        RequestValidationError,
         asyncpg.PostgresError,
         *PASSING,
         Exception,

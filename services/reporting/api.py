@@ -287,21 +287,12 @@ class Api:
     async def status_page(self, request: Request) -> Response:
         """The page with its answer; the code stands in the form's body, so in no address."""
         self.open()
-        try:
-            await self._admitted(request)
-            text = await self._told(await _code_of(request))
-        except Answer as answer:
-            text = public.BUSY if answer.status == 429 else answer.detail
-            status, headers = answer.status, public.PAGE_HEADERS | answer.headers
-            return HTMLResponse(public.page(text), status, headers=headers)
-        return HTMLResponse(public.page(text), headers=public.PAGE_HEADERS)
-
-    async def _told(self, code: str) -> str:
+        await self._admitted(request)
+        code = await _code_of(request)
         async with self.at(None) as (snapshot, cut):
             found = await public.status(snapshot, cut, code)
-        if found is None:
-            raise Answer(404, "UNKNOWN_CODE", public.UNKNOWN)
-        return str(found["text"])
+        text = public.UNKNOWN if found is None else found["text"]
+        return HTMLResponse(public.page(text), headers=public.PAGE_HEADERS)
 
     async def _admitted(self, request: Request) -> None:
         """Answers 429 for an address that asks too often."""
@@ -414,7 +405,10 @@ async def _code_of(request: Request) -> str:
         body += chunk
         if len(body) > MOST_FORM:
             raise Answer(413, "TOO_LONG", f"a form has at most {MOST_FORM} bytes")
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
+    except ValueError:
+        raise Malformed("code", "a form with the one field `code` is expected") from None
     return fields.get("code", [""])[0]
 
 
@@ -539,8 +533,7 @@ def routes(api: Api) -> APIRouter:
         responses=NOT_FOUND | limited,
     )
     html: dict[int | str, dict[str, Any]] = {
-        number: {"content": {"text/html": {}}, "description": "the page"}
-        for number in (200, 404, 413, 429)
+        200: {"content": {"text/html": {}}, "description": "the page"}
     }
     everyone.add_api_route(
         "/status",
@@ -555,7 +548,9 @@ def routes(api: Api) -> APIRouter:
         methods=["POST"],
         response_class=HTMLResponse,
         operation_id="postStatusPage",
-        responses=html,
+        responses=html
+        | limited
+        | {413: {"model": answers.Problem, "description": "longer than a form is"}},
         openapi_extra={
             "requestBody": {
                 "content": {

@@ -178,7 +178,6 @@ PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
 }
 UNKNOWN: Final = "没有查到这个查询码，请核对后再试。"
-BUSY: Final = "查询过于频繁，请稍后再试。"
 
 _PAGE: Final = """<!doctype html>
 <html lang="zh-CN"><head><meta charset="utf-8">

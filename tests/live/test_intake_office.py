@@ -174,12 +174,14 @@ async def test_a_likely_duplicate_is_proposed_and_merged_by_a_person(desk: Desk)
 
     (match,) = await matches(desk, first, second)
     again = await desk.http.get("/v1/matches", headers=desk.bearer("410185004"))
+    wrong = await desk.http.get("/v1/matches?limit=x", headers=desk.bearer("office"))
     merged = await decide(desk, match["id"], "m1", decision="merge")
     repeated = await decide(desk, match["id"], "m1", decision="merge")
 
     assert match["parts"]["person"] == match["parts"]["phone"] == 100
     assert "欧阳" not in str(match)
     assert again.status_code == 403
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/query/limit")
     assert merged.status_code == 202, merged.text
     assert repeated.json() == merged.json()
     case = merged.json()["case_id"]

@@ -105,8 +105,18 @@ async def test_the_page_answers_a_posted_code_and_keeps_it_out_of_addresses(desk
     assert 'method="post"' in page.text
     assert "唐庄镇办理" in told.text
     assert told.headers["cache-control"] == "no-store"
-    assert unknown.status_code == 404
+    assert "没有查到" in unknown.text
     assert "<b>" not in unknown.text
+
+
+@pytest.mark.parametrize(("body", "status"), [("&" * 20, 422), ("code=" + "x" * 2000, 413)])
+async def test_what_is_no_form_is_refused(desk: Desk, body: str, status: int) -> None:
+    await desk.take(received("a"))
+
+    answer = await desk.client.post("/v1/public/status", content=body)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 # --- every ending is told -------------------------------------------------------------------------
