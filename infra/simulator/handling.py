@@ -318,15 +318,15 @@ def _reception(s: Script) -> None:
                 "ComplaintNotAccepted",
                 reason="NOT_WAGES",
                 path_told="属货款纠纷，告知可向法院起诉。",
-            )
+            ).tell()
         case "litigation":
             s.soon().act(
                 "ComplaintNotAccepted",
                 reason="IN_LITIGATION",
                 path_told="已进入诉讼，告知依法律程序。",
-            )
+            ).tell()
         case "outside":
-            s.soon().act("ComplaintTransferredOut", to_body="新密市人力资源和社会保障局")
+            s.soon().act("ComplaintTransferredOut", to_body="新密市人力资源和社会保障局").tell()
         case "lacking":
             _lacking(s)
         case _:
@@ -378,4 +378,4 @@ def _lacking(s: Script) -> None:
     s.days(6)
     for _ in range(3):
         s.act("ContactTried", channel="phone").days(1)
-    s.act("ComplaintNotAccepted", reason="NO_EMPLOYER", path_told="告知补正后可再次反映。")
+    s.act("ComplaintNotAccepted", reason="NO_EMPLOYER", path_told="告知补正后可再次反映。").tell()

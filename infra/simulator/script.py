@@ -131,10 +131,14 @@ class Script:
             sample=min(self.complaint.heads, 10),
         )
 
+    def tell(self) -> Script:
+        """The complainant hears how it ended (条例 10)."""
+        return self.act("ComplainantTold", of="ending", channel="phone")
+
     def finish(self) -> Script:
-        """Reply to the platform and strike the case off."""
+        """Tell the complainant, reply to the platform and strike the case off."""
         data = self.complaint.data
-        self.days(self.rng.choice((0, 0, 1)))
+        self.days(self.rng.choice((0, 0, 1))).tell()
         if self.rng.random() < 0.95:
             self.act("SourceReplied", source=data["source"], source_ref=data["source_ref"])
         return self.act("CaseWrittenOff") if self.rng.random() < 0.95 else self
