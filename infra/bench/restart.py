@@ -35,7 +35,7 @@ from shared.streams import kind_of
 
 WORKERS: Final = ("routing", "supervision")
 LIMIT: Final = Limit("at most", 1.25)
-"""No slower than on the short log, beyond what two restarts of the same log differ by."""
+"""No slower than on the short log, beyond what two restarts on one log differ by."""
 
 _STEP: Final = 0x9E3779B1
 _ID: Final = re.compile(

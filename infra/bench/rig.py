@@ -74,14 +74,19 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Of a running process and of all the processes that it has started."""
-    seconds, peak = 0.0, 0.0
+    """Of a running process and of all the processes that it has started.
+
+    Of those that it has started counts what they hold for themselves: the pages that they share
+    with it are in memory once.
+    """
     process = psutil.Process(pid)
-    for each in (process, *process.children(recursive=True)):
+    times = process.cpu_times()
+    seconds, peak = times.user + times.system, _peak_mb(process)
+    for each in process.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             times = each.cpu_times()
             seconds += times.user + times.system
-            peak += _peak_mb(each)
+            peak += each.memory_full_info().uss / 2**20
     return Usage(seconds, peak)
 
 

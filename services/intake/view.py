@@ -73,7 +73,7 @@ _HANDLING: Final = b'"timer":"T09"'
 
 MATTERS: Final = _DECISIONS | {name for name, model in TYPES.items() if issubclass(model, Fact)}
 
-_CACHED: Final = 20_000
+_CACHED: Final = 6_000
 
 _GATHER: Final = {"wall": 0.01, "log": 0.0}
 """Seconds that records gather before they are folded: a batch costs as much as twenty of them. On

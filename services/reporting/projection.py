@@ -30,7 +30,7 @@ from shared.log import Record
 from shared.metrics import FOLDED, PARKED, STREAMS_CACHED
 from shared.streams import kind_of
 
-CACHED: Final = 20_000
+CACHED: Final = 10_000
 """Cases held in memory between batches."""
 
 _BREATH: Final = 256

@@ -39,7 +39,7 @@ class Outgoing(NamedTuple):
 class Row:
     """One stream in memory. `partition`: of its subject. `pending`: not acknowledged yet.
 
-    `wake_at`: as it was last stored.
+    `wake_at`: as it was last stored. `written`: the state last stored or read, and its text.
     """
 
     decider: Decider[Any]
@@ -47,6 +47,14 @@ class Row:
     partition: int
     pending: list[Outgoing] = field(default_factory=list)
     wake_at: datetime | None = None
+    written: tuple[Any, str] | None = field(default=None, repr=False)
+
+    def state_text(self) -> str:
+        """The state as JSON; most events leave a stream's state as it is, and so its text."""
+        state = self.stream.state
+        if self.written is None or self.written[0] is not state:
+            self.written = (state, msgspec.json.encode(state, enc_hook=_plain).decode())
+        return self.written[1]
 
 
 def begin_row(deciders: Deciders, subject: str) -> Row:
@@ -79,7 +87,7 @@ def store_row(row: Row, latest: Policy) -> StoredRow:
     return StoredRow(
         stream.subject,
         row.partition,
-        msgspec.json.encode(stream.state, enc_hook=_plain).decode(),
+        row.state_text(),
         stream.instant,
         stream.basis,
         " ".join(stream.seen),
@@ -100,7 +108,8 @@ def load_row(deciders: Deciders, stored: StoredRow) -> Row:
         seen=set(stored.seen.split(" ")) if stored.seen else set(),
     )
     pending = [parse_outgoing(line) for line in stored.pending.split("\n") if line]
-    return Row(decider, stream, stored.partition, pending, stored.wake_at)
+    written = (stream.state, stored.state)
+    return Row(decider, stream, stored.partition, pending, stored.wake_at, written)
 
 
 LAYOUT: Final = 2

@@ -246,5 +246,5 @@ def moved_by(clock: Clock, state: Watch, policy: Policy) -> bool:
     )
 
 
-_derived = lru_cache(maxsize=16384)(_derive)
+_derived = lru_cache(maxsize=4096)(_derive)
 """Asked of every running clock at every event once a second book is adopted."""

@@ -121,7 +121,7 @@ def _step(clock: Clock, beside: Beside, policy: Policy) -> Step | None:
     )
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def _next_step(
     policy: Policy,
     name: str,
@@ -147,7 +147,7 @@ def _next_step(
     return min(owed, default=None)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _steps(
     policy: Policy,
     name: str,
