@@ -32,7 +32,7 @@ State = Literal[
 ]
 
 
-class Order(Frozen):
+class Order(Frozen, frozen=True):
     """责令支付: the instant from which it is unpaid, and whether it was complied with."""
 
     doc_no: str
@@ -41,7 +41,7 @@ class Order(Frozen):
     complied: bool = False
 
 
-class CaseFile(Frozen):
+class CaseFile(Frozen, frozen=True):
     """What must be known of a stream to judge the next act; of a unit or the city: only that it is.
 
     `assigned`: was it ever assigned. `signed`: by a person, not deemed. `designation`: id of the

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 
-class Asked(Frozen):
+class Asked(Frozen, frozen=True):
     """Something that waits for an answer: the event's id, its time and when it became known."""
 
     id: str
@@ -28,7 +28,7 @@ class Asked(Frozen):
     unit: str = ""
 
 
-class Found(Frozen):
+class Found(Frozen, frozen=True):
     """A line of this case that already stands under another case."""
 
     match: str
@@ -40,7 +40,7 @@ class Found(Frozen):
     id: str
 
 
-class Told(Frozen):
+class Told(Frozen, frozen=True):
     """A change that the match and group streams must hear of."""
 
     id: str
@@ -48,7 +48,7 @@ class Told(Frozen):
     at: datetime
 
 
-class Desk(Frozen):
+class Desk(Frozen, frozen=True):
     """What routing keeps of a case. Sealed text is not kept."""
 
     subject: str

@@ -15,7 +15,7 @@ from shared.frozen import Frozen, replace
 from shared.policy import Policy
 
 
-class Member(Frozen):
+class Member(Frozen, frozen=True):
     """One case: its known workers (keyed hashes) and its head-count."""
 
     case: str
@@ -27,7 +27,7 @@ class Member(Frozen):
     counts: bool = True
 
 
-class Group(Frozen):
+class Group(Frozen, frozen=True):
     subject: str
     members: tuple[Member, ...] = ()
     master: str | None = None

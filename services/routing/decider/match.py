@@ -13,7 +13,7 @@ from shared.frozen import Frozen, replace
 from shared.policy import Policy
 
 
-class Entry(Frozen):
+class Entry(Frozen, frozen=True):
     """One claim line under this key."""
 
     case: str
@@ -26,7 +26,7 @@ class Entry(Frozen):
     since: datetime | None = None
 
 
-class Matches(Frozen):
+class Matches(Frozen, frozen=True):
     subject: str
     entries: tuple[Entry, ...] = ()
     answered: tuple[str, ...] = ()

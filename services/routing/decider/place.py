@@ -13,7 +13,7 @@ FIELDS = ("address", "employer", "text")
 """Where a place name counts, best first: site address, employer, free text."""
 
 
-class Township(Frozen):
+class Township(Frozen, frozen=True):
     code: str | None
     source: TownshipFrom
     triage: TriageReason | None = None

@@ -24,7 +24,7 @@ from shared.policy import DepartmentRule, Policy
 CERTAIN = 1_000_000
 
 
-class Facts(Frozen):
+class Facts(Frozen, frozen=True):
     """What routing looks at: structured facts, and signals of the text."""
 
     industry: str | None = None
@@ -40,7 +40,7 @@ class Facts(Frozen):
     platform: bool = False
 
 
-class Answer(Frozen):
+class Answer(Frozen, frozen=True):
     """One rule's answer. `lead`: a task force, or None where the office must decide."""
 
     rule: str

@@ -12,7 +12,7 @@ from shared.frozen import replace as replace
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class Raised(Frozen):
+class Raised(Frozen, frozen=True):
     """An alert that stands. `ended_at`: when the act came that ends it; from L4 on a reply to
     the notice is needed too.
     """
@@ -24,7 +24,7 @@ class Raised(Frozen):
     ended_at: datetime | None = None
 
 
-class Jump(Frozen):
+class Jump(Frozen, frozen=True):
     """A fast lane (domain 4.3): this level at once, because of this fact."""
 
     level: str
@@ -32,7 +32,7 @@ class Jump(Frozen):
     at: datetime
 
 
-class Clock(Frozen):
+class Clock(Frozen, frozen=True):
     """One running, or stopped but not yet cleared, timer.
 
     `started_at`: the instant it counts from. `known_at`: when that became known; no step is
@@ -77,7 +77,7 @@ class Clock(Frozen):
         return self.stopped_at is None
 
 
-class Fired(Frozen):
+class Fired(Frozen, frozen=True):
     """How high a clock had come when it stopped or moved: no level twice for one due (I-16)."""
 
     timer: str
@@ -87,7 +87,7 @@ class Fired(Frozen):
     level: str
 
 
-class Source(Frozen):
+class Source(Frozen, frozen=True):
     """A platform that must be answered (I-03). `recorded_at`: when its complaint was recorded."""
 
     source: str
@@ -99,7 +99,7 @@ class Source(Frozen):
     replied: bool = False
 
 
-class Line(Frozen):
+class Line(Frozen, frozen=True):
     """One claim line, in fen and whole months. `heads`: workers it stands for."""
 
     line: str
@@ -118,7 +118,7 @@ class Line(Frozen):
         return self.verified_months if self.verified_months is not None else self.claimed_months
 
 
-class Paid(Frozen):
+class Paid(Frozen, frozen=True):
     """What is verified of one payment on one claim line."""
 
     payment: str
@@ -126,7 +126,7 @@ class Paid(Frozen):
     amount_fen: int
 
 
-class Order(Frozen):
+class Order(Frozen, frozen=True):
     """A served payment order. `limit_at`: as the document names it. `default_id`: its default."""
 
     doc_no: str
@@ -138,7 +138,7 @@ class Order(Frozen):
     default_id: str | None = None
 
 
-class Asked(Frozen):
+class Asked(Frozen, frozen=True):
     """An extension asked for or approved, which a rule must answer as things stood then.
 
     `at`: when it became known; `time`: when it was done. `due_at`: of the handling clock then,
@@ -154,7 +154,7 @@ class Asked(Frozen):
     approver: str | None = None
 
 
-class Owed(Frozen):
+class Owed(Frozen, frozen=True):
     """A decision that follows from a fact without a policy: its type, cause, instant and fields."""
 
     type: str
@@ -163,7 +163,7 @@ class Owed(Frozen):
     fields: dict[str, str | list[str] | None]
 
 
-class Part(Frozen):
+class Part(Frozen, frozen=True):
     """One instalment. `total_fen`: due with all before it. `due_on`: noon of its civil date."""
 
     n: int
@@ -172,7 +172,7 @@ class Part(Frozen):
     defaulted: bool = False
 
 
-class Instalments(Frozen):
+class Instalments(Frozen, frozen=True):
     """An agreed plan. `base_fen`: verified when it was agreed; parts by date."""
 
     cause: str
@@ -186,7 +186,7 @@ class Instalments(Frozen):
         return sum(part.defaulted for part in self.parts)
 
 
-class Incident(Frozen):
+class Incident(Frozen, frozen=True):
     """An extreme incident that is not cleared, with the due of its latest update."""
 
     id: str
@@ -195,7 +195,7 @@ class Incident(Frozen):
     update_due_at: datetime | None = None
 
 
-class Watch(Frozen):
+class Watch(Frozen, frozen=True):
     """What supervision keeps of a case, a unit or the city.
 
     `added`: lines of other cases that became lines of this one, as `case|line`.
