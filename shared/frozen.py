@@ -9,7 +9,7 @@ __all__ = ["Frozen", "replace"]
 
 
 class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A frozen record, as `dataclass(frozen=True)` is one.
+    """A frozen record, as `dataclass(frozen=True)` is one; `frozen=True` is told again of each.
 
     It is made and copied in a tenth of the time of a dataclass of fifty fields, takes a third of
     the memory, and leaves out of its stored form what is at its default.
