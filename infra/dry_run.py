@@ -16,7 +16,7 @@ import orjson
 from pydantic import ValidationError
 
 from infra.problem import Unready
-from infra.story import Line, complaints, given_decisions, instant, read_story
+from infra.story import Line, complaints, end_of, given_decisions, read_story
 from infra.world import World
 from services.intake.complaint import Refused as BadComplaint
 from services.intake.complaint import admit, check, problems_of, read_object
@@ -37,7 +37,7 @@ _WRITER_ORDER = {"routing": 0, "supervision": 1}
 def run(*, story: Path, until: str | None = None, policy: str | None = None) -> int:
     """Print every decision as a story line, in time order. 1 if a line was refused."""
     lines = read_story(story)
-    end = instant(until, "--until") if until else lines[-1].at
+    end = end_of(lines, until)
     try:
         book = adopt(read_book(policy or "dengfeng-2021-35"), lines[0].at, "dry-run")
     except PolicyError as error:

@@ -230,27 +230,38 @@ def _deadline(dossier: Dossier, event: Event, data: DeadlineSet, *, running: boo
     if data.outer_due_at is not None:
         yield f"    outer limit {local(data.outer_due_at)}"
     if rule is None or rule.length.unit in ("wd", "cd"):
-        yield from (f"    {line}" for line in day_by_day(data.started_at, data.due_at, policy))
+        calendar = rule is not None and rule.length.unit == "cd"
+        days = day_by_day(data.started_at, data.due_at, policy, calendar=calendar)
+        yield from (f"    {line}" for line in days)
 
 
 def _length(unit: str, n: int) -> str:
     names = {"wd": "working days", "cd": "calendar days", "h": "hours", "min": "minutes"}
-    return f"{n} {names.get(unit, unit)}"
+    name = names.get(unit, unit)
+    return f"{n} {name.removesuffix('s') if n == 1 else name}"
 
 
-def day_by_day(started_at: datetime, due_at: datetime, policy: Policy) -> Iterator[str]:
-    """A period counted out: the day of the event is not counted, working days are numbered."""
+def day_by_day(
+    started_at: datetime, due_at: datetime, policy: Policy, *, calendar: bool = False
+) -> Iterator[str]:
+    """A period counted out: the day of the event is not counted, working days are numbered.
+
+    `calendar`: every day counts and is numbered.
+    """
     start, last = civil(started_at), last_day_of(due_at)
     yield f"{_day(start)} starts at {local(started_at)}; the day itself is not counted"
     count = 0
     day = start + DAY
     while day <= last and (day - start) <= timedelta(days=_LONGEST_TABLE):
         working = policy.calendar.is_working(day)
-        count += working
+        count += working or calendar
         weekend = day.weekday() >= 5
         made_up = " (made up for a holiday)" if weekend else ""
         rest = "rest day" if weekend else "holiday"
-        yield f"{_day(day)} {f'working day {count}{made_up}' if working else rest}"
+        if calendar:
+            yield f"{_day(day)} day {count}"
+        else:
+            yield f"{_day(day)} {f'working day {count}{made_up}' if working else rest}"
         day += DAY
     if day <= last:
         yield f"… up to {_day(last)}"

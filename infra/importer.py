@@ -21,6 +21,8 @@ from aiokafka.errors import KafkaError, for_code
 from infra import export, topics
 from infra.audit.log import LogFile, Partition, micros
 from infra.problem import Unready
+from infra.stack.commands import LOOPBACK, say, stack_of
+from infra.stack.kafka import answers
 from shared import settings as settings_of
 from shared.log import Reader
 from shared.merkle import Tree
@@ -88,8 +90,9 @@ async def _refuse_unless_empty(settings: Settings) -> None:
         await reader.stop()
     if records:
         raise Unready(
-            f"the log has {records} records already; an import needs an empty one "
-            "(qingqian down --wipe)"
+            f"the log has {records} records already; an import needs an empty one. "
+            "Fix: qingqian down --wipe, then run the same command again: it starts Kafka without "
+            "the services, which begin a log of their own"
         )
 
 
@@ -162,6 +165,7 @@ def run(file: Path) -> int:
     """`qingqian import FILE.jsonl`: prints the root of each partition's tree."""
     log = LogFile(file)
     settings = settings_of.load()
+    started = _serve(settings)
     try:
         found = asyncio.run(write(settings, log))
     except KafkaError as error:
@@ -169,4 +173,16 @@ def run(file: Path) -> int:
     for (topic, number), (size, root) in sorted(found.items()):
         print(f"{topic}/{number} {size} sha256:{root}")
     print(f"{log.survey.lines} events imported from {file}")
+    if started:
+        say("next: qingqian up starts the services on this log")
     return 0
+
+
+def _serve(settings: Settings) -> bool:
+    """Start the local servers where none serves: the services would begin a log of their own."""
+    host, _, port = settings.kafka.rpartition(":")
+    if host not in LOOPBACK or "," in settings.kafka or answers(int(port)):
+        return False
+    say("starting Kafka and PostgreSQL, without the services")
+    stack_of(settings, keep=True).start()
+    return True

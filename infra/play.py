@@ -13,7 +13,7 @@ from infra.client import Answer, Client
 from infra.keyring import read_keys
 from infra.lockstep import Lockstep
 from infra.stage import Stage, open_stage
-from infra.story import Line, instant, read_story
+from infra.story import Line, end_of, read_story
 from shared.calendar import ZONE
 from shared.settings import load
 
@@ -24,7 +24,7 @@ def run(*, story: Path, until: str | None = None) -> int:
     Raises Refused for a story that cannot be read, Unready where the log is not empty.
     """
     lines = read_story(story)
-    end = instant(until, "--until") if until else lines[-1].at
+    end = end_of(lines, until)
     stage = open_stage(load(), lines[0].at, keep=True, say=_say)
     return asyncio.run(play_on(stage, lines, end))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from infra.problem import Refused
+from infra.problem import Refused, Unready
 from shared.events import TYPES, WRITERS
 from shared.roles import ROLES
 
@@ -92,6 +92,16 @@ def instant(text: Any, name: str) -> datetime:
     if value.tzinfo is None:
         raise Refused(f"{name} has no zone")
     return value.astimezone(UTC)
+
+
+def end_of(lines: list[Line], until: str | None) -> datetime:
+    """Where a run ends: at `--until`, else with the last line. Raises Unready: that is usage."""
+    if until is None:
+        return lines[-1].at
+    try:
+        return instant(until, "--until")
+    except Refused as error:
+        raise Unready(str(error)) from None
 
 
 def given_decisions(lines: list[Line]) -> dict[str, frozenset[str]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import datetime
 
-from shared.clock import Clock, LogClock, WallClock
+from shared.clock import Clock, ClockUnset, LogClock, WallClock
 from shared.envelope import Unreadable, decode
 from shared.events import ClockAdopted, ClockAdvanced, Event, PolicyAdopted
 from shared.journal import journal
@@ -137,8 +137,8 @@ class Governance:
                 self._start_clock(to)
             case _:
                 pass
-        if self._clock is not None and (now := self._now()) is not None:
-            CLOCK.set(now.timestamp())
+        if self._clock is not None:
+            CLOCK.set_function(self._seconds)  # Read when it is asked for: the wall clock moves.
         for listener in self.listeners:
             listener(event)
 
@@ -146,5 +146,8 @@ class Governance:
         if isinstance(self._clock, LogClock):
             self._clock.advance(at)
 
-    def _now(self) -> datetime | None:
-        return self._clock.now() if self._clock else None
+    def _seconds(self) -> float:
+        try:
+            return self.clock.now().timestamp()
+        except (Ungoverned, ClockUnset):
+            return 0.0

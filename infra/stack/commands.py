@@ -20,7 +20,7 @@ from infra.stack.process import locked, running
 from infra.stack.services import Services
 from shared.settings import PREFIX, SERVICES, Settings, load
 
-_LOOPBACK: Final = ("127.0.0.1", "localhost")
+LOOPBACK: Final = ("127.0.0.1", "localhost")
 
 
 def say(line: str) -> None:
@@ -31,13 +31,13 @@ def say(line: str) -> None:
 def stack_of(settings: Settings, *, keep: bool) -> LocalStack:
     """The local stack at the addresses that the settings name; they must be on this machine."""
     host, _, port = settings.kafka.rpartition(":")
-    if host not in _LOOPBACK or "," in settings.kafka:
+    if host not in LOOPBACK or "," in settings.kafka:
         raise Unready(
             f"{PREFIX}KAFKA is {settings.kafka}: a local stack listens on 127.0.0.1 only. "
             f"Fix: unset it, or run the services against that broker without qingqian up"
         )
     database = urlsplit(settings.database)
-    if database.hostname not in _LOOPBACK:
+    if database.hostname not in LOOPBACK:
         raise Unready(
             f"{PREFIX}DATABASE names {database.hostname}: a local stack listens on 127.0.0.1 only. "
             f"Fix: unset it, or run the services against that server without qingqian up"

@@ -25,7 +25,6 @@ from services.reporting.rows import whole
 from services.reporting.sentences import word
 from services.reporting.wording import ACTIONS
 from shared.calendar import ZONE
-from shared.events import instant_text
 from shared.policy import Policy
 
 Name = Literal["problems", "clearance", "told", "supervision", "referral", "returns"]
@@ -288,7 +287,8 @@ class Sheet:
         self._sheet.set_column(1, len(columns), 16)
         self._sheet.freeze_panes(2, 2)
         self._sheet.write_string(0, 0, title)
-        self._sheet.write_string(0, 2, f"截至 {instant_text(cut.as_of)} · {cut.policy.ref}")
+        local = cut.as_of.astimezone(ZONE)
+        self._sheet.write_string(0, 2, f"截至 {local:%Y-%m-%d %H:%M} · {cut.policy.ref}")
         for column, text in enumerate(("序号", *columns)):
             self._sheet.write_string(1, column, text, head)
 

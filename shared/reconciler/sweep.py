@@ -19,7 +19,7 @@ from shared.database import PASSING
 from shared.health import Readiness
 from shared.journal import journal
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
-from shared.metrics import CLOCK, LAG, LAG_RECORDS, ROUND_SECONDS, UNDECIDED
+from shared.metrics import LAG, LAG_RECORDS, ROUND_SECONDS, UNDECIDED
 from shared.reconciler.partition import Partition, Standing
 from shared.reconciler.worker import CHUNK, Worker
 from shared.settle import LawBroken
@@ -65,7 +65,6 @@ class Sweep:
         await worker.governance.catch_up()
         now = clock.now()
         cut = now - GRACE if clock.kind == "wall" else now
-        CLOCK.set(now.timestamp())
         partitions = list(worker.partitions.values())
         await self._look(partitions)
         ends = {partition.number: partition.end for partition in partitions}

@@ -81,6 +81,14 @@ def test_fields_that_have_no_value_are_null(path: Path) -> None:
     assert deadline["data"]["due_at"] == at("2021-11-13 00:00")
 
 
+def test_an_until_that_is_no_instant_is_a_wrong_usage(path: Path) -> None:
+    path.write_bytes(b"\n".join(orjson.dumps(entry) for entry in PLAIN))
+    for text in ("yesterday", "2021-11-12T00:00:00"):
+        with pytest.raises(Unready, match="--until") as caught:
+            run(story=path, until=text)
+        assert caught.value.exit_code == 2
+
+
 def test_it_runs_to_the_last_line_or_until_inclusive(path: Path) -> None:
     assert of(played(path, PLAIN), "AlertRaised") == []
     until = played(path, PLAIN, "2021-11-12 10:00")

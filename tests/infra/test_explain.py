@@ -63,6 +63,13 @@ def test_holidays_and_worked_weekends_are_named(start: str, due: str, shown: lis
         assert any(day.endswith(wanted) for day in days), days
 
 
+def test_calendar_days_are_counted_as_what_they_are() -> None:
+    policy = adopt(RAW, datetime.fromisoformat("2021-11-10T00:00:00+08:00"), "x")
+    start, due = (datetime.fromisoformat(f"2022-01-{day}T00:00+08:00") for day in ("28", "31"))
+    days = list(explain.day_by_day(start, due, policy, calendar=True))
+    assert [day.split(" ", 2)[-1] for day in days[1:-1]] == ["day 1", "day 2"]
+
+
 def test_the_level_with_the_alerts_that_stand_and_what_comes_next(story: Told) -> None:
     text = explained(story, "B")
     level = text[text.index("LEVEL") :].splitlines()

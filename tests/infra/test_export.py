@@ -6,6 +6,7 @@ import base64
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -82,6 +83,23 @@ def test_an_import_needs_an_empty_log(here: Settings, file: Path) -> None:
     with pytest.raises(Unready, match="needs an empty one") as caught:
         importer.run(file)
     assert caught.value.exit_code == 2
+
+
+def test_an_import_starts_the_servers_without_services_where_none_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+    serving: set[int] = {19092}
+    monkeypatch.setattr(importer, "answers", serving.__contains__)
+    monkeypatch.setattr(
+        importer,
+        "stack_of",
+        lambda settings, keep: SimpleNamespace(start=lambda: started.append(settings.kafka)),
+    )
+    assert not importer._serve(Settings(kafka="127.0.0.1:19092"))
+    assert not importer._serve(Settings(kafka="broker.example.org:9092"))
+    assert importer._serve(Settings(kafka="127.0.0.1:29092"))
+    assert started == ["127.0.0.1:29092"]
 
 
 @pytest.mark.live

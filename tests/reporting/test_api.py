@@ -262,6 +262,7 @@ async def test_ledgers_have_the_columns_officials_expect(client: httpx.AsyncClie
     assert answer.headers["x-qingqian-as-of"] == "2022-02-01T00:00:00Z"
     sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).active
     assert sheet is not None
+    assert str(sheet["C1"].value).startswith("截至 2022-02-01 08:00 ·"), "as officials read clocks"
     head = [cell.value for cell in sheet[2]]
     assert head[:7] == [
         "序号",

@@ -16,6 +16,7 @@ from shared.events import (
     PolicyAdopted,
 )
 from shared.governance import Governance, Ungoverned
+from shared.metrics import REGISTRY
 from shared.policy import content_hash, read_book
 from shared.settings import Settings
 
@@ -84,6 +85,18 @@ def test_on_the_wall_clock_an_advance_moves_nothing(governance: Governance) -> N
     governance.fold(event("c", ClockAdopted(clock="wall")))
     governance.fold(event("a", ClockAdvanced(to=datetime(2099, 1, 1, tzinfo=UTC))))
     assert governance.clock.now().year < 2099
+
+
+def test_the_metric_of_the_clock_is_read_when_it_is_asked_for(governance: Governance) -> None:
+    governance.fold(event("c", ClockAdopted(clock="wall")))
+    before = governance.clock.now().timestamp()
+    shown = REGISTRY.get_sample_value("qingqian_clock_seconds")
+    assert shown is not None
+    assert before <= shown < (REGISTRY.get_sample_value("qingqian_clock_seconds") or 0)
+    follower = Governance(Settings(), "test")
+    follower.fold(event("c", ClockAdopted(clock="log")))
+    follower.fold(adoption("p", START))
+    assert REGISTRY.get_sample_value("qingqian_clock_seconds") == START.timestamp()
 
 
 def test_books_are_known_by_adoption_and_each_once(governance: Governance) -> None:

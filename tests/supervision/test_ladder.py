@@ -62,6 +62,18 @@ def test_the_notice_is_numbered_and_answered_in_two_working_days() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
+def test_notices_of_one_instant_have_numbers_of_their_own() -> None:
+    case = Told()
+    case.at("2021-11-10 09:00", complaint("2021-11-10 09:00"))
+    case.at("2021-11-10 15:00", ev.ComplaintAccepted())
+    case.at("2021-11-10 15:00", ev.TriageRequested(cause="x", reason="CONTRADICTION"))
+    case.until("2021-11-13 00:00")
+    notices = case.of(ev.SupervisionNoticeIssued)
+    assert {data.timer for data in notices} == {"T03", "T04"}
+    assert case.times(ev.SupervisionNoticeIssued) == ["2021-11-13 00:00"] * 2
+    assert [data.notice_no[-3:] for data in notices] == ["-1号", "-2号"]
+
+
 def test_the_case_is_taken_over_at_the_two_highest_levels() -> None:
     case = assigned("2021-11-11 10:00").until("2021-12-20 00:00")
     assert [(data.to, data.level) for data in case.of(ev.CaseEscalated)] == [

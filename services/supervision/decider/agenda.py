@@ -73,9 +73,13 @@ def first_instant(steps: list[Step]) -> datetime | None:
 
 
 def due_now(steps: list[Step], now: datetime) -> list[Event]:
-    """The decisions of steps whose instant has come, in order of instant and rank."""
+    """The decisions of steps whose instant has come, in order of instant and rank.
+
+    One notice at a time: its number counts those before it, so the next is asked for again.
+    """
     due = sorted((step for step in steps if step[0] <= now), key=lambda step: step[:2])
-    return [build() for _, _, build in due]
+    first = next((step for step in due if step[1] == NOTICE), None)
+    return [step[2]() for step in due if step[1] != NOTICE or step is first]
 
 
 def _from_fact(state: Watch, item: Owed) -> Event:
