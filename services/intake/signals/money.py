@@ -129,7 +129,8 @@ def unpaid(found: list[Sum], text: str, heads: int | None) -> int | None:
     totals = {s.fen for s in found if s.total and s.score >= 2}
     if len(totals) == 1:
         return totals.pop()
-    each = [s for s in found if s.score >= 4 and s.each]
+    enough = 4 if len(found) > 1 else 2
+    each = [s for s in found if s.score >= enough and s.each]
     if each and heads is not None:
         total = max(each, key=lambda s: (s.score, -s.start)).fen * heads
         return total if total <= MAX_FEN else None
@@ -195,8 +196,10 @@ def _judged(text: str, fen: int, match: re.Match[str]) -> Sum:
     near = left[weak[-1] :] if weak else left
     far = left[: weak[-1]] if weak else ""
     right = text[end : end + 14]
-    total = bool(_TOTAL.search(near) or _TOTAL_ABOVE.search(left))
     each = bool(_EACH.search(near) or _EACH_AFTER.search(right))
+    # "一共8人每人2800元": what is counted together there is the heads.
+    by_head = _last(_EACH, near) > _last(_TOTAL, near)
+    total = bool(_TOTAL.search(near) or _TOTAL_ABOVE.search(left)) and not by_head
     score = _left_score(near, far) + (2 if total else 0) + _right_score(right)
     if not each and (_RATE_BEFORE.search(near) or _RATE_AFTER.search(right)):
         score -= 6
