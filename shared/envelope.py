@@ -226,7 +226,10 @@ def _instant(doc: dict[str, Any], name: str) -> datetime:
         return value
     if value.tzinfo is None:
         raise Unreadable("malformed_attribute", f"{name} has no zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise Unreadable("malformed_attribute", f"{name} is out of range") from None
 
 
 def writer_of(event: Event) -> Service:
