@@ -175,8 +175,19 @@ def decode(raw: bytes) -> Event:
     return from_document(doc)
 
 
+def _holds_nul(value: Any) -> bool:
+    """Whether a text or a name in it holds a NUL: what nobody could ever fold."""
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any("\x00" in name or _holds_nul(item) for name, item in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))
+
+
 def from_document(doc: dict[str, Any]) -> Event:
     """The event in a parsed JSON object. Raises Unreadable as `decode` does."""
+    if b"\\u0000" in orjson.dumps(doc) and _holds_nul(doc):
+        raise Unreadable("nul", "PostgreSQL keeps no NUL")
     model = TYPES.get(doc.get("type", ""))
     if model is None:
         raise Unreadable("unknown_type", repr(doc.get("type"))[:80])

@@ -135,6 +135,10 @@ def test_the_source_is_the_writer_and_the_schema_the_type(name: str) -> None:
         ({"id": ""}, "malformed_attribute"),
         ({"actor": 3}, "malformed_attribute"),
         ({"subject": "match:x"}, "wrong_stream"),
+        ({"id": "a\x00b"}, "nul"),
+        ({"subject": "a\x00b"}, "nul"),
+        ({"traceparent": "\x00"}, "nul"),
+        ({"data": EXAMPLES["AlertRaised"] | {"recipients": ["\x00"]}}, "nul"),
     ],
 )
 def test_what_is_no_event_is_refused_with_a_short_reason(
