@@ -152,11 +152,11 @@ def instant(text: str, option: str) -> datetime:
     """An instant given on the command line. Raises Unready naming the option."""
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
-        value = None
-    if value is None or value.tzinfo is None:
-        raise Unready(f"{option}: {text!r} is no RFC 3339 instant (2022-02-01T00:00:00+08:00)")
-    return value.astimezone(UTC)
+        if value.tzinfo is not None:
+            return value.astimezone(UTC)
+    except (OverflowError, ValueError):
+        pass
+    raise Unready(f"{option}: {text!r} is no RFC 3339 instant (2022-02-01T00:00:00+08:00)")
 
 
 def run(file: Path, as_of: str | None) -> int:

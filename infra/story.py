@@ -91,7 +91,10 @@ def instant(text: Any, name: str) -> datetime:
         raise Refused(f"{name} must be an RFC 3339 instant") from None
     if value.tzinfo is None:
         raise Refused(f"{name} has no zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise Refused(f"{name} is out of range") from None
 
 
 def end_of(lines: list[Line], until: str | None) -> datetime:

@@ -175,8 +175,19 @@ def decode(raw: bytes) -> Event:
     return from_document(doc)
 
 
+def _holds_nul(value: Any) -> bool:
+    """Whether a text or a name in it holds a NUL: what nobody could ever fold."""
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any("\x00" in name or _holds_nul(item) for name, item in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))
+
+
 def from_document(doc: dict[str, Any]) -> Event:
     """The event in a parsed JSON object. Raises Unreadable as `decode` does."""
+    if b"\\u0000" in orjson.dumps(doc) and _holds_nul(doc):
+        raise Unreadable("nul", "PostgreSQL keeps no NUL")
     model = TYPES.get(doc.get("type", ""))
     if model is None:
         raise Unreadable("unknown_type", repr(doc.get("type"))[:80])
@@ -226,7 +237,10 @@ def _instant(doc: dict[str, Any], name: str) -> datetime:
         return value
     if value.tzinfo is None:
         raise Unreadable("malformed_attribute", f"{name} has no zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise Unreadable("malformed_attribute", f"{name} is out of range") from None
 
 
 def writer_of(event: Event) -> Service:

@@ -36,7 +36,13 @@ def instant_text(value: datetime) -> str:
 
 
 def _utc(value: datetime) -> datetime:
-    return value if value.tzinfo is UTC else value.astimezone(UTC)
+    """The same instant in UTC. Raises ValueError where UTC has no such year (0 or 10000)."""
+    if value.tzinfo is UTC:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no instant of the years 1 to 9999 in UTC") from None
 
 
 Instant = Annotated[
@@ -46,8 +52,10 @@ Instant = Annotated[
 ]
 Month = Annotated[str, StringConstraints(pattern=r"^(19|20)\d\d-(0[1-9]|1[0-2])$")]
 Fen = Annotated[int, Field(ge=0, le=MAX_FEN, strict=True)]
-Code = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-EventId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters: PostgreSQL keeps no NUL, so one on the log could never be folded."""
+Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
 Sealed = Annotated[str, StringConstraints(max_length=200_000), "sealed"]
 """Text about a person: on the log only as `sealed:…` (AES-GCM under the case's key)."""
 

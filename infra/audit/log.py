@@ -80,7 +80,7 @@ def parse(text: bytes, where: str) -> Line:
         )
     except KeyError as error:
         raise Unready(f"{where}: no field {error}") from None
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise Unready(f"{where}: not a line of an export: {error}") from None
     if line.topic not in TOPICS or line.partition < 0 or line.offset < 0:
         raise Unready(f"{where}: {line.topic}/{line.partition}/{line.offset} is not of this log")
@@ -232,4 +232,7 @@ def _instant(text: Any) -> datetime | None:
         return None
     if value.tzinfo is UTC:
         return value
-    return value.astimezone(UTC) if value.tzinfo else None
+    try:
+        return value.astimezone(UTC) if value.tzinfo else None
+    except OverflowError:
+        return None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, FastAPI, Query, Request, Response
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from starlette.routing import Route
 
 from services.intake import batch, catalogue
@@ -29,7 +29,7 @@ from services.intake.problem import Answer, install
 from services.intake.query import MOST
 from services.intake.service import Intake
 from services.intake.stream import Exchange
-from shared.events import TYPES
+from shared.events import TYPES, Instant
 from shared.health import observe, router
 from shared.journal import journal
 from shared.keys import Key
@@ -53,7 +53,7 @@ class FactBody(Part):
     """A fact. `occurred_at` may be left out only for what governs (ClockAdvanced)."""
 
     type: Line
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
     data: dict[str, Any] = Field(default_factory=dict)
     by: Signature | None = None
 
@@ -71,7 +71,7 @@ class TriageItem(Part):
 
 class TriageBody(Part):
     items: Annotated[tuple[TriageItem, ...], Field(min_length=1, max_length=batch.MOST)]
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     dry_run: bool = False
     by: Signature | None = None
 
@@ -85,7 +85,7 @@ class VerdictBody(Part):
     """A person's decision on a proposed match; `same` in place of the proposed lines."""
 
     decision: Literal["merge", "dismiss"]
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     same: dict[str, str] | None = None
     reason: Line | None = None
     by: Signature | None = None
@@ -102,7 +102,7 @@ class GroupBody(Part):
     type: Line
     data: dict[str, Any] = Field(default_factory=dict)
     items: Annotated[tuple[GroupItem, ...], Field(min_length=1, max_length=batch.MOST)]
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     dry_run: bool = False
     by: Signature | None = None
 

@@ -192,17 +192,21 @@ def read_object(value: dict[str, Any]) -> Given:
 
 def check(complaint: Given, now: datetime, policy: Policy) -> None:
     """Whether it makes sense at `now` under the book in force. Raises Refused with every fault."""
+    # What counts from the receipt: an instant at the ends of the years has no civil day.
+    received_at = min(max(complaint.received_at, _FIRST_DAY), now)
     problems = [
-        *_check_source(complaint, now, policy),
+        *_check_source(complaint, received_at, now, policy),
         *_check_employer(complaint),
-        *_check_months(complaint),
+        *_check_months(complaint, received_at),
         *_check_claims(complaint),
     ]
     if problems:
         raise Refused(problems)
 
 
-def _check_source(complaint: Given, now: datetime, policy: Policy) -> Iterator[Problem]:
+def _check_source(
+    complaint: Given, received_at: datetime, now: datetime, policy: Policy
+) -> Iterator[Problem]:
     if complaint.source not in policy.content.organisation.sources:
         yield Problem("/source", "unknown_source", "no source of the policy in force")
     if complaint.received_at > now:
@@ -210,7 +214,7 @@ def _check_source(complaint: Given, now: datetime, policy: Policy) -> Iterator[P
     elif complaint.received_at < _FIRST_DAY:
         yield Problem("/received_at", "absurd", "before the year 2000")
     due = complaint.external_due_at
-    if due is not None and not _FIRST_DAY <= due <= complaint.received_at + _LAST_DUE:
+    if due is not None and not _FIRST_DAY <= due <= received_at + _LAST_DUE:
         yield Problem("/external_due_at", "absurd", "before the year 2000 or over ten years away")
     elif due is not None and not policy.calendar.covers(civil(due)):
         yield Problem("/external_due_at", "calendar", "no day of the working calendar in force")
@@ -228,9 +232,9 @@ def _check_employer(complaint: Given) -> Iterator[Problem]:
         yield Problem("/employer/uscc", "bad_uscc", "not a unified social credit code")
 
 
-def _check_months(complaint: Given) -> Iterator[Problem]:
+def _check_months(complaint: Given, received_at: datetime) -> Iterator[Problem]:
     """Arrears cannot be of months that had not begun when the complaint was received."""
-    newest = _month_of(complaint.received_at)
+    newest = _month_of(received_at)
     yield from _months("", complaint.months_from, complaint.months_to, newest)
     for index, claim in enumerate(complaint.claims):
         first, last = claim.months_from, claim.months_to

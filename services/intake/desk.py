@@ -161,6 +161,9 @@ class Desk:
         Raises Refused (422 by shape), Refusing (403, 404, 409, 422), Busy (503, nothing
         appended), Unknown (503, may have been appended), or what the database raises.
         """
+        if "\x00" in report.subject:
+            # No table can be asked for it, and others sit together with this one.
+            raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
         if report.type in _BY_INTAKE:
             detail = "recorded by intake itself when data are revealed or erased"
             raise Refused([Problem("/type", "not_posted", detail)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import orjson
@@ -18,6 +19,7 @@ from services.intake.complaint import (
     Text,
     employer_of,
     is_uscc,
+    pointer,
     problems_of,
     project_of,
     site_of,
@@ -65,6 +67,8 @@ def model_of(type_name: str) -> type[AnyData]:
 def read_fact(type_name: str, data: dict[str, Any]) -> AnyData | Supplement:
     """Posted data, checked against its type. Raises Refused with pointers below `/data`."""
     model = model_of(type_name)
+    if found := [Problem(place, "nul", "a NUL cannot be kept") for place in _nuls(data, "/data")]:
+        raise Refused(found)
     try:
         if model is SupplementReceived:
             return Supplement.model_validate_json(orjson.dumps(data))
@@ -76,6 +80,19 @@ def read_fact(type_name: str, data: dict[str, Any]) -> AnyData | Supplement:
     if isinstance(fact, ComplaintAccepted) and fact.number is not None:
         raise Refused([Problem("/data/number", "not_yours", "intake gives the number")])
     return fact
+
+
+def _nuls(value: Any, place: str) -> Iterator[str]:
+    """Where a text or a name in posted data holds a NUL, which PostgreSQL cannot keep."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            yield place
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from [place] if "\x00" in name else _nuls(item, place + pointer((name,)))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _nuls(item, f"{place}/{number}")
 
 
 def seal_fact(fact: AnyData | Supplement, sealer: Sealer, policy: Policy, place: str) -> AnyData:

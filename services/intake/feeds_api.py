@@ -82,9 +82,12 @@ def _number(text: str) -> int:
 def _instant(text: str) -> datetime:
     # A `+` of an offset arrives as a blank where a client did not escape it.
     try:
-        return datetime.fromisoformat(instant(text.replace(" ", "+", 1) if "T" in text else text))
+        found = datetime.fromisoformat(instant(text.replace(" ", "+", 1) if "T" in text else text))
     except Misread as error:
         raise ValueError(text) from error
+    if not 1900 < found.year < 2999:
+        raise ValueError(text)  # The ends of the years have no civil day.
+    return found
 
 
 class FeedsApi:

@@ -279,7 +279,11 @@ def _opened(data: ComplaintReceived, name: str, opener: Sealer) -> Any:
     return orjson.loads(plain) if name == "contact" or name.startswith("claims/") else plain
 
 
-_DIGITS: Final = re.compile(r"\d{6,}[\dXx]")
+_DATE: Final = r"(?:19|20)\d\d([-./])\d\d?\1\d\d?(?!\d)"
+_DIGITS: Final = re.compile(
+    rf"(?<!\d)(?!{_DATE})\d(?:[ \t\u3000.·_/()（）-]{{0,2}}\d){{6,}}[Xx]?|\d{{6}}[Xx]"
+)
+"""Seven digits or more, as numbers of persons are written: in one, or in groups; no date."""
 
 
 def masked(value: Any) -> Any:
@@ -287,7 +291,7 @@ def masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _masked_part(key, str(part)) for key, part in value.items()}
     if isinstance(value, str):
-        return _DIGITS.sub(lambda found: "*" * len(found[0]), value)
+        return _DIGITS.sub(lambda found: re.sub(r"[\dXx]", "*", found[0]), value)
     return value
 
 

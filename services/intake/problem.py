@@ -88,6 +88,8 @@ def answer_of(error: Exception) -> Answer:
         case HTTPException(status_code=status, detail=detail, headers=headers):
             name = HTTPStatus(status).name
             return Answer(status, name, str(detail), headers=dict(headers or {}))
+        case asyncpg.CharacterNotInRepertoireError():
+            return Answer(422, "MALFORMED", "a NUL names nothing here")
         case _ if isinstance(error, (asyncpg.PostgresError, *PASSING)):
             return _later("UNAVAILABLE", "the database does not answer; nothing was appended")
         case _:

@@ -299,6 +299,11 @@ def test_a_stale_basis_is_one_finding_though_all_else_is_right(tmp_path: Path) -
             b'"key":"k","event":{}}',
             "is not of this log",
         ),
+        (
+            b'{"topic":"case-events","partition":0,"offset":0,"key":"k","event":{},'
+            b'"appended_at":"0001-01-01T00:00:00+14:00"}',
+            "line 1",
+        ),
     ],
 )
 def test_what_is_no_export_is_refused_in_one_line(tmp_path: Path, text: bytes, says: str) -> None:

@@ -264,6 +264,7 @@ class TestUsage:
             (b"[]", "a JSON object"),
             (b'{"case":"A","type":"X"}', "`at`"),
             (b'{"at":"2021-11-10T09:00:00","case":"A","type":"X"}', "no zone"),
+            (b'{"at":"0001-01-01T00:00:00+14:00","case":"A","type":"X"}', "out of range"),
             (b'{"at":"2021-11-10T09:00:00+08:00","case":"A","type":"X","extra":1}', "extra"),
             (b"", "no line"),
         ],

@@ -105,6 +105,7 @@ def test_the_least_that_says_something_is_received() -> None:
         ({"received_at": "2021-11-10T09:00:00"}, "/received_at", "timezone_aware"),
         ({"received_at": 1636506000}, "/received_at", "datetime_type"),
         ({"received_at": "2022-01-04T09:00:01+08:00"}, "/received_at", "future"),
+        ({"external_due_at": "0001-01-01T00:00:00+14:00"}, "/external_due_at", "absurd"),
         ({"external_due_at": "9999-11-10T09:00:00+08:00"}, "/external_due_at", "absurd"),
         ({"external_due_at": "2005-01-01T09:00:00+08:00"}, "/external_due_at", "calendar"),
         ({"months_from": "2021-13"}, "/months_from", "string_pattern_mismatch"),
@@ -134,6 +135,17 @@ def test_what_makes_no_sense_is_refused_with_its_place(
 def test_a_day_without_an_hour_and_a_year_before_wages_were_written_are_refused() -> None:
     assert ("/received_at", "absurd") in refused(body(received_at="1999-11-10T09:00:00+08:00"))
     assert {place for place, _ in refused(body(received_at="2021-11-10"))} == {"/received_at"}
+
+
+@pytest.mark.parametrize(
+    ("instant", "code"),
+    [("0001-01-01T00:00:00+14:00", "absurd"), ("9999-12-31T23:59:59-14:00", "future")],
+)
+def test_an_instant_that_no_calendar_knows_is_refused(instant: str, code: str) -> None:
+    """It was an OverflowError once: a 500, and the end of the feed whose record it was."""
+    assert ("/received_at", code) in refused(body(received_at=instant))
+    found = refused(body(received_at=instant, external_due_at=instant))
+    assert {("/received_at", code), ("/external_due_at", "absurd")} <= found
 
 
 @pytest.mark.parametrize(

@@ -126,9 +126,19 @@ def test_the_source_is_the_writer_and_the_schema_the_type(name: str) -> None:
         ({"data": EXAMPLES["AlertRaised"] | {"levle": "L1"}}, "malformed_data"),
         ({"time": "yesterday"}, "malformed_attribute"),
         ({"time": "2021-11-12T01:00:00"}, "malformed_attribute"),
+        ({"time": "0001-01-01T00:00:00+14:00"}, "malformed_attribute"),
+        ({"recordedtime": "9999-12-31T23:59:59-14:00"}, "malformed_attribute"),
+        (
+            {"data": EXAMPLES["AlertRaised"] | {"due_at": "0001-01-01T00:00:00+14:00"}},
+            "malformed_data",
+        ),
         ({"id": ""}, "malformed_attribute"),
         ({"actor": 3}, "malformed_attribute"),
         ({"subject": "match:x"}, "wrong_stream"),
+        ({"id": "a\x00b"}, "nul"),
+        ({"subject": "a\x00b"}, "nul"),
+        ({"traceparent": "\x00"}, "nul"),
+        ({"data": EXAMPLES["AlertRaised"] | {"recipients": ["\x00"]}}, "nul"),
     ],
 )
 def test_what_is_no_event_is_refused_with_a_short_reason(
