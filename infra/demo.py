@@ -52,7 +52,7 @@ def run(*, exit_when_done: bool, size: simulator.Size) -> int:
             stage = open_stage(
                 settings, season.at_opening(), keep=False, say=lambda text: console.print(text)
             )
-            clean = _play_and_show(stage, size, console)
+            clean = _play_and_show(stage, size, console, serves=not exit_when_done)
             if not exit_when_done:
                 console.print("\nserving until Ctrl-C")
                 threading.Event().wait()
@@ -106,7 +106,7 @@ def _ending_by_signal() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _play_and_show(stage: Stage, size: simulator.Size, console: Console) -> bool:
+def _play_and_show(stage: Stage, size: simulator.Size, console: Console, *, serves: bool) -> bool:
     """The campaign, its outcome, the log's export and the audit's verdict; True if clean."""
     begun = time.monotonic()
     outcome = asyncio.run(_play(stage, size, console))
@@ -118,9 +118,9 @@ def _play_and_show(stage: Stage, size: simulator.Size, console: Console) -> bool
     console.print(f"\ncampaign played in {played:.0f} s; {count} events written to {_near(file)}")
     console.print("\n[bold]Audit[/bold]: the whole log decided again from its bytes")
     for finding in verdict.findings[:10]:
-        console.print(finding.line().decode().rstrip(), markup=False)
+        console.print(finding.line().decode().rstrip(), markup=False, soft_wrap=True)
     console.print(verdict.report(), markup=False)
-    _where_next(stage, outcome, file, console)
+    _where_next(stage, outcome, file, console, serves=serves)
     return verdict.clean
 
 
@@ -166,12 +166,13 @@ def _export(settings: Settings, file: Path) -> int:
         return asyncio.run(export.write(settings, out.writelines))
 
 
-def _where_next(stage: Stage, outcome: Outcome, file: Path, console: Console) -> None:
-    """Where to look: addresses and commands."""
+def _where_next(
+    stage: Stage, outcome: Outcome, file: Path, console: Console, *, serves: bool
+) -> None:
+    """Where to look: commands on the export, and addresses while it serves."""
     settings = stage.settings
     example = outcome.an_overdue_case(file) or "CASE_ID"
-    console.print("\n[bold]Where to look next[/bold] (while this serves)")
-    for what, how in (
+    served = (
         ("figures and lists", f"{settings.url('reporting')}/v1/overview, /v1/cases, /v1/clearance"),
         ("keys", f"{_near(settings.keys_path)} (Authorization: Bearer …), one per role and unit"),
         (
@@ -179,11 +180,17 @@ def _where_next(stage: Stage, outcome: Outcome, file: Path, console: Console) ->
             f"{settings.url('intake')}/openapi.json, {settings.url('intake')}/v1/asyncapi.json",
         ),
         ("one case, day by day", f"qingqian explain {example}"),
+        ("metrics", f"{settings.url('supervision')}/metrics"),
+    )
+    exported = (
         ("the log checked again", f"qingqian audit --log {_near(file)}"),
         ("another policy", f"qingqian whatif --policy FILE --log {_near(file)}"),
-        ("metrics", f"{settings.url('supervision')}/metrics"),
-    ):
+    )
+    console.print("\n[bold]Where to look next[/bold]")
+    for what, how in (*served, *exported) if serves else exported:
         console.print(f"  {what:<22} {how}", markup=False, soft_wrap=True)
+    if not serves:
+        console.print("  the services stop now; make demo without EXIT=1 leaves them serving")
 
 
 def _near(path: Path) -> str:

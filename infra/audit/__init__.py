@@ -60,6 +60,8 @@ def audit_file(path: Path, rules: Rules | None = None) -> Audit:
     with _few_collections():
         log = LogFile(path)
         streams, findings = audit_log(log, rules or real_rules())
+    if not log.survey.lines:
+        raise Unready(f"{path} has no line: a log begins with its clock and its policy book")
     return Audit(log.survey.lines, streams, perf_counter() - begun, findings)
 
 
