@@ -322,11 +322,25 @@ class ContactTried(Fact):
     channel: Code | None = None
 
 
+class SplitOff(Model):
+    """分出的非工资部分 (工程款, 材料款 …): it goes its own way, the wages go on here."""
+
+    matter: Literal[
+        "PROJECT_MONEY", "GOODS_MONEY", "LEASE", "LOAN", "SECURITY", "PARTNERSHIP", "OTHER"
+    ]
+    amount_fen: Fen | None = None
+    path_told: Sealed | None = None
+
+
 class ComplaintAccepted(Fact):
-    """受理. `number`: the human case number DF-QX-YYYY-NNNNNN."""
+    """受理. `number`: the human case number DF-QX-YYYY-NNNNNN.
+
+    `split_off`: of a mixed claim the part that is no wages, and the path told for it.
+    """
 
     urgent: bool | None = None
     number: str | None = None
+    split_off: SplitOff | None = None
 
 
 class ComplaintNotAccepted(Fact):
@@ -348,7 +362,7 @@ class SourceReplied(Fact):
     """回复来源平台."""
 
     source: Code
-    source_ref: str
+    source_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     conclusion: Code | None = None
 
 

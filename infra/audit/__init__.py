@@ -22,6 +22,7 @@ from infra import export
 from infra.audit.findings import KINDS, Finding
 from infra.audit.log import LogFile
 from infra.audit.pool import Rules, audit_log, real_rules
+from infra.problem import Unready
 from shared import settings as settings_of
 
 __all__ = ["Audit", "audit_file", "audit_kafka", "run"]

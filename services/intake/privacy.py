@@ -171,7 +171,8 @@ class Privacy:
         """A second person's approval. Raises Refusing (403 on record, 404)."""
         async with self.pool.acquire() as connection:
             row = await self._export(connection, export_id)
-            entitled = caller.key.role in ("office", "leader", "vice_convener", "convener")
+            head = caller.key.role == "leader" and caller.key.unit == LABOUR
+            entitled = head or caller.key.role in ("office", "vice_convener", "convener")
             if not entitled or row["asked_by"] == caller.key.name:
                 await self._deny(CITY, "approve_export", caller)
             await connection.execute(

@@ -125,8 +125,16 @@ def _unit(value: Any, language: Language) -> str:
     return ("、" if language == "zh" else ", ").join(item for item in found if item)
 
 
+def _matter(value: Any, language: Language) -> str:
+    """What was split off, and how much of it."""
+    fen = value.get("amount_fen")
+    told = word(value["matter"], language)
+    return told if fen is None else f"{told} {_money(fen, language)}"
+
+
 _WAYS: Final[dict[str, Callable[[Any, Language], str]]] = {
     "money": _money,
+    "matter": _matter,
     "sum": _sum,
     "count": _count,
     "time": _time,

@@ -29,8 +29,8 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
         "Tried to reach the complainant[ ({channel})].",
     ),
     "ComplaintAccepted": (
-        "受理[，案件编号{number}][，紧急：{urgent}]。",
-        "Accepted[ as {number}][, urgent: {urgent}].",
+        "受理[，案件编号{number}][，紧急：{urgent}][，非工资部分另行告知：{split_off:matter}]。",
+        "Accepted[ as {number}][, urgent: {urgent}][, split off: {split_off:matter}].",
     ),
     "ComplaintNotAccepted": ("不予受理：{reason}。", "Not accepted: {reason}."),
     "ComplaintTransferredOut": (
@@ -344,6 +344,12 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "supervised": ("督办", "supervised"),
     "screening": ("排查发现", "screening"),
     "NOT_WAGES": ("非工资争议", "not a wage claim"),
+    "PROJECT_MONEY": ("工程款", "project money"),
+    "GOODS_MONEY": ("货款、材料款", "money for goods"),
+    "LEASE": ("租赁费", "lease money"),
+    "LOAN": ("借款", "a loan"),
+    "SECURITY": ("押金、保证金", "a security"),
+    "PARTNERSHIP": ("合伙分红", "a partner's share"),
     "NO_NEXUS": ("与本市无关", "no link to the city"),
     "IN_LITIGATION": ("已进入仲裁诉讼", "in arbitration or court"),
     "TOO_OLD": ("超过两年", "older than two years"),

@@ -320,6 +320,14 @@ def test_a_missing_file_cannot_be_read(tmp_path: Path) -> None:
         audit_file(tmp_path / "none.jsonl")
 
 
+def test_a_file_without_a_line_is_no_log(tmp_path: Path) -> None:
+    """Everything dropped must not read as clean."""
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    with pytest.raises(Unready, match="has no line"):
+        audit_file(empty)
+
+
 def test_a_record_of_no_known_form_is_found(tmp_path: Path) -> None:
     town = one_case()
     town.rest()

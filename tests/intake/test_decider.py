@@ -465,3 +465,13 @@ def test_plans_of_measures_and_meetings_name_days_that_can_be_counted() -> None:
     assert unit().when("MeasurePlanFiled", plan) == "422 CALENDAR"
     decisions = [{"no": 1, "owner": "TF1", "due_on": "2199-01-01"}]
     assert unit().when("MeetingHeld", {"decisions": decisions}) == "422 CALENDAR"
+
+
+def test_who_answers_for_a_measure_is_a_unit_never_a_person() -> None:
+    """A name would stand on the log in clear (I-14)."""
+    plan = {"measure": "m", "responsible": "张三", "due_on": "2022-03-01"}
+    assert unit().when("MeasurePlanFiled", plan) == "422 UNKNOWN_UNIT"
+    assert unit().when("MeasurePlanFiled", plan | {"responsible": "410185109"}) == "ok"
+    decision = {"no": 1, "owner": "李四", "due_on": "2022-03-01"}
+    assert unit().when("MeetingHeld", {"decisions": [decision]}) == "422 UNKNOWN_UNIT"
+    assert unit().when("MeetingHeld", {"decisions": [decision | {"owner": "TF1"}]}) == "ok"

@@ -102,3 +102,14 @@ def test_words_fall_back_to_the_code() -> None:
     assert all(zh and en for zh, en in WORDS.values())
     assert ACTIONS.keys() <= TYPES.keys()
     assert stored('{"a": 1}') == {"a": 1}
+
+
+def test_what_was_split_off_a_mixed_claim_is_told() -> None:
+    """分流 (domain 2, 4): the wages are accepted, the rest goes its own way."""
+    split = {"matter": "PROJECT_MONEY", "amount_fen": 5_000_000}
+    data = {"number": "DF-QX-2021-000001", "split_off": split}
+    told = sentence("ComplaintAccepted", data, "-", "zh")
+    assert told == "受理，案件编号DF-QX-2021-000001，非工资部分另行告知：工程款 50,000.00元。"
+    assert "split off: project money CNY 50,000.00" in sentence(
+        "ComplaintAccepted", {"split_off": split}, "-", "en"
+    )

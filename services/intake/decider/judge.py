@@ -16,7 +16,7 @@ from shared import events as e
 from shared.calendar import civil, end_of
 from shared.events import AnyData, instant_text
 from shared.policy import Policy
-from shared.roles import By, Refusal, may
+from shared.roles import OFFICE, By, Refusal, may
 from shared.streams import kind_of
 
 _BACK_DATED: Final = timedelta(days=30)
@@ -228,11 +228,25 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             return Refusal(422, "UNKNOWN_VISIT", "no such supervision visit here", "/data/visit")
         case e.PaymentOrderServed() if data.limit_at is not None:
             return _wrong_limit(act.occurred_at, data.limit_at, policy)
+        case e.MeasurePlanFiled():
+            return _unknown_owner(data.responsible, "/data/responsible", policy)
+        case e.MeetingHeld():
+            for index, item in enumerate(data.decisions):
+                place = f"/data/decisions/{index}/owner"
+                if refusal := _unknown_owner(item.owner, place, policy):
+                    return refusal
         case e.MergeApproved() if data.master == state.subject:
             return Refusal(422, "SAME_CASE", "a case is not merged into itself", "/data/master")
         case _:
             pass
     return None
+
+
+def _unknown_owner(code: str, place: str, policy: Policy) -> Refusal | None:
+    """责任单位 is a unit of the book: a person's name would stand on the log in clear (I-14)."""
+    if code in policy.units or code in policy.content.organisation.departments or code == OFFICE:
+        return None
+    return Refusal(422, "UNKNOWN_UNIT", "no task force, township or department", place)
 
 
 def _wrong_unit(data: e.TriageDecided | e.HandlerDesignated, policy: Policy) -> Refusal | None:
