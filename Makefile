@@ -36,8 +36,15 @@ lock:
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  --constraints requirements.lock pyproject.toml -o infra/runtime.lock
 
+# Those that need no server run beside the live ones, which mostly wait; they are told after them.
 test: setup
-	@$(BIN)/python -m pytest
+	@mkdir -p .qingqian/log; \
+	$(BIN)/python -m pytest -m "not live" > .qingqian/log/tests.log 2>&1 & others=$$!; \
+	trap 'kill $$others 2>/dev/null' INT TERM; \
+	echo "test: the live tests; the others run beside them"; \
+	$(BIN)/python -m pytest -m live; live=$$?; \
+	wait $$others; code=$$?; cat .qingqian/log/tests.log; \
+	exit $$((live ? live : code))
 
 # Only the tests on the real Kafka and PostgreSQL.
 live: setup

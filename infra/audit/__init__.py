@@ -61,8 +61,6 @@ def audit_file(path: Path, rules: Rules | None = None) -> Audit:
     with _few_collections():
         log = LogFile(path)
         streams, findings = audit_log(log, rules or real_rules())
-    if not log.survey.lines:
-        raise Unready(f"{path} has no line: a log begins with its clock and its policy book")
     return Audit(log.survey.lines, streams, perf_counter() - begun, findings)
 
 
@@ -93,6 +91,8 @@ def run(log: Path | None, as_json: bool) -> int:
     nothing but findings.
     """
     audit = audit_file(log) if log is not None else audit_kafka()
+    if log is not None and not audit.events:
+        raise Unready(f"{log} has no line: a log begins with its clock and its policy book")
     sys.stdout.buffer.writelines(finding.line() for finding in audit.findings)
     sys.stdout.buffer.flush()
     print(audit.report(), file=sys.stderr if as_json else sys.stdout)

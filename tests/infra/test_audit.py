@@ -325,7 +325,7 @@ def test_a_file_without_a_line_is_no_log(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.touch()
     with pytest.raises(Unready, match="has no line"):
-        audit_file(empty)
+        run(empty, as_json=True)
 
 
 def test_a_record_of_no_known_form_is_found(tmp_path: Path) -> None:
@@ -372,3 +372,10 @@ def test_findings_are_json_lines_and_the_exit_code_says_so(
     assert all(list(line) == fields.split() for line in found)
     assert (b"verdict:" in err) == as_json
     assert (b"verdict:" in out) != as_json
+
+
+def test_an_empty_log_is_clean(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"")
+    audit = audit_file(path, Rules(toy_deciders()))
+    assert (audit.clean, audit.events) == (True, 0)
