@@ -52,6 +52,7 @@ def app(settings: Settings, group: str, source: str, target: str, sender: Sender
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",
+        datadir=settings.data_dir / "faust",
         table_standby_replicas=0,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -29,7 +29,7 @@ from shared.envelope import Unreadable, decode, derived_id
 from shared.events import Event
 from shared.governance import Governance
 from shared.journal import journal
-from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Unavailable
+from shared.log import CASE_EVENTS, PARTITIONS, Reader, Unavailable
 from shared.metrics import RETRIES
 from shared.policy import MatchingRules
 from shared.sealing import CannotOpen
@@ -79,7 +79,6 @@ class Lookalikes:
         tables: Tables,
         pool: Any,
         vault: Vault,
-        producer: Producer,
         governance: Governance,
         view: View,
         privacy: Privacy,

@@ -83,7 +83,9 @@ class Intake:
         self.feed = Feed(self.settings, self.feeds, self.producer)
         opened(self.feeds.close)
         await self.feeds.open()
-        self.lookalikes = Lookalikes(*parts, self.view, self.privacy)
+        self.lookalikes = Lookalikes(
+            self.tables, self.pool, self.vault, self.governance, self.view, self.privacy
+        )
         opened(self.reception.stop)
         opened(self.view.stop)
         await self.view.start()
