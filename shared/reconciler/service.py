@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
@@ -28,6 +28,7 @@ from shared.health import Readiness, Server, application, server
 from shared.identity import NoTopic, identify
 from shared.journal import journal
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record, Unavailable
+from shared.reconciler.fetched import ByPartition, Fetched, Fetches
 from shared.reconciler.partition import STUCK_AFTER, stuck
 from shared.reconciler.rows import Deciders, shape_of
 from shared.reconciler.sensor import Sensor
@@ -39,7 +40,7 @@ from shared.settings import Settings, SettingsError, load
 log = journal("service")
 
 MOST: Final = 2000
-"""Records in a batch."""
+"""Records of a batch, from which it takes no more fetches; a fetch has as many at most."""
 
 WITHIN: Final = {"wall": 0.05, "log": 0.005}
 """Seconds that a batch waits to fill, which is also the pace of the idle loop. Few large batches
@@ -219,7 +220,8 @@ class Process:
             broker_heartbeat_interval=HEARTBEAT,
             broker_max_poll_interval=3600.0,
             broker_max_poll_records=MOST,
-            stream_buffer_maxsize=MOST * 4,
+            stream_buffer_maxsize=PARTITIONS,
+            ConsumerScheduler=ByPartition,
             stream_wait_empty=False,
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=f"{self.service}-{self.settings.worker_id}",
@@ -232,6 +234,7 @@ class Process:
             web_enabled=False,
             worker_redirect_stdouts=False,
         )
+        app.transport = Fetches(app.conf.broker_consumer, app)
         app.monitor = Sensor()
         topic = app.topic(
             self.settings.topic(CASE_EVENTS), key_serializer="raw", value_serializer="raw"
@@ -242,8 +245,8 @@ class Process:
 
         async def fold(stream: Any) -> None:
             try:
-                async for events in stream.take_events(MOST, within=within):
-                    await self._batch(events)
+                async for events in stream.take_events(PARTITIONS, within=within):
+                    await self._take([event.message for event in events])
             except Exception as error:
                 die(self.service, error)
 
@@ -256,20 +259,19 @@ class Process:
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         return app
 
-    async def _batch(self, events: Any) -> None:
-        if self.worker is None or self.worker.stopping:
+    async def _take(self, fetches: Sequence[Fetched]) -> None:
+        """What the stream has, in batches: fetches as they came, as long as they are not MOST."""
+        batch: list[Record] = []
+        for fetched in fetches:
+            if len(batch) + len(fetched.records) > MOST:
+                await self._batch(batch)
+                batch = []
+            batch += fetched.records
+        await self._batch(batch)
+
+    async def _batch(self, records: list[Record]) -> None:
+        if not records or self.worker is None or self.worker.stopping:
             return
-        records = [
-            Record(
-                CASE_EVENTS,
-                message.partition,
-                message.offset,
-                int(message.timestamp * 1000),
-                message.key,
-                message.value or b"",
-            )
-            for message in (event.message for event in events)
-        ]
         await self.worker.batch(records)
         if self.worker.governance.clock.kind == "log":
             self._look_again()
