@@ -137,6 +137,11 @@ class Watch:
         )
 
 
+def own() -> float:
+    """Processor seconds that the client, which is this process, has used."""
+    return time.process_time()
+
+
 def bodies(first: int, count: int) -> list[dict[str, Any]]:
     """Complaints of the campaign that name a trade and a place, as received just now.
 
@@ -166,15 +171,21 @@ async def measure(rig: Rig, seconds: int) -> list[Figure]:
         async with aiohttp.ClientSession(connector=connector) as http:
             warm = await _paced(made, http, bodies(0, PACE))
             rig.say(f"visible: warmed up with {len(warm.posted)} complaints")
+            before = {name: made.usage(name).seconds for name in SERVICES} | {"client": own()}
             watch = await _paced(made, http, bodies(PACE, PACE * seconds))
+            after = {name: made.usage(name).seconds for name in SERVICES} | {"client": own()}
         peaks = ", ".join(f"{name} {made.usage(name).peak_mb:.0f} MB" for name in SERVICES)
+        each = ", ".join(
+            f"{name} {(after[name] - before[name]) / len(watch.posted) * 1000:.1f} ms"
+            for name in after
+        )
     finally:
         await made.close()
     delays = watch.delays()
     note = (
         f"{len(delays)} assigned of {len(watch.posted)} posted in {seconds} s, each accepted at "
         f"once; {watch.again} posts were answered 503 and sent again; {watch.looked_up} looked up "
-        f"as cases; peak memory: {peaks}"
+        f"as cases; peak memory: {peaks}; processor time a complaint: {each}"
     )
     rig.say(f"visible: p50 {at(delays, 50):.0f} ms, p99 {at(delays, 99):.0f} ms")
     return [
