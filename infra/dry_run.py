@@ -118,7 +118,7 @@ class DryRun:
         try:
             event = self._event(line)
         except BadComplaint as error:
-            self._refuse(line, 422, error.problems[0].code, str(error))
+            self._refuse(line, 422, "MALFORMED", str(error))
             return
         except ValidationError as error:
             first = problems_of(error, "/data")[0]
@@ -133,7 +133,7 @@ class DryRun:
         subject = self._subject(line.case)
         model = TYPES.get(line.type)
         if model is None:
-            self._refuse(line, 422, "UNKNOWN_TYPE", f"no event type {line.type}")
+            self._refuse(line, 422, "MALFORMED", f"no event type {line.type}")
             return None
         if line.is_decision:
             return self._given_decision(line, subject, model)
