@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from infra.story import Line, complaints
+from infra.story import CASE_FIELDS, Line, complaints, renamed
 from shared.envelope import case_id_of, derived_id
 from shared.streams import CITY, kind_of
 
@@ -49,14 +49,7 @@ class Cast:
 
     def named(self, value: Any) -> Any:
         """`data` with labels, where a case is named, replaced by case ids."""
-        if isinstance(value, dict):
-            return {
-                key: self.case_ids.get(item, item)
-                if key in ("master", "case", "from_case") and isinstance(item, str)
-                else self.named(item)
-                for key, item in value.items()
-            }
-        return [self.named(item) for item in value] if isinstance(value, list) else value
+        return renamed(value, self.case_ids, CASE_FIELDS)
 
 
 def _touched(data: dict[str, Any]) -> Iterator[str]:

@@ -16,22 +16,31 @@ import orjson
 from pydantic import ValidationError
 
 from infra.problem import Unready
-from infra.story import Line, complaints, end_of, given_decisions, read_story
+from infra.story import (
+    CASE_FIELDS,
+    LINE_FIELDS,
+    Line,
+    author,
+    complaints,
+    decided_line,
+    decided_order,
+    end_of,
+    given_decisions,
+    local,
+    read_story,
+    renamed,
+)
 from infra.world import World
 from services.intake.complaint import Refused as BadComplaint
 from services.intake.complaint import admit, check, problems_of, read_object
-from services.intake.decider import Act, By, CaseFile, Refusal, decide, evolve, initial
-from shared.calendar import ZONE
-from shared.envelope import case_id_of, data_json, derived_id
+from services.intake.decider import Act, CaseFile, Refusal, decide, evolve, initial
+from shared.envelope import case_id_of, derived_id
 from shared.events import TYPES, AnyData, Decision, Event
 from shared.policy import Policy, PolicyError, adopt, read_book
-from shared.roles import acting_as, acting_for, default_by
+from shared.roles import default_by
 from shared.sealing import KEY_BYTES, Matcher, Sealer
 from shared.settle import Books
 from shared.streams import kind_of
-
-_CASE_FIELDS = ("master", "case", "from_case", "with_case", "members")
-_WRITER_ORDER = {"routing": 0, "supervision": 1}
 
 
 def run(*, story: Path, until: str | None = None, policy: str | None = None) -> int:
@@ -96,7 +105,10 @@ class DryRun:
             and event.id not in self._story
             and kind_of(event.subject) not in ("match", "group")
         ]
-        printed = [(self._order(event), self._line(event)) for event in decided]
+        printed = [
+            (decided_order(event, self._labels), decided_line(event, self._labels))
+            for event in decided
+        ]
         printed += [((at, out["case"], 9, "", "", "", "", ""), out) for at, out in self._refused]
         return [out for _, out in sorted(printed, key=lambda pair: pair[0])]
 
@@ -106,7 +118,7 @@ class DryRun:
         try:
             event = self._event(line)
         except BadComplaint as error:
-            self._refuse(line, 422, error.problems[0].code, str(error))
+            self._refuse(line, 422, "MALFORMED", str(error))
             return
         except ValidationError as error:
             first = problems_of(error, "/data")[0]
@@ -121,7 +133,7 @@ class DryRun:
         subject = self._subject(line.case)
         model = TYPES.get(line.type)
         if model is None:
-            self._refuse(line, 422, "UNKNOWN_TYPE", f"no event type {line.type}")
+            self._refuse(line, 422, "MALFORMED", f"no event type {line.type}")
             return None
         if line.is_decision:
             return self._given_decision(line, subject, model)
@@ -144,7 +156,7 @@ class DryRun:
             plain = self._with_ids(line.data)
             sealed = self._sealer(subject).seal_fields(model, plain, str(line.number))
             data = model.model_validate(sealed)
-        by = self._by(line, file, data)
+        by = author(line, default_by(line.type, file, data), file)
         verdict = decide(Act(line.type, data, time, by), file, line.at, self.policy)
         if isinstance(verdict, Refusal):
             self._refuse(line, verdict.status, verdict.code, verdict.reason)
@@ -188,20 +200,9 @@ class DryRun:
         self._story.add(event.id)
         return event
 
-    def _by(self, line: Line, file: CaseFile, data: AnyData) -> By:
-        """As the line says; what it leaves out follows from what it says, else the default."""
-        given: dict[str, Any] = line.by or {}
-        by = default_by(line.type, file, data)
-        if "unit" in given and "role" not in given and given["unit"] != by.unit:
-            by = acting_for(given["unit"], by)
-        elif "role" in given and "unit" not in given and given["role"] != by.role:
-            by = acting_as(given["role"], file, by)
-        role: Any = given.get("role", by.role)
-        return By(given.get("unit", by.unit), role, given.get("person", f"p{line.number}"))
-
     def _refuse(self, line: Line, status: int, code: str, reason: str) -> None:
         data = {"line": line.number, "status": status, "code": code, "reason": reason}
-        out = {"at": _local(line.at), "case": line.case, "type": "Refused", "data": data}
+        out = {"at": local(line.at), "case": line.case, "type": "Refused", "data": data}
         self._refused.append((line.at, out))
 
     def _watch(self, event: Event) -> None:
@@ -218,55 +219,11 @@ class DryRun:
     def _sealer(self, subject: str) -> Sealer:
         return Sealer(subject, os.urandom(KEY_BYTES), self._matcher)
 
-    def _with_ids(self, value: Any, field: str = "") -> Any:
+    def _with_ids(self, data: dict[str, Any]) -> dict[str, Any]:
         """Labels become case ids, and an `incident` or `visit` the id of the line it names."""
-        if isinstance(value, dict):
-            return {key: self._with_ids(item, key) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._with_ids(item, field) for item in value]
-        if field in ("incident", "visit"):
-            return self._line_ids.get(str(value), str(value))
-        if field in _CASE_FIELDS and isinstance(value, str):
-            return self._ids.get(value, value)
-        return value
-
-    def _label(self, subject: str) -> str:
-        return self._labels.get(subject, subject)
-
-    def _with_labels(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                key: _local(datetime.fromisoformat(item))
-                if key.endswith("_at") and isinstance(item, str)
-                else self._with_labels(item)
-                for key, item in value.items()
-            }
-        if isinstance(value, list):
-            return [self._with_labels(item) for item in value]
-        return self._label(value) if isinstance(value, str) else value
-
-    def _order(self, event: Event) -> tuple[Any, ...]:
-        data = event.data
-        return (
-            event.time,
-            self._label(event.subject),
-            _WRITER_ORDER[data.writer],
-            event.type,
-            getattr(data, "timer", None) or "",
-            getattr(data, "step", None) or "",
-            getattr(data, "level", None) or "",
-            getattr(data, "item", None) or "",
-        )
-
-    def _line(self, event: Event) -> dict[str, Any]:
-        data = dict.fromkeys(type(event.data).model_fields) | data_json(event.data)
-        data.pop("from_", None)
-        return {
-            "at": _local(event.time),
-            "case": self._label(event.subject),
-            "type": event.type,
-            "data": self._with_labels(data),
-        }
+        named: dict[str, Any] = renamed(data, self._ids, CASE_FIELDS)
+        named = renamed(named, self._line_ids, LINE_FIELDS)
+        return named
 
 
 def _case_ids(lines: list[Line]) -> dict[str, str]:
@@ -277,8 +234,3 @@ def _case_ids(lines: list[Line]) -> dict[str, str]:
         if isinstance(source, str) and isinstance(ref, str):
             found[line.case] = case_id_of(source.strip(), ref.strip())
     return found
-
-
-def _local(value: datetime) -> str:
-    """RFC 3339 in Asia/Shanghai."""
-    return value.astimezone(ZONE).isoformat()

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from infra.agenda import Act, Agenda, Cast, Chain
 from infra.client import Answer, Client, Standing
 from infra.problem import Unready
-from infra.story import Line
+from infra.story import LINE_FIELDS, author, renamed
 from shared.envelope import derived_id
 from shared.events import TYPES, instant_text
 from shared.roles import AUTHORS, OFFICE, By, default_by
@@ -70,7 +70,7 @@ class Lockstep:
         self.wanted = wanted
         self.on_instant = on_instant
         self.clock: datetime | None = None
-        self.event_ids: dict[int, str] = {}
+        self.event_ids: dict[str, str] = {}
         self.instants = 0
         self._next_due: datetime | None = None
         self._known: dict[str, Responsible] = {}
@@ -177,7 +177,7 @@ class Lockstep:
         for answered in await asyncio.gather(*map(one, wanted)):
             for act, answer in answered:
                 if answer.event_id is not None:
-                    self.event_ids[act.line.number] = answer.event_id
+                    self.event_ids[str(act.line.number)] = answer.event_id
                 for more in await self.on_answer(act, answer) if self.on_answer else ():
                     agenda.put(more)
         if any(wanted):
@@ -185,10 +185,11 @@ class Lockstep:
 
     async def _post(self, act: Act) -> Answer:
         if act.line.type == "ComplaintReceived":
-            by = _given(act.line, By(str(act.line.data.get("source")), "platform"))
+            default = By(str(act.line.data.get("source")), "platform")
+            by = author(act.line, default, Responsible(act.subject))
             return await self.client.post("/v1/complaints", act.line.data, by)
         answer = await self._report(act)
-        if answer.status == 403 and act.line.by is None and act.subject in self._known:
+        if answer.status == 403 and _by_handler(act) and act.subject in self._known:
             # It has been reassigned since: ask again who handles it.
             self._known.pop(act.subject, None)
             await self._meet([act])
@@ -198,7 +199,7 @@ class Lockstep:
     async def _report(self, act: Act) -> Answer:
         self._sent += 1
         line = act.line
-        by = _given(line, await self._default_by(act))
+        by = await self._author(act)
         body = {
             "type": line.type,
             "occurred_at": instant_text(line.occurred_at),
@@ -211,26 +212,21 @@ class Lockstep:
 
     def _named(self, data: dict[str, Any]) -> dict[str, Any]:
         """Labels as case ids; an incident, named by the number of its line, as its event's id."""
-        named: dict[str, Any] = self.cast.named(data)
-        for name in ("incident", "visit"):
-            number = str(named.get(name, ""))
-            if number.isdigit() and int(number) in self.event_ids:
-                named[name] = self.event_ids[int(number)]
+        named: dict[str, Any] = renamed(self.cast.named(data), self.event_ids, LINE_FIELDS)
         return named
 
-    async def _default_by(self, act: Act) -> By:
-        """A unit and role that may author it (`shared.roles`)."""
-        places = AUTHORS.get(act.line.type)
-        if places is None:
-            return OPERATOR  # No fact: intake says so.
+    async def _author(self, act: Act) -> By:
+        """Whom the line names, else a unit and role that may author it (`shared.roles`)."""
         known = Responsible(act.subject)
+        if act.line.type not in AUTHORS:
+            return author(act.line, OPERATOR, known)  # No fact: intake says so.
         if _by_handler(act):
             known = await self.responsible(act.subject)
         try:
             data: Any = TYPES[act.line.type].model_validate(act.line.data)
         except ValidationError:
             data = None  # Malformed: intake says where.
-        return default_by(act.line.type, known, data)
+        return author(act.line, default_by(act.line.type, known, data), known)
 
     async def _meet(self, acts: Sequence[Act]) -> None:
         """Learn who handles the cases that are new to us, all at once, as reporting knows it."""
@@ -253,9 +249,12 @@ class Lockstep:
 
 
 def _by_handler(act: Act) -> bool:
-    """Whether the default author is whoever handles the case."""
+    """Whether the author follows from who handles the case."""
+    given = act.line.by or {}
+    if kind_of(act.subject) != "case" or given.keys() >= {"unit", "role"}:
+        return False
     places = AUTHORS.get(act.line.type, ("operator",))
-    return kind_of(act.subject) == "case" and places[0] in ("handler", "task_force")
+    return "role" in given or places[0] in ("handler", "task_force")
 
 
 def _responsible(subject: str, case: dict[str, Any]) -> Responsible:
@@ -266,13 +265,6 @@ def _responsible(subject: str, case: dict[str, Any]) -> Responsible:
         department=case.get("department"),
         co_handlers=tuple(case.get("co_handlers") or ()),
     )
-
-
-def _given(line: Line, default: By) -> By:
-    """The default, where the line does not say otherwise; a new person each time."""
-    given = line.by or {}
-    role: Any = given.get("role", default.role)
-    return By(given.get("unit", default.unit), role, given.get("person", f"p{line.number}"))
 
 
 def _path(act: Act) -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from infra.problem import Refused, Unready
-from shared.events import TYPES, WRITERS
-from shared.roles import ROLES
+from shared.calendar import ZONE
+from shared.envelope import data_json
+from shared.events import TYPES, WRITERS, Event
+from shared.roles import ROLES, By, Responsible, acting_as, acting_for
 
 _FIELDS = frozenset(("at", "case", "type", "data", "by", "occurred_at"))
+_WRITER_ORDER: Final = {"routing": 0, "supervision": 1}
+
+CASE_FIELDS: Final = frozenset(("master", "case", "from_case", "with_case", "members", "other"))
+"""Fields of `data` that name cases: in a story by label."""
+LINE_FIELDS: Final = frozenset(("incident", "visit"))
+"""Fields of `data` that name an event: in a story by the number of its line."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,72 @@ def instant(text: Any, name: str) -> datetime:
         return value.astimezone(UTC)
     except OverflowError:
         raise Refused(f"{name} is out of range") from None
+
+
+def renamed(data: Any, names: Mapping[str, str], fields: frozenset[str], field: str = "") -> Any:
+    """`data` with what stands in `fields` called as `names` says; what it does not know stays."""
+    if isinstance(data, dict):
+        return {key: renamed(item, names, fields, key) for key, item in data.items()}
+    if isinstance(data, list):
+        return [renamed(item, names, fields, field) for item in data]
+    return names.get(str(data), data) if field in fields else data
+
+
+def author(line: Line, default: By, known: Responsible) -> By:
+    """As the line says; what it leaves out follows from what it says, else the default; a new
+    person each time."""
+    given: dict[str, Any] = line.by or {}
+    if "unit" in given and "role" not in given and given["unit"] != default.unit:
+        default = acting_for(given["unit"], default)
+    elif "role" in given and "unit" not in given and given["role"] != default.role:
+        default = acting_as(given["role"], known, default)
+    role: Any = given.get("role", default.role)
+    return By(given.get("unit", default.unit), role, given.get("person", f"p{line.number}"))
+
+
+def decided_line(event: Event, labels: Mapping[str, str]) -> dict[str, Any]:
+    """A decision as a line of the output (contract 4); `labels`: by case id."""
+    data = dict.fromkeys(type(event.data).model_fields) | data_json(event.data)
+    data.pop("from_", None)
+    return {
+        "at": local(event.time),
+        "case": labels.get(event.subject, event.subject),
+        "type": event.type,
+        "data": _labelled(data, labels),
+    }
+
+
+def _labelled(value: Any, labels: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: local(datetime.fromisoformat(item))
+            if key.endswith("_at") and isinstance(item, str)
+            else _labelled(item, labels)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_labelled(item, labels) for item in value]
+    return labels.get(value, value) if isinstance(value, str) else value
+
+
+def decided_order(event: Event, labels: Mapping[str, str]) -> tuple[Any, ...]:
+    """The place of a decision in the output (contract 4): instant, case, writer, type and so on."""
+    data = event.data
+    return (
+        event.time,
+        labels.get(event.subject, event.subject),
+        _WRITER_ORDER[data.writer],
+        event.type,
+        getattr(data, "timer", None) or "",
+        getattr(data, "step", None) or "",
+        getattr(data, "level", None) or "",
+        getattr(data, "item", None) or "",
+    )
+
+
+def local(value: datetime) -> str:
+    """RFC 3339 in Asia/Shanghai."""
+    return value.astimezone(ZONE).isoformat()
 
 
 def end_of(lines: list[Line], until: str | None) -> datetime:

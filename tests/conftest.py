@@ -23,6 +23,9 @@ from infra.stack import LocalStack
 from infra.stack.process import free_ports
 from shared.settings import SCHEMAS, SERVICES, Settings
 
+# Its assertions are of tests too: what failed is shown with its values.
+pytest.register_assert_rewrite("tests.scenarios")
+
 _NUMBER = itertools.count(1)
 
 # A busy machine is no fault of the code: how long an example takes is not judged.

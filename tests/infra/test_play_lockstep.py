@@ -132,6 +132,33 @@ async def test_who_acts_is_the_unit_that_handles_the_case() -> None:
     assert city.reads == ["ASSIGNED", case_id_of("window", "A")], "asked once, then remembered"
 
 
+@pytest.mark.parametrize(
+    ("by", "actor"),
+    [
+        ({"unit": "410185004"}, "410185004/township"),
+        ({"unit": "TF3"}, "TF3/task_force"),
+        ({"role": "task_force"}, "TF1/task_force"),
+        ({"role": "police"}, "市公安局/police"),
+        ({"unit": "410185004", "role": "office"}, "410185004/office"),
+    ],
+)
+async def test_what_a_line_leaves_out_of_by_follows_from_what_it_says(
+    by: dict[str, str], actor: str
+) -> None:
+    city = FakeCity()
+    signed = replace(line(1, "A", "AssignmentSigned"), by=by)
+    await play(city, [received(0, "A"), signed])
+    assert city.actors[-1] == actor
+
+
+async def test_a_case_that_an_act_names_is_posted_by_its_id() -> None:
+    city = FakeCity()
+    await play(
+        city, [received(0, "A"), received(0, "B"), line(1, "A", "MatchDismissed", other="B")]
+    )
+    assert city.bodies[-1]["data"]["other"] == case_id_of("window", "B")
+
+
 async def test_newly_assigned_cases_are_asked_for_together() -> None:
     names = "ABCDEF"
     city = FakeCity(listed=[(case_id_of("window", name), "410185004") for name in names])
@@ -189,7 +216,7 @@ async def test_an_incident_named_by_its_line_is_posted_by_its_event_id() -> None
         ],
     )
     filed = next(body for body in city.bodies if body["type"] == "IncidentReportFiled")
-    assert filed["data"]["incident"] == player.event_ids[2]
+    assert filed["data"]["incident"] == player.event_ids["2"]
 
 
 async def test_workers_that_never_come_to_rest_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 
 from infra.dry_run import DryRun
-from infra.story import instant, read_story
+from infra.story import Line, instant, read_story
 from shared.policy import Policy, adopt, read_book
+from shared.streams import kind_of
 
 ZONE = ":00+08:00"
 TANGZHUANG = "410185109"
@@ -47,19 +48,26 @@ def claim(worker: int | None, fen: int, months: tuple[str, str] = ("2021-09", "2
 
 
 class Story:
-    """Lines in, decisions out. `units`: whether the units and the city are watched."""
+    """Lines in, decisions out. `units`: whether the units and the city are watched; `name`: sets
+    its references, employers and projects apart from those of a story played beside it.
+    """
 
-    def __init__(self, folder: Path, *, units: bool = False) -> None:
-        self._path = folder / "story.jsonl"
+    def __init__(self, folder: Path, *, units: bool = False, name: str = "") -> None:
+        self._path = folder / f"story{name}.jsonl"
         self._lines: list[dict[str, Any]] = []
         self._units = units
+        self._name = name
         self.out: list[dict[str, Any]] = []
+
+    def named(self, case: str) -> str:
+        """What a case is called where other stories are played too; also its reference."""
+        return f"{self._name}-{case}" if self._name and kind_of(case) == "case" else case
 
     # --- lines ----------------------------------------------------------------------------------
 
     def line(self, at: str, case: str, type_: str, /, **data: Any) -> int:
         """Adds a line and gives its number. `by_`, `happened_`: of the line, not of its data."""
-        line: dict[str, Any] = {"at": full(at), "case": case, "type": type_}
+        line: dict[str, Any] = {"at": full(at), "case": self.named(case), "type": type_}
         if "by_" in data:
             line["by"] = data.pop("by_")
         if "happened_" in data:
@@ -71,13 +79,14 @@ class Story:
         self, at: str, case: str = "A", *, received: str | None = None, **fields: Any
     ) -> None:
         """A complaint of one worker about a private building site in Tangzhuang."""
+        name = self.named(case)
         data = {
             "source": "window",
-            "source_ref": case,
+            "source_ref": name,
             "tier": "CITY",
             "received_at": full(received or at),
-            "employer": {"name": f"示例{case}公司", "ownership": "private", "industry": "4710"},
-            "project": {"name": f"示例{case}小区", "funding": "private", "kind": "housing"},
+            "employer": {"name": f"示例{name}公司", "ownership": "private", "industry": "4710"},
+            "project": {"name": f"示例{name}小区", "funding": "private", "kind": "housing"},
             "site": {"address": "见附件", "township": TANGZHUANG},
             "workers": 1,
             "amount_fen": 800_000,
@@ -149,11 +158,15 @@ class Story:
 
     # --- what came out --------------------------------------------------------------------------
 
+    @property
+    def lines(self) -> list[Line]:
+        """Its lines as they are read."""
+        self._path.write_bytes(b"\n".join(orjson.dumps(line) for line in self._lines))
+        return read_story(self._path)
+
     def run(self, until: str, *, refused: int = 0) -> Story:
         """Plays it; exactly so many lines must have been refused."""
-        self._path.write_bytes(b"\n".join(orjson.dumps(line) for line in self._lines))
-        lines = read_story(self._path)
-        dry = DryRun(lines, _book(self._lines[0]["at"]), units=self._units)
+        dry = DryRun(self.lines, _book(self._lines[0]["at"]), units=self._units)
         dry.play(instant(full(until), "until"))
         assert len(dry.refused) == refused, dry.refused
         self.out = dry.output()
@@ -165,7 +178,7 @@ class Story:
             line["data"] | {"at": short(line["at"])}
             for line in self.out
             if line["type"] == kind
-            and line["case"] == case
+            and line["case"] == self.named(case)
             and all(line["data"].get(key) == value for key, value in fields.items())
         ]
 

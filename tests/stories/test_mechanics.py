@@ -173,7 +173,7 @@ class TestRefused:
         story.complaint(START, "A", **wrong)
         story.assigned(START, "B")
         story.run(START, refused=1)
-        assert [(line, status) for line, status, _ in story.refusals()] == [(1, 422)]
+        assert story.refusals() == [(1, 422, "MALFORMED")], "as intake says it over HTTP"
         assert len(story.of("CaseAssigned", "B")) == 1
 
     @pytest.mark.parametrize(
@@ -196,7 +196,6 @@ class TestRefused:
                 None,
                 422,
             ),
-            ("NoSuchType", {}, None, 422),
         ],
     )
     def test_a_fact_that_cannot_be(
@@ -211,6 +210,12 @@ class TestRefused:
         story.line("2021-11-11 11:00", "A", type_, **(data | ({"by_": by} if by else {})))
         story.run("2021-11-11 11:00", refused=1)
         assert [found for _, found, _ in story.refusals()] == [status]
+
+    def test_an_unknown_type(self, story: Story) -> None:
+        story.assigned(START)
+        story.line("2021-11-11 11:00", "A", "NoSuchType")
+        story.run("2021-11-11 11:00", refused=1)
+        assert story.refusals() == [(3, 422, "MALFORMED")]
 
     def test_an_unknown_case_and_one_of_a_unit(self, story: Story) -> None:
         story.assigned(START)
