@@ -12,16 +12,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console
 
 from infra import audit, export, simulator
-from infra.agenda import Agenda, Cast
+from infra.agenda import Act, Agenda, Cast
 from infra.client import Client
 from infra.keyring import read_keys
 from infra.lockstep import READER, Lockstep
@@ -138,7 +139,15 @@ async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome
             wanted=handlers.wanted,
         )
         with Show(console, client, handlers, simulator.book(), player.folded) as display:
-            player.on_instant = display.at
+
+            async def at_instant(clock: datetime) -> Sequence[Act]:
+                await display.at(clock)
+                if not season.is_morning(clock, handlers.calendar):
+                    return ()
+                await player.folded()
+                return handlers.replies(await _noticed(client), clock)
+
+            player.on_instant = at_instant
             agenda = Agenda((cast.act(line) for line in lines), brisk=True)
             await player.run(agenda, lines[-1].at)
             await player.folded()
@@ -151,6 +160,19 @@ async def _play(stage: Stage, size: simulator.Size, console: Console) -> Outcome
             overview=await client.read("/v1/overview", READER),
             warnings=await client.read("/v1/warnings", READER),
         )
+
+
+async def _noticed(client: Client) -> list[dict[str, Any]]:
+    """The cases at a level that brings a 督办函."""
+    found = []
+    for level in ("L4", "L5", "L6", "L7"):
+        path = f"/v1/cases?level={level}&limit=500"
+        page = await client.read(path, READER)
+        found += page["items"]
+        while page["next"] is not None:
+            page = await client.read(f"{path}&cursor={quote(page['next'])}", READER)
+            found += page["items"]
+    return found
 
 
 def story_line(number: int, line: dict[str, Any]) -> Line:

@@ -49,8 +49,9 @@ class Responsible:
 class Lockstep:
     """The clock in the player's hand, and the acts posted under it.
 
-    `on_answer` hears of every act and what was said to it; what it returns is put down on the
-    agenda (not before the present instant). `wanted` is asked before an act is posted.
+    `on_answer` hears of every act and what was said to it, `on_instant` of every instant at which
+    the clock stops; what they return is put down on the agenda (not before the present instant).
+    `wanted` is asked before an act is posted.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Lockstep:
         name: str = "play",
         on_answer: Callable[[Act, Answer], Awaitable[Sequence[Act]]] | None = None,
         wanted: Callable[[Act], bool] = lambda act: True,
-        on_instant: Callable[[datetime], Awaitable[None]] | None = None,
+        on_instant: Callable[[datetime], Awaitable[Sequence[Act]]] | None = None,
     ) -> None:
         self.client = client
         self.cast = cast
@@ -83,7 +84,9 @@ class Lockstep:
             due = [at for at in (agenda.next_at, self._next_due) if at is not None]
             to = min([*due, until])
             rounds = agenda.take(to)
-            await self.advance(to, waits=not (agenda.brisk and rounds))
+            if await self.advance(to, waits=not (agenda.brisk and rounds)) and self.on_instant:
+                for act in await self.on_instant(to):
+                    agenda.put(act)
             while rounds:
                 for chains in rounds:
                     await self._round(chains, agenda)
@@ -97,21 +100,21 @@ class Lockstep:
             ):
                 return
 
-    async def advance(self, to: datetime, *, waits: bool = True) -> None:
+    async def advance(self, to: datetime, *, waits: bool = True) -> bool:
         """Move the clock, where it is not there yet, and wait until what was due is decided.
 
         Where no step is due by then everybody is at rest already: there is nothing to wait for.
+        True if it moved.
         """
         if self.clock is not None and to <= self.clock:
-            return
+            return False
         waits = self.clock is None or (waits and _still(self._next_due, to))
         await self._move(to)
         self.clock = to
         self.instants += 1
-        if self.on_instant is not None:
-            await self.on_instant(to)
         if waits:
             await self.quiet()
+        return True
 
     async def _move(self, to: datetime) -> None:
         body = {"type": "ClockAdvanced", "data": {"to": instant_text(to)}}

@@ -34,6 +34,12 @@ FEED_COMPLAINTS_PARKED: Final = "feed-complaints.parked"
 PARTITIONS: Final = 12
 """Of `case-events`, fixed at birth: with another number a subject would change its partition."""
 
+FETCH_WAIT_MS: Final = 100
+"""How long the broker may hold an answer that would be empty. A consumer has one request under way
+to a broker, and partitions whose records it was still handing over are not in it: what is new on
+one of those waits until that request ends (at Faust's 1500 ms, a backlog's last partition moved
+once in 1.5 s)."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -296,7 +302,7 @@ class Reader:
             return
         async with self._turn:
             if self._fetching is None:
-                self._fetching = await self._consumer("range", wait_ms=100)
+                self._fetching = await self._consumer("range", wait_ms=FETCH_WAIT_MS)
             key = TopicPartition(self.settings.topic(topic), partition)
             self._fetching.assign([key])
             self._fetching.seek(key, first)
@@ -337,7 +343,7 @@ class Reader:
         connection of its own, closed with the generator. Raises Unavailable only at the start;
         later an outage shows as empty lists.
         """
-        consumer = await self._consumer("follow")
+        consumer = await self._consumer("follow", wait_ms=FETCH_WAIT_MS)
         names = {self.settings.topic(topic): topic for topic, _ in positions}
         keys = {
             TopicPartition(self.settings.topic(topic), number): offset

@@ -7,9 +7,11 @@ into another, or not be closed. So the answer to an act decides what becomes of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from random import Random
+from typing import Any
 
 from infra.agenda import Act, Cast
 from infra.client import Answer
@@ -21,6 +23,9 @@ from shared.calendar import Calendar
 
 _AGAIN = 3
 """How often an act that had to wait is tried again."""
+
+_REPLIED = 0.99
+"""Share of the 督办函 that a unit answers."""
 
 
 class Handlers:
@@ -38,6 +43,8 @@ class Handlers:
         self._ended: set[str] = set()
         self._in_triage: set[str] = set()
         self._tries: Counter[tuple[str, str]] = Counter()
+        self._labels = {case_id: label for label, case_id in cast.case_ids.items()}
+        self._read: set[str] = set()
 
     def wanted(self, act: Act) -> bool:
         """False for what would come after the end of its case."""
@@ -82,6 +89,22 @@ class Handlers:
         return self.cast.act(
             replace(line, number=0, at=at, occurred_at=at, type=type, data=data, by=None)
         )
+
+    def replies(self, cases: Iterable[Mapping[str, Any]], now: datetime) -> list[Act]:
+        """Answers to the 督办函 that stand open on these cases, as reporting shows them."""
+        acts = []
+        for case in cases:
+            label = self._labels.get(case["case_id"])
+            for notice in case["notices"]:
+                number = notice["notice_no"]
+                if label is None or notice["replied_at"] is not None or number in self._read:
+                    continue
+                self._read.add(number)
+                if Random(number).random() < _REPLIED:
+                    data = {"notice_no": number, "text": "已明确专人负责，限期解决。"}
+                    line = Line(0, now, label, "SupervisionNoticeReplied", data, now)
+                    acts.append(self.cast.act(line))
+        return acts
 
     def summary(self) -> list[str]:
         """What was posted, and each kind of refusal with its number."""

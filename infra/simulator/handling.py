@@ -17,8 +17,8 @@ from infra.simulator.script import Habits, Line, Script, decision, share, text
 from shared.calendar import ZONE, Calendar, at_hour, civil, end_of
 
 FATES: dict[str, float] = {
-    "prompt": 58,
-    "late": 12,
+    "prompt": 62,
+    "late": 8,
     "instalments": 5,
     "ordered": 5,
     "defaulted": 4,
@@ -31,7 +31,7 @@ FATES: dict[str, float] = {
     "underpaid": 1.5,
     "unsatisfied": 1,
     "unreached": 1.5,
-    "false_closure": 0.5,
+    "false_closure": 0.2,
     "bounced": 0.5,
     "arbitration": 1,
     "silent": 1,
@@ -54,7 +54,7 @@ def _begin(s: Script, cause: str = "CASH_FLOW", share: float = 1.0) -> None:
         s.days(1)
     s.act("FirstContactMade", ago=40, reached=s.rng.random() < 0.93)
     s.work(1, 2).verify(cause, share)
-    if s.rng.random() < (0.7 if s.pace < 1.5 else 0.4):
+    if s.rng.random() < s.diligence:
         s.act("ProgressReported", text="人数和金额已核实，正在约谈用人单位。")
 
 
@@ -87,8 +87,7 @@ def _late(s: Script) -> None:
     _funds(s)
     s.work(3, 4)
     _progress(s)
-    s.days(8).act("SupervisionNoticeReplied", text="已明确专人负责，限期解决。")
-    s.days(s.rng.randint(1, 3)).act("InterviewHeld", text="约谈属地主要负责人。")
+    s.wait(8).days(s.rng.randint(1, 3)).act("InterviewHeld", text="约谈属地主要负责人。")
     s.work(1, 8).pay(source=s.rng.choice(("PROJECT", "SPECIAL_ACCOUNT", "DEPOSIT")))
     _done(s)
 
@@ -107,7 +106,7 @@ def _instalments(s: Script) -> None:
     missed = s.rng.randint(1, parts) if s.rng.random() < 0.3 else 0
     for n, due in enumerate(dues, 1):
         day = s.calendar.before(s.calendar.on_or_before(due), 1)
-        s.now = max(s.now, at_hour(day, s.rng.choice(season.RECEPTION)))
+        s.until(day).now = max(s.now, at_hour(day, s.rng.choice(season.RECEPTION)))
         s.days(4 if n == missed else 0).pay(instalment=(n, parts))
         if n < parts:
             s.act("ProgressReported", text="分期款已到账，按协议继续履行。")
@@ -137,10 +136,10 @@ def _defaulted(s: Script) -> None:
     """Not paid within the limit; what meets the threshold goes to the police (310号令)."""
     _begin(s, "WITHHELD")
     _order(s)
-    s.days(7)
+    s.wait(7)
     if _meets_threshold(s):
         _police(s)
-    s.days(s.rng.randint(3, 9)).pay(source="COURT")
+    s.wait(s.rng.randint(3, 9)).pay(source="COURT")
     if s.rng.random() < 0.5:
         s.act("CreditListingDecided", rule="令45" if s.now.year == 2022 else "人社部规〔2017〕16号")
     _done(s)
@@ -178,7 +177,7 @@ def _fled(s: Script) -> None:
     s.act("PoliceAssistanceAsked", reason="用人单位负责人失联。")
     _order(s)
     s.lines[-1]["data"]["service_mode"] = "posted"
-    s.days(7)
+    s.wait(7)
     if _meets_threshold(s):
         _police(s)
     s.days(s.rng.randint(1, 4)).pay(source="EMERGENCY_FUND")
@@ -272,7 +271,7 @@ def _arbitration(s: Script) -> None:
     s.work(1, 3).act(
         "LegalPathEntered", forum="arbitration", ref=f"登劳人仲案{s.complaint.label[1:]}"
     )
-    s.days(s.rng.randint(12, 25)).act("LegalPathEnded", forum="arbitration", result="mediated").pay(
+    s.wait(s.rng.randint(12, 25)).act("LegalPathEnded", forum="arbitration", result="mediated").pay(
         source="COURT"
     )
     _done(s)

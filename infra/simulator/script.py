@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -13,6 +13,9 @@ from shared.calendar import ZONE, Calendar, at_hour, civil
 
 Line = dict[str, Any]
 """A story line (contract 4)."""
+
+_REPORT_WD = 3
+"""Working days after which a handler reports again: T08 asks for it within 3 and then every 5."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Script:
         self.rng = rng
         self.calendar = calendar
         self.pace = habits.pace[complaint.town]
+        self.diligence = 0.97 if self.pace < 1.5 else 0.75
         self.review_days = habits.review_days.get(complaint.sector.lead, 0)
         self.now = complaint.at
         self.lines: list[Line] = []
@@ -67,7 +71,26 @@ class Script:
     def work(self, low: int, high: int) -> Script:
         """Working days of handling, at the pace of the township, quicker before a deadline."""
         pace = self.pace * (0.6 if season.is_rush(civil(self.now)) else 1.0)
-        return self.days(round(self.rng.randint(low, high) * pace))
+        return self.wait(round(self.rng.randint(low, high) * pace))
+
+    def wait(self, count: int) -> Script:
+        """So many working days of handling, with the progress reports that T08 asks for."""
+        while count > _REPORT_WD:
+            self.days(_REPORT_WD).report()
+            count -= _REPORT_WD
+        return self.days(count)
+
+    def until(self, day: date) -> Script:
+        """Report as often up to that day; the caller sets the hour at which it goes on."""
+        while self.calendar.after(civil(self.now), _REPORT_WD) < day:
+            self.days(_REPORT_WD).report()
+        return self
+
+    def report(self) -> Script:
+        """A progress report, if the handler does not forget it."""
+        if self.rng.random() < self.diligence:
+            self.act("ProgressReported", text="已约谈用人单位，正在督促筹款。")
+        return self
 
     # --- acts --------------------
 

@@ -61,6 +61,12 @@ def is_rush(day: date) -> bool:
     return any(0 <= (clearing - day).days <= 18 for clearing in CLEARINGS)
 
 
+def is_morning(at: datetime, calendar: Calendar) -> bool:
+    """Whether officials open their mail: at the first hour of a working day."""
+    day = civil(at)
+    return calendar.is_working(day) and at == at_hour(day, HOURS[0])
+
+
 def slots(day: date, calendar: Calendar) -> tuple[int, ...]:
     return HOURS if calendar.is_working(day) else REST_HOURS
 

@@ -9,7 +9,7 @@ generations, acknowledgements and commits stay Faust's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -17,12 +17,7 @@ from faust.types import TP
 from faust.types.transports import SchedulingStrategyT
 from faust.types.tuples import ConsumerMessage
 
-from shared.log import CASE_EVENTS, Record
-
-FETCH_WAIT_MS: Final = 100
-"""How long the broker may hold an answer that would be empty. A consumer has one request under way
-to a broker, and the partitions it still has records of are not in it: at Faust's 1500 ms the last
-partition of a backlog moved once in 1.5 s, and so did any that had just been read."""
+from shared.log import CASE_EVENTS, FETCH_WAIT_MS, Record
 
 
 class ByPartition(SchedulingStrategyT):

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from infra import simulator
+from infra.agenda import Cast
+from infra.demo import story_line
 from infra.simulator import season
+from infra.simulator.handlers import Handlers
 from infra.simulator.sectors import city_book
 from infra.story import read_story
 from services.intake.complaint import check, read_object
@@ -198,3 +201,25 @@ def test_the_command_writes_a_story(tmp_path: Path) -> None:
     assert simulator.run(file=file, seed=3, size="small") == 0
     lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     assert lines == simulator.plan(3, "small")
+
+
+def test_the_handlers_answer_an_open_notice_once_and_nearly_every_one() -> None:
+    lines = [story_line(number, line) for number, line in enumerate(simulator.plan(1, "small"), 1)]
+    cast = Cast(lines)
+    handlers = Handlers(cast, simulator.received(1, "small"), policy().calendar)
+    now = season.at_opening()
+    label, case_id = next(iter(cast.case_ids.items()))
+
+    def case(number: str, replied: str | None = None, subject: str = case_id) -> dict[str, Any]:
+        return {"case_id": subject, "notices": [{"notice_no": number, "replied_at": replied}]}
+
+    many = [case(f"督办〔2021〕{number}号") for number in range(1000)]
+    acts = handlers.replies(many, now)
+    assert 970 <= len(acts) < 1000
+    assert {(act.subject, act.line.case, act.line.type, act.line.at) for act in acts} == {
+        (case_id, label, "SupervisionNoticeReplied", now)
+    }
+    assert handlers.replies(many, now) == [], "each is read once"
+    assert (
+        handlers.replies([case("a", "2021-11-12T09:00:00Z"), case("b", None, "other")], now) == []
+    )
