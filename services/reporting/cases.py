@@ -250,14 +250,15 @@ async def timeline(
         seat,
         limit + 1,
     )
-    items = [told(row) for row in found[:limit]]
+    names = sentences.Names(cut.policy)
+    items = [told(row, names) for row in found[:limit]]
     following = None
     if len(found) > limit:
         following = Cursor(cut.as_of, mark, (found[limit - 1]["seat"],)).text
     return Page(items, following, None)
 
 
-def told(row: Mapping[str, Any]) -> dict[str, Any]:
+def told(row: Mapping[str, Any], names: sentences.Names) -> dict[str, Any]:
     """An event as the timeline and the stream tell it; the person's hash is left out."""
     unit, role, _ = (*str(row["actor"]).split("/"), "-", "-")[:3]
     data = sentences.stored(row["data"])
@@ -268,8 +269,8 @@ def told(row: Mapping[str, Any]) -> dict[str, Any]:
         "recorded_at": instant_text(row["recorded_at"]),
         "unit": None if unit == "-" else unit,
         "role": None if role == "-" else role,
-        "sentence": sentences.sentence(row["type"], data, unit, "zh"),
-        "sentence_en": sentences.sentence(row["type"], data, unit, "en"),
+        "sentence": sentences.sentence(row["type"], data, unit, "zh", names),
+        "sentence_en": sentences.sentence(row["type"], data, unit, "en", names),
     }
 
 

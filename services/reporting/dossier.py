@@ -17,7 +17,7 @@ from typing import Any, Final
 from services.reporting.bulletins import content_hash, local_text
 from services.reporting.cases import told
 from services.reporting.reading import Cut, Snapshot
-from services.reporting.sentences import stored
+from services.reporting.sentences import Names, stored
 from shared.calendar import end_of, last_day_of
 from shared.events import SEALED_PREFIX, instant_text
 from shared.policy import Policy
@@ -115,18 +115,20 @@ class Told:
 async def dossier(snapshot: Snapshot, cut: Cut, case: dict[str, Any]) -> dict[str, Any]:
     """The dossier of a case as of the cut. Raises NoReferral or NoLongerStands."""
     rows = await snapshot.fetch(_EVENTS, cut.as_of, case["case_id"])
-    events = [_told(row) for row in rows]
-    _check(events)
     pinned = await snapshot.cut(rows[-1]["recorded_at"])
+    names = Names(pinned.policy)
+    events = [_told(row, names) for row in rows]
+    _check(events)
     found = assemble(case["case_id"], case["number"], events, pinned.policy)
     found["place"] = {"partition": rows[-1]["partition"], "offset": rows[-1]["seat"]}
     return found | {"hash": content_hash(found), "meta": pinned.meta}
 
 
-def _told(row: Any) -> Told:
+def _told(row: Any, names: Names) -> Told:
     unit = str(row["actor"]).partition("/")[0]
     data = stored(row["data"])
-    return Told(row["event_id"], row["type"], row["at"], row["recorded_at"], unit, data, told(row))
+    shown = told(row, names)
+    return Told(row["event_id"], row["type"], row["at"], row["recorded_at"], unit, data, shown)
 
 
 def _check(events: Sequence[Told]) -> None:

@@ -22,7 +22,7 @@ from services.reporting.case import LEVELS
 from services.reporting.cases import told
 from services.reporting.reading import Cut, Snapshot
 from services.reporting.rows import whole
-from services.reporting.sentences import word
+from services.reporting.sentences import Names, word
 from services.reporting.wording import ACTIONS
 from shared.calendar import ZONE
 from shared.policy import Policy
@@ -251,14 +251,15 @@ async def _acts(
 ) -> None:
     """A row for each event of these types, with its sentence."""
     sheet = Sheet(path, title, _EVENT_COLUMNS, cut)
+    names = Names(cut.policy)
     async with aclosing(snapshot.pieces(_EVENTS, cut.as_of, list(types))) as pieces:
         async for rows in pieces:
-            await asyncio.to_thread(sheet.write, [_act(row) for row in rows])
+            await asyncio.to_thread(sheet.write, [_act(row, names) for row in rows])
     await asyncio.to_thread(sheet.close)
 
 
-def _act(row: Mapping[str, Any]) -> list[Cell]:
-    item = told(row)
+def _act(row: Mapping[str, Any], names: Names) -> list[Cell]:
+    item = told(row, names)
     who = row["number"] or row["subject"]
     act = ACTIONS.get(row["type"], row["type"])
     return [who, act, row["at"], row["recorded_at"], item["unit"], item["sentence"]]

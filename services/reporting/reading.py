@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from services.reporting.schema import Connection, Tables
+from services.reporting.sentences import Names
 from services.reporting.store import Pool, Position
 from shared.calendar import civil
 from shared.events import instant_text
@@ -177,6 +178,10 @@ class Reading:
     def _now(self, folded: Iterable[Position]) -> datetime:
         instants = [item.recorded_at for item in folded if item.recorded_at is not None]
         return max([self.governance.clock.now(), *instants])
+
+    def names(self) -> Names:
+        """What the last book adopted calls units and clocks."""
+        return Names(self.governance.books.adopted[-1] if self.governance.governed else None)
 
     async def positions(self) -> dict[int, int]:
         """The next offset of each partition as folded now."""

@@ -18,6 +18,7 @@ import orjson
 from services.reporting.wording import TEMPLATES, WORDS
 from shared.calendar import ZONE
 from shared.events import SEALED_PREFIX, TYPES
+from shared.policy import Policy
 
 Language = Literal["zh", "en"]
 
@@ -44,7 +45,41 @@ def _check() -> None:
 _check()
 
 
-def sentence(type_: str, data: dict[str, Any], unit: str, language: Language) -> str:
+class Names:
+    """What a policy book calls the codes of units and clocks (domain 3, 4.1)."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        """Without a book the codes stand for themselves."""
+        self._units: dict[str, str] = {}
+        self._timers: dict[str, str] = {}
+        if policy is not None:
+            self._units = {code: entry.name for code, entry in policy.task_forces.items()}
+            self._units |= {code: entry.name for code, entry in policy.townships.items()}
+            self._timers = {rule.id: rule.name for rule in policy.content.timers}
+
+    def of(self, field: str, value: Any, language: Language) -> Any:
+        """The value of a field, or the name where it is such a code; clocks in Chinese only."""
+        if isinstance(value, (list, tuple)):
+            return [self.of(field, item, language) for item in value]
+        if isinstance(value, dict) and field == "from":
+            return {name: self.of("unit", item, language) for name, item in value.items()}
+        if not isinstance(value, str):
+            return value
+        if field in _UNITS:
+            return self._units.get(value, value)
+        if field == "timer" and language == "zh" and value in self._timers:
+            return f"{value}（{self._timers[value]}）"
+        return value
+
+
+_UNITS: Final = frozenset(
+    ("unit", "task_force", "department", "township", "co_handlers", "recipients", "to")
+)
+
+
+def sentence(
+    type_: str, data: dict[str, Any], unit: str, language: Language, names: Names | None = None
+) -> str:
     """The sentence of an event. `data`: its data as stored; `unit`: the code of who acted."""
     zh, en = TEMPLATES[type_]
     template = zh if language == "zh" else en
@@ -55,7 +90,11 @@ def sentence(type_: str, data: dict[str, Any], unit: str, language: Language) ->
 
         def put(found: re.Match[str]) -> str:
             nonlocal whole
-            shown = _shown(values.get(found.group(1)), found.group(2), language)
+            field, way = found.groups()
+            value = values.get(field)
+            if names is not None:
+                value = names.of(field, value, language)
+            shown = _shown(value, way, language)
             whole = whole and shown is not None
             return shown if shown is not None else ("—" if language == "zh" else "-")
 

@@ -15,6 +15,7 @@ import orjson
 
 from services.reporting.cases import told
 from services.reporting.reading import Reading, position_text
+from services.reporting.sentences import Names
 from shared.streams import kind_of
 
 MOST: Final = 500
@@ -63,9 +64,10 @@ class Feed:
             ringing = asyncio.create_task(self.bell.wait(HEARTBEAT))
             try:
                 found = await self._after()
+                names = self.reading.names()
                 for row in found:
                     self.positions[row["partition"]] = row["seat"] + 1
-                    yield self._message(row)
+                    yield self._message(row, names)
                 if not found and not await ringing:
                     yield b": still here\n\n"
             finally:
@@ -76,10 +78,10 @@ class Feed:
             _AFTER, list(self.positions), list(self.positions.values()), MOST
         )
 
-    def _message(self, row: Any) -> bytes:
+    def _message(self, row: Any, names: Names) -> bytes:
         subject = row["subject"]
         case_id = subject if kind_of(subject) == "case" else None
-        document = {"subject": subject, "case_id": case_id} | told(row)
+        document = {"subject": subject, "case_id": case_id} | told(row, names)
         body = orjson.dumps(document).decode()
         position = position_text(self.positions)
         return f"id: {position}\nevent: {row['type']}\ndata: {body}\n\n".encode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.reporting.sentences import Language, sentence, stored, word, yuan
+from services.reporting.sentences import Language, Names, sentence, stored, word, yuan
 from services.reporting.wording import ACTIONS, TEMPLATES, WORDS
 from shared.envelope import data_json
 from shared.events import TYPES
@@ -113,3 +113,28 @@ def test_what_was_split_off_a_mixed_claim_is_told() -> None:
     assert "split off: project money CNY 50,000.00" in sentence(
         "ComplaintAccepted", {"split_off": split}, "-", "en"
     )
+
+
+def test_units_and_clocks_are_told_by_their_names() -> None:
+    policy = histories.policy()
+    names = Names(policy)
+    assigned = {
+        "task_force": "TF1",
+        "township": "410185109",
+        "co_handlers": ["TF2", "市水利局"],
+        "rule": "R8",
+    }
+    told = sentence("CaseAssigned", assigned, "-", "zh", names)
+    lead, other = policy.task_forces["TF1"].name, policy.task_forces["TF2"].name
+    assert told == f"交办{lead}，属地唐庄镇，协办{other}、市水利局（规则R8）。"
+    was = assigned | {"from": {"task_force": "TF2", "township": "410185109"}}
+    assert f"原为{other}、唐庄镇" in sentence("CaseReassigned", was, "-", "zh", names)
+    alert = {
+        "timer": "T08",
+        "level": "L4",
+        "due_at": "2021-12-31T16:00:00Z",
+        "recipients": ["410185109", "联席办"],
+    }
+    assert sentence("AlertRaised", alert, "-", "zh", names).startswith("T08（进展）预警")
+    assert "to 唐庄镇, " in sentence("AlertRaised", alert, "-", "en", names)
+    assert sentence("ProgressReported", {}, "410185999", "zh", names) == "410185999报告进展。"
