@@ -16,7 +16,7 @@ import orjson
 from pydantic import ValidationError
 
 from infra.problem import Unready
-from infra.story import Line, complaints, end_of, given_decisions, read_story
+from infra.story import EVENT_FIELDS, Line, complaints, end_of, given_decisions, read_story
 from infra.world import World
 from services.intake.complaint import Refused as BadComplaint
 from services.intake.complaint import admit, check, problems_of, read_object
@@ -219,12 +219,12 @@ class DryRun:
         return Sealer(subject, os.urandom(KEY_BYTES), self._matcher)
 
     def _with_ids(self, value: Any, field: str = "") -> Any:
-        """Labels become case ids, and an `incident` or `visit` the id of the line it names."""
+        """Labels become case ids, and what names a line by its number the id of its event."""
         if isinstance(value, dict):
             return {key: self._with_ids(item, key) for key, item in value.items()}
         if isinstance(value, list):
             return [self._with_ids(item, field) for item in value]
-        if field in ("incident", "visit"):
+        if field in EVENT_FIELDS:
             return self._line_ids.get(str(value), str(value))
         if field in _CASE_FIELDS and isinstance(value, str):
             return self._ids.get(value, value)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from infra.agenda import Act, Agenda, Cast, Chain
 from infra.client import Answer, Client, Standing
 from infra.problem import Unready
-from infra.story import Line
+from infra.story import EVENT_FIELDS, Line
 from shared.envelope import derived_id
 from shared.events import TYPES, instant_text
 from shared.roles import AUTHORS, OFFICE, By, default_by
@@ -210,9 +210,9 @@ class Lockstep:
         return await self.client.post(_path(act), body, by, key)
 
     def _named(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Labels as case ids; an incident, named by the number of its line, as its event's id."""
+        """Labels as case ids; what names a line by its number as the id of its event."""
         named: dict[str, Any] = self.cast.named(data)
-        for name in ("incident", "visit"):
+        for name in EVENT_FIELDS:
             number = str(named.get(name, ""))
             if number.isdigit() and int(number) in self.event_ids:
                 named[name] = self.event_ids[int(number)]

@@ -14,6 +14,9 @@ from infra.problem import Refused, Unready
 from shared.events import TYPES, WRITERS
 from shared.roles import ROLES
 
+EVENT_FIELDS = ("incident", "visit", "meeting")
+"""Fields that name another event; in a story by the number of its line."""
+
 _FIELDS = frozenset(("at", "case", "type", "data", "by", "occurred_at"))
 
 
