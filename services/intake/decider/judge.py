@@ -147,7 +147,7 @@ def decide(act: Act, state: CaseFile, now: datetime, policy: Policy) -> AnyData 
         return Refusal(404, "UNKNOWN_CASE", "no such case")
     return (
         _wrong_stream(act, state)
-        or may(act.by, act.type, state, act.data, _owner(act, state))
+        or refused_author(act.by, act.data, state)
         or _wrong_time(act, now)
         or _uncounted(act, policy)
         or _wrong_content(act, state, policy)
@@ -157,16 +157,17 @@ def decide(act: Act, state: CaseFile, now: datetime, policy: Policy) -> AnyData 
     )
 
 
-def _owner(act: Act, state: CaseFile) -> str | None:
-    """Whom a meeting has put in charge of what the act completes.
+def refused_author(by: By, data: AnyData, state: CaseFile) -> Refusal | None:
+    """None if `by` may author the act on this stream, else the refusal (403).
 
-    Where it names a decision that is not there, that is what is wrong with it, not its author.
+    Of what a meeting decided also its owner may. Where no meeting here has decided it, that is
+    what is wrong with the act, not its author.
     """
-    data = act.data
-    if not isinstance(data, e.MeasureCompleted) or data.meeting is None:
-        return None
-    known = state.measure(data.ref)
-    return known.owner if known is not None else act.by.unit
+    owner = None
+    if isinstance(data, e.MeasureCompleted) and data.meeting is not None:
+        known = state.measure(data.ref)
+        owner = known.owner if known is not None else by.unit
+    return may(by, type(data).__name__, state, data, owner)
 
 
 def _wrong_stream(act: Act, state: CaseFile) -> Refusal | None:
