@@ -78,6 +78,8 @@ RECORDS = [
                     {"no": 2, "owner": "TF3", "due_on": "2021-11-19"},
                     {"no": 3, "owner": "410185109", "due_on": "2021-11-30"},
                     {"no": 4, "owner": "410185109", "due_on": "2021-12-20"}]),
+    unit("2021-11-18T11:00:00", "MeetingHeld", "city",
+         decisions=[{"no": 2, "owner": "TF5", "due_on": "2021-12-24"}]),
     unit("2021-11-19T10:00:00", "RectificationReported", visit="2"),
     unit("2021-11-20T10:00:00", "MeasureCompleted", measure="M2"),
     unit("2021-11-20T10:30:00", "MeasureCompleted", "city", meeting="7", measure="2")
@@ -107,7 +109,8 @@ async def test_each_record_of_supervision(records: dict[str, Any]) -> None:
     }
     measures = {item["measure"]: (item["due_on"], item["in_time"]) for item in found["measures"]}
     assert measures == {"M1": ("2021-11-30", None), "M2": ("2021-11-18", False)}
-    ((meeting),) = found["meetings"]
+    meeting, other = found["meetings"]
+    assert [item["done_at"] for item in other["decisions"]] == [None]
     assert meeting["decisions"] == [
         {"no": 1, "owner": "TF1", "due_on": "2021-12-01",
          "due_at": "2021-12-01T16:00:00Z", "done_at": None, "in_time": None},
