@@ -32,6 +32,7 @@ COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("fen", "bigint"),
     ("emergency", "boolean"),
     ("until", "timestamptz"),
+    ("part", "integer NOT NULL"),
 )
 DUTIES: Final = ("T55", "T56")
 """督导整改, 分类整治措施: what a unit has to put right or has promised, by its clock."""
@@ -43,7 +44,7 @@ NAMES: Final = tuple(name for name, _ in COLUMNS)
 
 
 class Act(NamedTuple):
-    """One counted fact; fields in order of COLUMNS."""
+    """One counted fact; fields in order of COLUMNS. `part`: which of an event's, from 0."""
 
     event_id: str
     kind: str
@@ -59,6 +60,7 @@ class Act(NamedTuple):
     fen: int | None = None
     emergency: bool | None = None
     until: datetime | None = None
+    part: int = 0
 
 
 def acts_of(case: Case | None, event: Event, recorded_at: datetime) -> list[Act]:
@@ -68,8 +70,10 @@ def acts_of(case: Case | None, event: Event, recorded_at: datetime) -> list[Act]
     `recorded_at`: the running maximum of recordedtime in its partition.
     """
     if isinstance(event.data, ev.MeetingHeld):
-        decided = [_decision(event, recorded_at, item) for item in event.data.decisions]
-        return list({act.ref: act for act in decided}.values())
+        return [
+            _decision(event, recorded_at, item)._replace(part=part)
+            for part, item in enumerate(event.data.decisions)
+        ]
     act = _act_of(case, event, recorded_at)
     return [] if act is None else [act]
 

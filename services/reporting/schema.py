@@ -90,9 +90,7 @@ def definition(tables: Tables) -> str:
     CREATE INDEX IF NOT EXISTS {prefix}_versions_status ON {tables.versions} (status_key);
     CREATE INDEX IF NOT EXISTS {prefix}_versions_untold
         ON {tables.versions} (untold_since, case_id) WHERE untold_since IS NOT NULL;
-    CREATE TABLE IF NOT EXISTS {tables.acts} ({act});
-    CREATE UNIQUE INDEX IF NOT EXISTS {prefix}_acts_once
-        ON {tables.acts} (event_id, coalesce(ref, ''));
+    CREATE TABLE IF NOT EXISTS {tables.acts} ({act}, PRIMARY KEY (event_id, part));
     CREATE INDEX IF NOT EXISTS {prefix}_acts_kind ON {tables.acts} (kind, at);
     CREATE TABLE IF NOT EXISTS {tables.cases} (
         case_id text PRIMARY KEY, since timestamptz, state bytea NOT NULL);
