@@ -21,7 +21,7 @@ _WRITER_ORDER: Final = {"routing": 0, "supervision": 1}
 
 CASE_FIELDS: Final = frozenset(("master", "case", "from_case", "with_case", "members", "other"))
 """Fields of `data` that name cases: in a story by label."""
-LINE_FIELDS: Final = frozenset(("incident", "visit"))
+LINE_FIELDS: Final = frozenset(("incident", "visit", "meeting"))
 """Fields of `data` that name an event: in a story by the number of its line."""
 
 

@@ -898,8 +898,20 @@ class MeasurePlanFiled(Fact):
 
 
 class MeasureCompleted(Fact):
-    streams: ClassVar[tuple[Kind, ...]] = ("unit",)
+    """整治措施或例会议定事项完成: stops a measure's clock, or ends what a meeting decided.
+
+    `meeting`: id of the MeetingHeld on this stream whose decision it is; `measure` is then the
+    decision's number.
+    """
+
+    streams: ClassVar[tuple[Kind, ...]] = ("unit", "city")
     measure: Code
+    meeting: EventId | None = None
+
+    @property
+    def ref(self) -> str:
+        """What was completed, by one name."""
+        return self.measure if self.meeting is None else decision_ref(self.meeting, self.measure)
 
 
 class MeetingDecision(Model):
@@ -909,8 +921,13 @@ class MeetingDecision(Model):
     text: Sealed | None = None
 
 
+def decision_ref(meeting: str, no: int | str) -> str:
+    """How a meeting's decision is named on its stream: by the meeting's event id and its number."""
+    return f"{meeting}/{no}"
+
+
 class MeetingHeld(Fact):
-    """工作例会 (方案 五(三)一)."""
+    """工作例会 (方案 五(三)一): what was decided, who does it and by when (方案 五(四)二)."""
 
     streams: ClassVar[tuple[Kind, ...]] = ("unit", "city")
     decisions: tuple[MeetingDecision, ...] = ()

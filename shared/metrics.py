@@ -196,6 +196,13 @@ UNNOTIFIED: Final = Gauge(
     ["channel"],
     registry=REGISTRY,
 )
+OLDEST_UNNOTIFIED: Final = Gauge(
+    "qingqian_notifications_waiting_since_seconds",
+    "Unix time since which the oldest one waits that may be sent now, by channel; 0: none waits. "
+    "Whom an endpoint, or one bad message, leaves untold.",
+    ["channel"],
+    registry=REGISTRY,
+)
 
 # --- HTTP: rate, errors, duration -----------------------------------------------------------------
 

@@ -329,6 +329,16 @@ class ScoreRules(Rules):
     small_sample_below: int
     first_contact_hours: int
     city_settled_percent: int
+    phase_records: tuple[PhaseRecord, ...] = ()
+
+
+class PhaseRecord(Rules):
+    """What each of these units is to record at least once in a phase: 台账合规率 asks for it."""
+
+    fact: Literal["PublicityRecorded", "RuleRevised"]
+    phase: str
+    units: tuple[Literal["task_force", "township"], ...]
+    source: str
 
 
 class Deduction(Rules):
@@ -686,6 +696,10 @@ def _misfits_of_time(content: Content) -> Iterator[Misfit]:
     for index, (phase, after) in enumerate(pairwise(content.campaign.phases), 1):
         if after.first <= phase.last:
             yield ("campaign", "phases", index), f"{after.id} begins before {phase.id} has ended"
+    phases = {phase.id for phase in content.campaign.phases}
+    for index, asked in enumerate(content.score.phase_records):
+        if asked.phase not in phases:
+            yield ("score", "phase_records", index, "phase"), f"there is no phase {asked.phase}"
     levels = content.groups.levels
     for lower, higher in (("G1", "G2"), ("G2", "G3")):
         if lower in levels and higher in levels and levels[higher] <= levels[lower]:

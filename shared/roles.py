@@ -75,7 +75,8 @@ class Responsible(Protocol):
 
 # Who stands in a place of the table. `handler`: the case's township or department; `task_force`:
 # the case's task force (the office where a department leads); `labour`: inspector or leader of
-# the labour bureau; `head`: its leader; `unit`: the unit whose stream it is; `any`: every unit.
+# the labour bureau; `head`: its leader; `unit`: the unit whose stream it is; `owner`: the unit that
+# a meeting on it has put in charge; `any`: every unit.
 Place = Literal[
     "platform",
     "clerk",
@@ -90,6 +91,7 @@ Place = Literal[
     "approver",
     "conveners",
     "unit",
+    "owner",
     "any",
     "operator",
 ]
@@ -183,11 +185,11 @@ _TABLE: Final[dict[tuple[Place, ...], tuple[str, ...]]] = {
         "SummaryFiled",
         "RectificationReported",
         "MeasurePlanFiled",
-        "MeasureCompleted",
         "MeetingHeld",
         "PublicityRecorded",
         "RuleRevised",
     ),
+    ("unit", "office", "owner"): ("MeasureCompleted",),
     ("operator",): ("PolicyAdopted", "ClockAdopted", "ClockAdvanced"),
     ("office", "operator", "any"): ("PiiAccessed", "PiiErased", "AccessDenied"),
 }
@@ -301,9 +303,16 @@ def _unit(subject: str) -> By:
     return By(code, "township" if code.isdigit() else "leader")
 
 
-def may(by: By, fact: str, state: Responsible, data: AnyData | None = None) -> Refusal | None:
+def may(
+    by: By,
+    fact: str,
+    state: Responsible,
+    data: AnyData | None = None,
+    owner: str | None = None,
+) -> Refusal | None:
     """None if `by` may author `fact` on this stream, else the refusal (403).
 
+    `owner`: the unit that a meeting has put in charge of what the fact completes.
     Before a case is assigned nobody is its handler yet: then only the role is judged, and what
     is not possible in that state is the decider's to say.
     """
@@ -317,7 +326,7 @@ def may(by: By, fact: str, state: Responsible, data: AnyData | None = None) -> R
     if fact not in AUTHORS:
         return Refusal(403, "ROLE", f"{fact} is decided by a rule; nobody reports it", "/type")
     places = _places(fact, data)
-    if any(_stands(by, place, state) for place in places):
+    if any(_stands(by, place, state, owner) for place in places):
         return None
     if any(_right_role(by, place) for place in places):
         reason = f"{by.unit} is not the unit that may record {fact} here"
@@ -325,7 +334,7 @@ def may(by: By, fact: str, state: Responsible, data: AnyData | None = None) -> R
     return Refusal(403, "ROLE", f"role {by.role} may not record {fact}", "/by/role")
 
 
-def _stands(by: By, place: Place, state: Responsible) -> bool:
+def _stands(by: By, place: Place, state: Responsible, owner: str | None) -> bool:
     """Whether `by` stands in that place of this very stream."""
     unassigned = state.township is None
     match place:
@@ -349,6 +358,8 @@ def _stands(by: By, place: Place, state: Responsible) -> bool:
             return by.unit == CYBERSPACE
         case "unit":
             return by.role in _UNIT_ROLES and _own_stream(by, state)
+        case "owner":
+            return owner is not None and _of(by, owner)
         case "any":
             return by.role not in ("platform", "auditor", "operator")
         case _:
@@ -372,7 +383,7 @@ def _right_role(by: By, place: Place) -> bool:
             return by.role in ("vice_convener", "convener")
         case "handler":
             return by.role == "township"
-        case "co_handler" | "unit":
+        case "co_handler" | "unit" | "owner":
             return by.role in _UNIT_ROLES
         case "labour":
             return by.role in ("inspector", "leader")

@@ -159,6 +159,30 @@ def _reconciler(job: str) -> list[Panel]:
     ]
 
 
+def _notifications() -> list[Panel]:
+    since = "qingqian_notifications_waiting_since_seconds"
+    return [
+        Panel(
+            "Notifications 告知",
+            "Attempts by channel and outcome; retry without sent: an endpoint is dead",
+            "short",
+            (
+                (
+                    "sum by (channel, outcome) (increase(qingqian_notifications_total[10m]))",
+                    "{{channel}} {{outcome}}",
+                ),
+                ("max by (channel) (qingqian_notifications_pending)", "{{channel}} pending"),
+            ),
+        ),
+        Panel(
+            "Oldest notification that waits",
+            "Of those that may be sent now; above half an hour somebody is not told",
+            "s",
+            ((f"time() - max by (channel) ({since} > 0)", "{{channel}}"),),
+        ),
+    ]
+
+
 def _campaign() -> list[Panel]:
     return [
         Panel(
@@ -268,7 +292,10 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
     "intake": ("清欠 · Intake 受理", _intake()),
     "routing": ("清欠 · Routing 交办", _reconciler("routing")),
     "supervision": ("清欠 · Supervision 督办", _reconciler("supervision")),
-    "reporting": ("清欠 · Reporting 通报", [*_http("reporting"), *_follower("reporting")]),
+    "reporting": (
+        "清欠 · Reporting 通报",
+        [*_http("reporting"), *_follower("reporting"), *_notifications()],
+    ),
 }
 
 

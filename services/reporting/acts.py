@@ -1,7 +1,8 @@
 """Acts that a number counts by when they happened: payments, follow-ups, returns, reports of units.
 
-An act is one fact of one event, with the units that had the case at that moment. It is written
-once and never changed: a reversal is another act with a negative sum.
+An act is one fact of one event (of a meeting: each of its decisions), with the units that had the
+case at that moment. It is written once and never changed: a reversal is another act with a negative
+sum.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple
 from services.reporting import money
 from services.reporting.case import Case
 from shared import events as ev
+from shared.calendar import end_of
 from shared.events import Event
 from shared.streams import kind_of, unit_code
 
@@ -30,15 +32,19 @@ COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("fen", "bigint"),
     ("emergency", "boolean"),
     ("until", "timestamptz"),
+    ("part", "integer NOT NULL"),
 )
 DUTIES: Final = ("T55", "T56")
 """督导整改, 分类整治措施: what a unit has to put right or has promised, by its clock."""
+
+DECISION: Final = "MEETING"
+"""例会议定事项: what a meeting has put a unit in charge of, by its day; no timer of domain 4.1."""
 
 NAMES: Final = tuple(name for name, _ in COLUMNS)
 
 
 class Act(NamedTuple):
-    """One counted fact; fields in order of COLUMNS."""
+    """One counted fact; fields in order of COLUMNS. `part`: which of an event's, from 0."""
 
     event_id: str
     kind: str
@@ -54,14 +60,33 @@ class Act(NamedTuple):
     fen: int | None = None
     emergency: bool | None = None
     until: datetime | None = None
+    part: int = 0
 
 
-def act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None:
-    """The act that an event is, if any number counts it.
+def acts_of(case: Case | None, event: Event, recorded_at: datetime) -> list[Act]:
+    """The acts that an event is: one, or each decision of a meeting; none that no number counts.
 
     `case`: the case before the event, None on the stream of a unit or of the city.
     `recorded_at`: the running maximum of recordedtime in its partition.
     """
+    if isinstance(event.data, ev.MeetingHeld):
+        return [
+            _decision(event, recorded_at, item)._replace(part=part)
+            for part, item in enumerate(event.data.decisions)
+        ]
+    act = _act_of(case, event, recorded_at)
+    return [] if act is None else [act]
+
+
+def _decision(event: Event, recorded_at: datetime, item: ev.MeetingDecision) -> Act:
+    """What a meeting has decided is a duty of its owner, until the end of its day."""
+    duty = _act(event, recorded_at, "DUTY", None)._replace(
+        ref=ev.decision_ref(event.id, item.no), word=DECISION, until=end_of(item.due_on)
+    )
+    return _by_unit(duty, item.owner)
+
+
+def _act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None:
     data = event.data
     match data:
         case ev.PaymentVerified() | ev.PaymentReversed():
@@ -100,14 +125,15 @@ def act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None
         case ev.SummaryFiled():
             return _act(event, recorded_at, "SUMMARY", None)._replace(word=data.period)
         case ev.DeadlineSet() if data.timer in DUTIES and kind_of(event.subject) == "unit":
-            return _act(event, recorded_at, "DUTY", None)._replace(
+            duty = _act(event, recorded_at, "DUTY", None)._replace(
                 ref=data.item, word=data.timer, at=data.started_at, until=data.due_at
             )
+            return _of_unit(duty)
         case ev.RectificationReported():
             return _act(event, recorded_at, "DUTY_DONE", None)._replace(ref=data.visit, word="T55")
         case ev.MeasureCompleted():
             return _act(event, recorded_at, "DUTY_DONE", None)._replace(
-                ref=data.measure, word="T56"
+                ref=data.ref, word="T56" if data.meeting is None else DECISION
             )
         case ev.RuleRevised():
             return _act(event, recorded_at, "RULE_REVISED", None)._replace(word=data.rule)
@@ -118,11 +144,16 @@ def act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None
 
 
 def _of_unit(act: Act) -> Act:
-    """What a unit reports of no known case counts as its own."""
-    if kind_of(act.subject) != "unit":
-        return act
-    code = unit_code(act.subject)
-    return act._replace(township=code) if code.isdigit() else act._replace(task_force=code)
+    """What stands on a unit's stream, of no known case, counts as its own."""
+    return _by_unit(act, unit_code(act.subject)) if kind_of(act.subject) == "unit" else act
+
+
+def _by_unit(act: Act, code: str) -> Act:
+    if code.isdigit():
+        return act._replace(township=code)
+    if code.startswith("TF"):
+        return act._replace(task_force=code)
+    return act._replace(department=code)
 
 
 def _act(event: Event, recorded_at: datetime, kind: str, case: Case | None) -> Act:

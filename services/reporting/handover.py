@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal, get_args
 
 from services.reporting import bulletins, clearance, ledgers, overview, prevention, rankings, shapes
 from services.reporting.bulletins import content_hash
 from services.reporting.reading import Cut, Snapshot
 from services.reporting.sentences import stored
+from shared.calendar import end_of
 from shared.events import instant_text
 from shared.policy import Policy
 from shared.streams import unit_code
@@ -149,7 +150,7 @@ async def _supervision(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
             _measure(row, dues, by_type["MeasureCompleted"])
             for row in _latest_plans(by_type["MeasurePlanFiled"])
         ],
-        "meetings": [_meeting(row) for row in by_type["MeetingHeld"]],
+        "meetings": [_meeting(row, by_type["MeasureCompleted"]) for row in by_type["MeetingHeld"]],
         "publicity": [
             _record(row) | {name: stored(row["data"]).get(name) for name in ("kind", "count")}
             for row in by_type["PublicityRecorded"]
@@ -198,6 +199,7 @@ def _measure(row: Any, dues: Mapping[Any, str], reports: list[Any]) -> dict[str,
         for report in reports
         if report["subject"] == row["subject"]
         and stored(report["data"])["measure"] == data["measure"]
+        and stored(report["data"]).get("meeting") is None
         and report["at"] >= row["at"]
     ]
     told = {name: data[name] for name in ("measure", "responsible", "due_on")}
@@ -215,12 +217,20 @@ def _ended(due: str | None, reports: list[Any]) -> dict[str, Any]:
     }
 
 
-def _meeting(row: Any) -> dict[str, Any]:
-    decisions = stored(row["data"]).get("decisions", [])
-    names = ("no", "owner", "due_on")
-    return _record(row) | {
-        "decisions": [{name: item[name] for name in names} for item in decisions]
-    }
+def _meeting(row: Any, reports: list[Any]) -> dict[str, Any]:
+    """A meeting with what became of each of its decisions, due at the end of its day."""
+    done: dict[str, list[Any]] = {}
+    for report in reports:
+        data = stored(report["data"])
+        mine = report["subject"] == row["subject"] and data.get("meeting") == row["event_id"]
+        if mine and report["at"] >= row["at"]:
+            done.setdefault(data["measure"], []).append(report)
+    decisions = []
+    for item in stored(row["data"]).get("decisions", []):
+        due = instant_text(end_of(date.fromisoformat(item["due_on"])))
+        told = {name: item[name] for name in ("no", "owner", "due_on")}
+        decisions.append(told | _ended(due, done.get(str(item["no"]), [])))
+    return _record(row) | {"decisions": decisions}
 
 
 def _filed(rows: list[Any], policy: Policy) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def blocks(content: dict[str, Any]) -> list[Block]:
         Heading("四、督导考核"),
         _visits(records["visits"]),
         _measures(records["measures"]),
+        _decisions(records["meetings"]),
         Paragraph(
             f"工作例会{len(records['meetings'])}次，议定事项"
             f"{sum(len(item['decisions']) for item in records['meetings'])}项；"
@@ -125,3 +126,18 @@ def _measures(items: list[dict[str, Any]]) -> Table:
         for item in items
     )
     return Table(("单位", "整治措施", "责任单位", "时限", "完成"), rows, (18, 34, 20, 16, 12))
+
+
+def _decisions(meetings: list[dict[str, Any]]) -> Table:
+    rows = tuple(
+        (
+            f"{local_text(meeting['at'])} {meeting['unit']}",
+            str(item["no"]),
+            item["owner"],
+            item["due_on"],
+            _IN_TIME[item["in_time"]],
+        )
+        for meeting in meetings
+        for item in meeting["decisions"]
+    )
+    return Table(("工作例会", "议定事项", "责任单位", "时限", "完成"), rows, (34, 16, 22, 16, 12))

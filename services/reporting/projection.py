@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from services.reporting import rows
-from services.reporting.acts import act_of
+from services.reporting.acts import acts_of
 from services.reporting.case import Case, pack, unpack
 from services.reporting.folding import evolve, initial
 from services.reporting.rows import Row
@@ -187,9 +187,7 @@ class Projection:
             )
         )
         work = works.get(event.subject)
-        act = act_of(work.entry.case if work else None, event, item.instant)
-        if act is not None:
-            batch.acts.append(act)
+        batch.acts += acts_of(work.entry.case if work else None, event, item.instant)
         if work is None:
             return
         before = work.entry.case

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from services.reporting.reading import TICK, Cut, Snapshot
 from services.reporting.rows import REQUIRED
 from services.reporting.scoring import Counts, Scored, rank
-from shared.calendar import DAY, ZONE, at_hour, start_of
+from shared.calendar import DAY, ZONE, at_hour, end_of, start_of
 from shared.policy import Policy
 
 List = Literal["task_force", "township", "department"]
@@ -126,16 +126,24 @@ WHERE kind = 'ZERO_REPORT' AND recorded_at <= $1 AND at >= $2 AND at < $3
 
 _DUTIES: Final = """
 WITH duty AS (
-    SELECT DISTINCT ON (subject, word, ref) subject, word, ref, at, until FROM {acts}
-    WHERE kind = 'DUTY' AND recorded_at <= $1
+    SELECT DISTINCT ON (subject, word, ref) {list} AS unit, subject, word, ref, at, until
+    FROM {acts} WHERE kind = 'DUTY' AND recorded_at <= $1
     ORDER BY subject, word, ref, at DESC, recorded_at DESC, until DESC)
-SELECT substr(subject, 6) AS unit, count(*) AS duties,
+SELECT unit, count(*) AS duties,
     count(*) FILTER (WHERE EXISTS (SELECT FROM {acts} AS d WHERE d.kind = 'DUTY_DONE'
         AND d.subject = duty.subject AND d.word = duty.word AND d.ref = duty.ref
         AND d.recorded_at <= $1 AND d.at >= duty.at AND d.at < duty.until)) AS duties_done
-FROM duty WHERE until > $2 AND until <= $3 GROUP BY 1
+FROM duty WHERE until > $2 AND until <= $3 AND unit IS NOT NULL GROUP BY 1
 """
-"""督导考核 (方案 五(三)三, 五(四)二): what was due to be put right or done, and was in time."""
+"""督导考核 (方案 五(三)一, 五(三)三, 五(四)二): what was due to be put right or done, by a visit, a
+measure or a meeting's decision, and was in time.
+"""
+
+_RECORDED: Final = """
+SELECT DISTINCT substr(subject, 6) AS unit FROM {acts}
+WHERE kind = $4 AND recorded_at <= $1 AND at >= $2 AND at < $3 AND subject LIKE 'unit:%'
+"""
+_RECORD_KINDS: Final = {"PublicityRecorded": "PUBLICITY", "RuleRevised": "RULE_REVISED"}
 
 
 @dataclass
@@ -144,6 +152,7 @@ class _Tally:
 
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     reports: set[date] = field(default_factory=set)
+    records: int = 0
 
 
 async def ranking(snapshot: Snapshot, cut: Cut, of: List, window: Window) -> Ranking:
@@ -151,10 +160,11 @@ async def ranking(snapshot: Snapshot, cut: Cut, of: List, window: Window) -> Ran
     policy = cut.policy
     tallies = await _tallies(snapshot, cut, of, window)
     expected = duty_days(policy, window)
+    records = len(phase_records(policy, of, window))
     ranked = _ranked(policy, of)
-    units = [_counts(code, tallies[code], expected) for code in ranked]
+    units = [_counts(code, tallies[code], expected, records) for code in ranked]
     apart = [
-        _counts(code, tally, [])
+        _counts(code, tally, [], 0)
         for code, tally in sorted(tallies.items())
         if code not in ranked and tally.numbers["base"]
     ]
@@ -189,8 +199,11 @@ async def _tallies(
         tallies[found["unit"]].numbers["NOTICE"] = found["n"]
     for found in await snapshot.fetch(_of(_INCIDENTS, of), *span):
         tallies[found["unit"]].numbers["INCIDENT"] = found["n"]
-    for found in await snapshot.fetch(_DUTIES, *span):
+    for found in await snapshot.fetch(_of(_DUTIES, of), *span):
         _put(tallies, found)
+    for kind, first, last in phase_records(cut.policy, of, window):
+        for found in await snapshot.fetch(_RECORDED, cut.as_of, first, last, kind):
+            tallies[found["unit"]].records += 1
     for found in await snapshot.fetch(_REPORTS, *span):
         at: datetime = found["at"]
         day = at.astimezone(ZONE).date()
@@ -222,8 +235,25 @@ def duty_days(policy: Policy, window: Window) -> list[date]:
     return found
 
 
-def _counts(code: str, tally: _Tally, expected: list[date]) -> Counts:
+def phase_records(policy: Policy, of: List, window: Window) -> list[tuple[str, datetime, datetime]]:
+    """(kind, first, end) of what each unit of a list is to record in a phase of the window.
+
+    Only of a phase that lies wholly in it: before its end a silent unit has missed nothing.
+    """
+    phases = {phase.id: phase for phase in policy.content.campaign.phases}
+    found: list[tuple[str, datetime, datetime]] = []
+    for asked in policy.content.score.phase_records:
+        phase = phases[asked.phase]
+        first, end = start_of(phase.first), end_of(phase.last)
+        if of in asked.units and window.start <= first and end <= window.end:
+            found.append((_RECORD_KINDS[asked.fact], first, end))
+    return found
+
+
+def _counts(code: str, tally: _Tally, expected: list[date], records: int) -> Counts:
+    """`expected`: days with a roll-call; `records`: how many the phases ask of the unit."""
     n = tally.numbers
+    filed = len(tally.reports.intersection(expected)) + tally.records
     return Counts(
         unit=code,
         base=n["base"],
@@ -234,8 +264,8 @@ def _counts(code: str, tally: _Tally, expected: list[date]) -> Counts:
             "recovered": (n["paid_fen"], n["owed_fen"]),
             "responded": (n["responded"], n["assigned"]),
             "ledger": (
-                n["filled"] + len(tally.reports.intersection(expected)) + n["duties_done"],
-                n["base"] * len(REQUIRED) + len(expected) + n["duties"],
+                n["filled"] + filed + n["duties_done"],
+                n["base"] * len(REQUIRED) + len(expected) + records + n["duties"],
             ),
         },
         deductions={

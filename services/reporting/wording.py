@@ -212,7 +212,10 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
         "整治措施{measure}：{responsible}于{due_on}前完成。",
         "Measure {measure}: {responsible} by {due_on}.",
     ),
-    "MeasureCompleted": ("整治措施{measure}已完成。", "Measure {measure} completed."),
+    "MeasureCompleted": (
+        "整治措施{measure}已完成[：工作例会（{meeting}）议定的第{measure}项]。",
+        "Measure {measure} completed[: decision {measure} of the meeting {meeting}].",
+    ),
     "MeetingHeld": (
         "召开工作例会，议定{decisions:count}项。",
         "Meeting, {decisions:count} decisions.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,8 @@ from shared.events import (
     ClockAdvanced,
     ComplaintAccepted,
     ExtensionApproved,
+    MeasureCompleted,
+    MeetingHeld,
     ProgressReported,
 )
 from shared.log import partition_of
@@ -185,12 +188,75 @@ def test_every_way_of_tampering_is_tried() -> None:
     assert ways == {*FOUND, tampering.a_fact_comes_before_its_case}
 
 
+CLERK = "市人社局/clerk/p"
+HANDLER = "410185109/township/p"
+
+
+def handled(by: str, after: timedelta = HOUR) -> Town:
+    """A case that was assigned to 唐庄镇, and later an act of its handling."""
+    town = Town({"routing": ROUTING}, Random(0))
+    town.fact(CASE, complaint("1"))
+    town.fact(CASE, ComplaintAccepted(), actor=CLERK)
+    town.rest()
+    town.now += after
+    town.fact(CASE, ProgressReported(), actor=by)
+    town.rest()
+    return town
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        "410185001/township/p",  # another township
+        "TF2/task_force/p",  # another task force
+        "市人社局/clerk/p",  # a role that handles no case
+        "410185109/auditor/p",
+        "410185109/mayor/p",  # no role at all
+        "410185109",
+        "-/-/-",
+    ],
+)
+def test_an_act_of_whom_it_is_not_was_not_written_by_intake(tmp_path: Path, by: str) -> None:
+    """Intake would have refused it (403): who may author what is as firm as what is possible."""
+    rules = Rules({"routing": ROUTING}, impossible_acts)
+    honest = audit_file(handled(HANDLER).export(tmp_path / "honest.jsonl"), rules)
+    assert honest.clean, sentences(honest)
+    audit = audit_file(handled(by).export(tmp_path / "log.jsonl"), rules)
+    [finding] = audit.findings
+    assert (finding.finding, finding.subject, finding.found) == ("foreign_writer", CASE, by)
+    assert "ProgressReported" in finding.sentence
+
+
+def test_an_assignment_of_the_last_minute_may_have_crossed_the_act(tmp_path: Path) -> None:
+    """Before it nobody is the handler yet, and it may have landed after the act was judged."""
+    rules = Rules({"routing": ROUTING}, impossible_acts)
+    crossed = handled("410185001/township/p", 30 * SECOND)
+    audit = audit_file(crossed.export(tmp_path / "log.jsonl"), rules)
+    assert audit.clean, sentences(audit)
+
+
+def test_a_meeting_s_decision_is_completed_by_its_owner_only(tmp_path: Path) -> None:
+    rules = Rules({"routing": ROUTING}, impossible_acts)
+    decision = {"no": 1, "owner": "410185109", "due_on": "2021-12-20"}
+    found = []
+    for by in (HANDLER, "410185001/township/p"):
+        town = Town({"routing": ROUTING}, Random(0))
+        meeting = MeetingHeld.model_validate({"decisions": [decision]})
+        held = town.fact("unit:TF1", meeting)
+        town.now += HOUR
+        town.fact("unit:TF1", MeasureCompleted(measure="1", meeting=held.id), actor=by)
+        town.rest()
+        audit = audit_file(town.export(tmp_path / "log.jsonl"), rules)
+        found.append([finding.finding for finding in audit.findings])
+    assert found == [[], ["foreign_writer"]]
+
+
 def test_an_act_that_was_not_possible_is_out_of_order(tmp_path: Path) -> None:
     """Intake would have refused it: accepted before it was received."""
     town = Town({"routing": ROUTING}, Random(0))
     for number in range(5):
         town.fact(derived_id("case", str(number)), complaint(str(number)))
-        town.fact(derived_id("case", str(number)), ComplaintAccepted())
+        town.fact(derived_id("case", str(number)), ComplaintAccepted(), actor=CLERK)
     town.rest()
     rules = Rules({"routing": ROUTING}, impossible_acts)
     honest = audit_file(town.export(tmp_path / "log.jsonl"), rules)

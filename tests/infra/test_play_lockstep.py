@@ -219,6 +219,20 @@ async def test_an_incident_named_by_its_line_is_posted_by_its_event_id() -> None
     assert filed["data"]["incident"] == player.event_ids["2"]
 
 
+async def test_a_meeting_named_by_its_line_is_posted_by_its_event_id() -> None:
+    city = FakeCity()
+    decision = {"no": 1, "owner": "TF1", "due_on": "2021-12-01"}
+    player = await play(
+        city,
+        [
+            line(0, "city", "MeetingHeld", decisions=[decision]),
+            line(1, "city", "MeasureCompleted", meeting="1", measure="1"),
+        ],
+    )
+    (done,) = (body for body in city.bodies if body["type"] == "MeasureCompleted")
+    assert (done["data"]["meeting"], done["data"]["measure"]) == (player.event_ids["1"], "1")
+
+
 async def test_workers_that_never_come_to_rest_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lockstep, "QUIET_SECONDS", 0.3)
     with pytest.raises(Unready, match=r"do not come to rest.*routing"):

@@ -85,7 +85,14 @@ class Town:
 
     # --- what people do -------------------------------------------------------------------------
 
-    def fact(self, subject: str, data: AnyData, *, under_way: timedelta = 0 * SECOND) -> Event:
+    def fact(
+        self,
+        subject: str,
+        data: AnyData,
+        *,
+        under_way: timedelta = 0 * SECOND,
+        actor: str = "TF1/task_force/p",
+    ) -> Event:
         """Something reported; it was `under_way` to the log since it was stamped."""
         self.facts += 1
         event = Event(
@@ -94,7 +101,7 @@ class Town:
             time=self.now - under_way,
             recordedtime=self.now - under_way,
             data=data,
-            actor="TF1/task_force/p",
+            actor=actor,
         )
         self.append(event)
         return event

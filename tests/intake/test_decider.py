@@ -475,3 +475,75 @@ def test_who_answers_for_a_measure_is_a_unit_never_a_person() -> None:
     decision = {"no": 1, "owner": "李四", "due_on": "2022-03-01"}
     assert unit().when("MeetingHeld", {"decisions": [decision]}) == "422 UNKNOWN_UNIT"
     assert unit().when("MeetingHeld", {"decisions": [decision | {"owner": "TF1"}]}) == "ok"
+
+
+# --- what is to be completed (方案 五(三)一, 五(四)二) ---------------------------------------
+
+DECISIONS = [
+    {"no": 1, "owner": "410185109", "due_on": "2022-02-10"},
+    {"no": 2, "owner": "市住建局", "due_on": "2022-02-10"},
+]
+
+
+def met(subject: str = "unit:TF1") -> Given:
+    """A stream on which a meeting (event `e1`) was held."""
+    return Given(subject).and_("MeetingHeld", decisions=DECISIONS)
+
+
+def done(no: str = "1", meeting: str | None = "e1") -> dict[str, Any]:
+    return {"measure": no, "meeting": meeting}
+
+
+@pytest.mark.parametrize("subject", ["unit:TF1", "city"])
+def test_a_decision_is_completed_where_it_was_made_once(subject: str) -> None:
+    assert met(subject).when("MeasureCompleted", done()) == "ok"
+    completed = met(subject).and_("MeasureCompleted", **done())
+    assert completed.when("MeasureCompleted", done()) == "409 COMPLETED"
+    assert completed.when("MeasureCompleted", done("2")) == "ok"
+
+
+def test_what_no_meeting_here_has_decided_is_not_completed() -> None:
+    assert met().when("MeasureCompleted", done("3")) == "422 UNKNOWN_DECISION"
+    assert met().when("MeasureCompleted", done("3"), by=TOWNSHIP) == "422 UNKNOWN_DECISION"
+    assert met().when("MeasureCompleted", done(meeting="e9")) == "422 UNKNOWN_DECISION"
+    assert unit().when("MeasureCompleted", done()) == "422 UNKNOWN_DECISION"
+    assert met().when("MeasureCompleted", done(meeting=None)) == "422 UNKNOWN_MEASURE"
+
+
+@pytest.mark.parametrize(
+    ("by", "answer"),
+    [
+        (TOWNSHIP, "ok"),
+        (LEADER, "ok"),
+        (OFFICE, "ok"),
+        (By("410185001", "township"), "403 UNIT"),
+        (By("市住建局", "leader"), "403 UNIT"),
+        (By("410185109", "auditor"), "403 ROLE"),
+    ],
+)
+def test_its_owner_the_unit_that_met_or_the_office_completes_it(by: By, answer: str) -> None:
+    assert met().when("MeasureCompleted", done(), by=by) == answer
+
+
+def test_who_owns_one_decision_completes_no_other() -> None:
+    bureau = By("市住建局", "leader")
+    assert met("city").when("MeasureCompleted", done("2"), by=bureau) == "ok"
+    assert met("city").when("MeasureCompleted", done("1"), by=bureau) == "403 UNIT"
+
+
+def test_two_decisions_of_a_meeting_have_two_numbers() -> None:
+    twice = {"decisions": [DECISIONS[0], DECISIONS[1] | {"no": 1}]}
+    assert unit().when("MeetingHeld", twice) == "422 SAME_NUMBER"
+
+
+def test_a_measure_is_completed_once_unless_it_was_planned_anew() -> None:
+    plan = {"measure": "1", "responsible": "市住建局", "due_on": "2022-02-10"}
+    planned = met().and_("MeasurePlanFiled", **plan)
+    measure = done(meeting=None)
+    assert unit().when("MeasureCompleted", measure) == "422 UNKNOWN_MEASURE"
+    assert planned.when("MeasureCompleted", measure, by=TOWNSHIP) == "403 UNIT"
+    completed = planned.and_("MeasureCompleted", **measure)
+    assert completed.when("MeasureCompleted", measure) == "409 COMPLETED"
+    assert completed.when("MeasureCompleted", done()) == "ok", "the decision 1 is another matter"
+    anew = completed.and_("MeasurePlanFiled", **plan)
+    assert anew.when("MeasureCompleted", measure) == "ok"

@@ -192,6 +192,33 @@ async def test_units_and_the_city_file_their_reports(desk: Desk) -> None:
     assert [event.type for event in await desk.events("city")][-1] == "SummaryFiled"
 
 
+async def test_a_meeting_s_decision_is_completed_by_its_owner_on_the_city_s_stream(
+    desk: Desk,
+) -> None:
+    """Each unit by its own key; sent again under its key it is the same act, not a second one."""
+    when, path = yesterday(), "/v1/city/events"
+    decision = {"no": 1, "owner": "TF2", "due_on": when[:10]}
+    held = await desk.fact(
+        path, "MeetingHeld", {"decisions": [decision]}, name="office", occurred_at=when, key="held"
+    )
+    done = {"meeting": held.json()["event_id"], "measure": "1"}
+
+    async def complete(name: str, key: str, data: dict[str, str]) -> tuple[int, str]:
+        answer = await desk.fact(
+            path, "MeasureCompleted", data, name=name, occurred_at=when, key=key
+        )
+        return answer.status_code, answer.json().get("code") or answer.json()["event_id"]
+
+    assert await complete("TF3", "other", done) == (403, "UNIT")
+    assert await complete("TF2", "typo", done | {"measure": "2"}) == (422, "UNKNOWN_DECISION")
+    status, event_id = await complete("TF2", "done", done)
+    assert status == 202
+    assert await complete("TF2", "done", done) == (202, event_id)
+    assert await complete("TF2", "twice", done) == (409, "COMPLETED")
+    types = [event.type for event in await desk.events("city")]
+    assert types[-2:] == ["MeetingHeld", "MeasureCompleted"]
+
+
 async def test_the_wall_clock_is_nobody_s_to_move(desk: Desk) -> None:
     to = {"to": "2999-01-01T00:00:00Z"}
     moved = await desk.fact("/v1/city/events", "ClockAdvanced", to)

@@ -83,6 +83,19 @@ async def delivered(rig: Rig, process: Process) -> None:
         await asyncio.sleep(0.05)
 
 
+async def waits_since(rig: Rig, process: Process, channel: str, *, some: bool) -> None:
+    """Wait until the process publishes that something waits in a channel, or that nothing does."""
+    name = f'qingqian_notifications_waiting_since_seconds{{channel="{channel}"}} '
+    deadline = time.monotonic() + SECONDS
+    while True:
+        text = (await rig.http.get(f"{process.url}/metrics")).text
+        rows = [row.removeprefix(name) for row in text.splitlines() if row.startswith(name)]
+        if rows and (float(rows[0]) > 0) == some:
+            return
+        assert time.monotonic() < deadline, rows
+        await asyncio.sleep(0.05)
+
+
 def written(path: Path) -> list[str]:
     return [orjson.loads(row)["id"] for row in path.read_bytes().splitlines()]
 
@@ -124,6 +137,8 @@ async def test_killed_between_sending_and_marking(rig: Rig, settings: Settings) 
         assert told >= raised - cleared
         assert sorted(written(path)) == sorted(set(receiver.ids)), "each one line"
         assert (await pending(rig))["dead"] == len(set(receiver.ids)), "the dead one waits alone"
+        await waits_since(rig, process, "dead", some=True)
+        await waits_since(rig, process, "hook", some=False)
 
         before = list(receiver.ids), path.read_bytes()
         async with rig.database() as connection:

@@ -111,7 +111,11 @@ class Read:
     async def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table that reads use, in a fixed order."""
         found: dict[str, list[tuple[Any, ...]]] = {}
-        keys = {"versions": "case_id, recorded_from", "acts": "event_id", "events": "event_id"}
+        keys = {
+            "versions": "case_id, recorded_from",
+            "acts": "event_id, part",
+            "events": "event_id",
+        }
         for name, key in keys.items():
             table = getattr(self.tables, name)
             rows = await self.pool.fetch(f"SELECT * FROM {table} ORDER BY {key}")

@@ -385,6 +385,39 @@ class Telling:
             if story.maybe(70):
                 story.fact(ev.MeasureCompleted(measure="M1"), late=True, actor=actor)
 
+    def _met(self, story: Story) -> None:
+        """A meeting whose decisions fall to any unit, each done in time, late or never."""
+        day = story.clock.date()
+        owners = (*self.book.units, "市教育局", "联席办")
+        held = story.fact(
+            ev.MeetingHeld(
+                decisions=tuple(
+                    ev.MeetingDecision(
+                        no=number,
+                        owner=self.chance.choice(owners),
+                        due_on=day + timedelta(days=self.chance.choice((-1, 2, 5, 9))),
+                    )
+                    for number in range(1, self.chance.choice((1, 2, 4)))
+                )
+            ),
+            late=True,
+        )
+        assert isinstance(held.data, ev.MeetingHeld)
+        for item in held.data.decisions:
+            story.wait(1, 4 * 24)
+            if story.maybe(70):
+                done = ev.MeasureCompleted(meeting=held.id, measure=str(item.no))
+                story.fact(done, late=True, actor=f"{item.owner}/leader/p")
+
+    def _in_phase_four(self, story: Story, actor: str) -> None:
+        """《条例》宣传 and rules, mostly in April and sometimes before or after it."""
+        story.clock = max(story.clock, datetime(2022, 3, 29, tzinfo=UTC))
+        if story.maybe(85):
+            story.wait(0, 36 * 24)
+            story.fact(ev.PublicityRecorded(kind="企业", count=1), late=True, actor=actor)
+        if story.maybe(20):
+            story.fact(ev.RuleRevised(rule="1"), actor=actor)
+
     def units(self) -> list[Event]:
         """What the 22 units and the city report by themselves."""
         events: list[Event] = []
@@ -407,12 +440,19 @@ class Telling:
                     reply_due_at=story.clock + timedelta(days=2),
                 )
             self._supervised(story, actor)
+            if story.maybe(50):
+                self._met(story)
+            self._in_phase_four(story, actor)
             story.clock = max(story.clock, datetime(2022, 4, 20, tzinfo=UTC))
             story.wait(0, 12 * 24)
             if story.maybe(95):
                 story.fact(ev.SummaryFiled(), late=True, actor=actor)
             events += story.events
-        city = Story(self.chance, "city", datetime(2022, 4, 29, tzinfo=UTC))
+        city = Story(self.chance, "city", datetime(2021, 12, 6, tzinfo=UTC))
+        for _ in range(6):
+            city.wait(1, 20 * 24)
+            self._met(city)
+        city.clock = max(city.clock, datetime(2022, 4, 29, tzinfo=UTC))
         if city.maybe(70):
             city.fact(ev.SummaryFiled(), actor="联席办/office/p")
             city.fact(ev.RuleRevised(rule="1"), actor="联席办/office/p")

@@ -469,6 +469,8 @@ class World:
         paid = sum(fen for case in money for at, fen, _ in case.payments if at < end)
         filed, expected = self.reports(code, start, end)
         done, duties = self.duties(code, start, end)
+        settled, decided = self.decisions(code, start, end)
+        told, asked = self.publicity(code, start, end)
         rates = {
             "cleared": (sum(case.closed_before(end, "PAID_IN_FULL") for case in base), len(base)),
             "on_time": (len(on_time), len(due)),
@@ -476,8 +478,8 @@ class World:
             "recovered": (paid, sum(case.owed_fen or 0 for case in money)),
             "responded": (len(quick), len(assigned)),
             "ledger": (
-                sum(case.filled for case in base) + filed + done,
-                len(base) * 12 + expected + duties,
+                sum(case.filled for case in base) + filed + done + settled + told,
+                len(base) * 12 + expected + duties + decided + asked,
             ),
         }
         deductions = self.deductions(code, of, start, end) | {"overdue": len(due) - len(on_time)}
@@ -527,7 +529,8 @@ class World:
             if isinstance(event.data, ev.RectificationReported)
             else (event.time, "T56", event.data.measure)
             for event in stream
-            if isinstance(event.data, ev.RectificationReported | ev.MeasureCompleted)
+            if isinstance(event.data, ev.RectificationReported)
+            or (isinstance(event.data, ev.MeasureCompleted) and event.data.meeting is None)
         ]
         due = [(key, data) for key, data in last.items() if start < data.due_at <= end]
         done = [
@@ -536,6 +539,37 @@ class World:
             if any((t, i) == key and data.started_at <= at < data.due_at for at, t, i in acts)
         ]
         return len(done), len(due)
+
+    def decisions(self, code: str, start: datetime, end: datetime) -> tuple[int, int]:
+        """(in time, due) of what any meeting of a unit or the city has put a unit in charge of."""
+        done = due = 0
+        for stream in self.streams.values():
+            for held in stream:
+                if not isinstance(held.data, ev.MeetingHeld):
+                    continue
+                for item in held.data.decisions:
+                    over = end_of(item.due_on)
+                    if item.owner != code or not start < over <= end:
+                        continue
+                    due += 1
+                    done += any(
+                        isinstance(event.data, ev.MeasureCompleted)
+                        and (event.data.meeting, event.data.measure) == (held.id, str(item.no))
+                        and held.time <= event.time < over
+                        for event in stream
+                    )
+        return done, due
+
+    def publicity(self, code: str, start: datetime, end: datetime) -> tuple[int, int]:
+        """(made known, asked) of the 《条例》 in April, once all of April lies in the window."""
+        april, may = start_of(date(2022, 4, 1)), start_of(date(2022, 5, 1))
+        if start > april or end < may:
+            return 0, 0
+        found = any(
+            isinstance(event.data, ev.PublicityRecorded) and april <= event.time < may
+            for event in self.streams.get(f"unit:{code}", [])
+        )
+        return int(found), 1
 
     def deductions(self, code: str, of: str, start: datetime, end: datetime) -> dict[str, int]:
         names = ("improper_return", "reopened", "false_closure", "notice_unanswered")

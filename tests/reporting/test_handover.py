@@ -74,11 +74,20 @@ RECORDS = [
     unit("2021-11-17T10:00:00", "MeasurePlanFiled", measure="M2", responsible="市住建局",
          due_on="2021-11-18"),
     unit("2021-11-18T10:00:00", "MeetingHeld", "city",
-         decisions=[{"no": 1, "owner": "TF1", "due_on": "2021-12-01"}]),
+         decisions=[{"no": 1, "owner": "TF1", "due_on": "2021-12-01"},
+                    {"no": 2, "owner": "TF3", "due_on": "2021-11-19"},
+                    {"no": 3, "owner": "410185109", "due_on": "2021-11-30"},
+                    {"no": 4, "owner": "410185109", "due_on": "2021-12-20"}]),
+    unit("2021-11-18T11:00:00", "MeetingHeld", "city",
+         decisions=[{"no": 2, "owner": "TF5", "due_on": "2021-12-24"}]),
     unit("2021-11-19T10:00:00", "RectificationReported", visit="2"),
     unit("2021-11-20T10:00:00", "MeasureCompleted", measure="M2"),
-    unit("2021-11-20T11:00:00", "PublicityRecorded", "410185109", kind="条例", count=200),
-    unit("2021-11-20T12:00:00", "RuleRevised", "city", rule="联席会议制度"),
+    unit("2021-11-20T10:30:00", "MeasureCompleted", "city", meeting="7", measure="2")
+    | {"by": {"unit": "TF3"}},
+    unit("2021-11-30T17:00:00", "MeasureCompleted", "city", meeting="7", measure="3")
+    | {"by": {"unit": "410185109"}},
+    unit("2021-11-30T17:00:00", "PublicityRecorded", "410185109", kind="条例", count=200),
+    unit("2021-11-30T17:00:00", "RuleRevised", "city", rule="联席会议制度"),
     line("2021-12-06T09:00:00", "B", "ComplaintReceived", **complaint("B")),
 ]  # fmt: skip
 
@@ -100,20 +109,42 @@ async def test_each_record_of_supervision(records: dict[str, Any]) -> None:
     }
     measures = {item["measure"]: (item["due_on"], item["in_time"]) for item in found["measures"]}
     assert measures == {"M1": ("2021-11-30", None), "M2": ("2021-11-18", False)}
-    ((meeting),) = found["meetings"]
-    assert meeting["decisions"] == [{"no": 1, "owner": "TF1", "due_on": "2021-12-01"}]
+    meeting, other = found["meetings"]
+    assert [item["done_at"] for item in other["decisions"]] == [None]
+    assert meeting["decisions"] == [
+        {"no": 1, "owner": "TF1", "due_on": "2021-12-01",
+         "due_at": "2021-12-01T16:00:00Z", "done_at": None, "in_time": None},
+        {"no": 2, "owner": "TF3", "due_on": "2021-11-19",
+         "due_at": "2021-11-19T16:00:00Z", "done_at": "2021-11-20T02:30:00Z", "in_time": False},
+        {"no": 3, "owner": "410185109", "due_on": "2021-11-30",
+         "due_at": "2021-11-30T16:00:00Z", "done_at": "2021-11-30T09:00:00Z", "in_time": True},
+        {"no": 4, "owner": "410185109", "due_on": "2021-12-20",
+         "due_at": "2021-12-20T16:00:00Z", "done_at": None, "in_time": None},
+    ]  # fmt: skip
     assert [item["count"] for item in found["publicity"]] == [200]
     assert [item["rule"] for item in found["rules_revised"]] == ["联席会议制度"]
     assert found["screening"]["filed"] == 0
     assert found["summaries"]["of"] == 22
 
 
-async def test_visits_and_measures_count_in_the_ledger_rate(records: dict[str, Any]) -> None:
-    """TF1: a finding put right in time, one measure late and one never; TF2: a finding never."""
-    rates = {item["unit"]: item["rates"]["ledger"] for item in records["rankings"]["task_force"]}
-    assert rates["TF1"] == [1, 3]
+async def test_visits_measures_and_decisions_count_in_the_ledger_rate(
+    records: dict[str, Any],
+) -> None:
+    """TF1: a finding put right in time; a measure late, one never, and a decision never.
+
+    TF2: a finding never. TF3: a decision late. 唐庄镇: one in time, and one that is not due yet.
+    """
+    rates = {
+        item["unit"]: item["rates"]["ledger"]
+        for of in ("task_force", "township")
+        for item in records["rankings"][of]
+    }
+    assert rates["TF1"] == [1, 4]
     assert rates["TF2"] == [0, 1]
-    assert rates["TF3"] == [0, 0]
+    assert rates["TF3"] == [0, 1]
+    assert rates["TF4"] == [0, 0]
+    assert rates["410185109"] == [1, 1]
+    assert rates["410185001"] == [0, 0]
 
 
 async def test_on_paper(records: dict[str, Any]) -> None:

@@ -288,3 +288,46 @@ async def test_another_log_is_refused(desks: Any) -> None:
     desk = await desks()
     with pytest.raises(OtherLog, match="receipts of another log"):
         await desk.outbox.prepare(Identity("cluster", "another", 12))
+
+
+async def test_since_when_the_oldest_waits_of_those_that_may_be_sent(
+    desks: Any, tmp_path: Path, book: Policy
+) -> None:
+    """What the quiet hours hold back waits for the morning, and nobody is to blame for it."""
+    desk = await desks()
+    quiet = book.content.notifications.quiet
+    assert await desk.outbox.waiting("all", None) == (0, None)
+    await desk.take(story(tmp_path, *SILENT, LATER))
+    pending = await desk.outbox.due("all", NOW, 1000, None)
+    stamps = await desk.outbox.pool.fetch(
+        f'SELECT id, since FROM "{desk.outbox.schema}".deliveries WHERE channel = $1', "all"
+    )
+    since = {row["id"]: row["since"] for row in stamps}
+    oldest = min(since[item.message.id] for item in pending)
+    assert await desk.outbox.waiting("all", None) == (len(pending), oldest)
+
+    loud = await desk.outbox.due("all", NOW, 1000, quiet)
+    failed, sent = loud[0], loud[1:]
+    await desk.outbox.mark("all", sent, [Receipt("sent", "200")] * len(sent), NOW)
+    await desk.outbox.mark("all", [failed], [Receipt("retry", "500")], NOW)
+    left = len(pending) - len(sent)
+    assert await desk.outbox.waiting("all", quiet) == (left, since[failed.message.id])
+
+    await desk.outbox.mark("all", [failed], [Receipt("sent", "200")], NOW)
+    assert left > 1
+    assert await desk.outbox.waiting("all", quiet) == (left - 1, None)
+
+
+async def test_receipts_without_that_instant_are_kept_and_get_one(
+    desks: Any, tmp_path: Path
+) -> None:
+    desk = await desks("old")
+    await desk.take(story(tmp_path, *SILENT, LATER))
+    rows = await desk.rows()
+    table = f'"{desk.outbox.schema}".deliveries'
+    await desk.outbox.pool.execute(f"ALTER TABLE {table} DROP COLUMN since")
+    again = await desks("old")
+    assert await again.rows() == rows
+    count, since = await again.outbox.waiting("all", None)
+    assert count > 0
+    assert since is not None

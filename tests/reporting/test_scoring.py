@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.reporting.rankings import Window, phase_records
+from services.reporting.reading import TICK
 from services.reporting.scoring import DEDUCTIONS, RATES, Counts, half_up, parts, rank
+from shared.calendar import ZONE
 from shared.policy import Policy, ScoreRules
 
 FULL = dict.fromkeys(RATES, (10, 10))
@@ -117,3 +121,17 @@ def test_notes_and_places(rules: ScoreRules) -> None:
         ("TF3", 3, "EXTREME"),
         ("TF1", None, "NO_CASES"),
     ]
+
+
+APRIL = datetime(2022, 4, 1, tzinfo=ZONE)
+MAY = datetime(2022, 5, 1, tzinfo=ZONE)
+
+
+def test_a_silent_unit_has_missed_nothing_before_the_phase_is_over(book: Policy) -> None:
+    """《条例》宣传 (方案 四 四) is asked of a window with the whole of April, and of no other."""
+    asked = [("PUBLICITY", APRIL, MAY)]
+    assert phase_records(book, "township", Window(APRIL, MAY)) == asked
+    assert phase_records(book, "task_force", Window(APRIL - timedelta(days=9), MAY)) == asked
+    assert phase_records(book, "township", Window(APRIL, MAY - TICK)) == []
+    assert phase_records(book, "township", Window(APRIL + TICK, MAY)) == []
+    assert phase_records(book, "department", Window(APRIL, MAY)) == []

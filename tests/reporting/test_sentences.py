@@ -78,6 +78,20 @@ def test_no_sentence_is_left_open(seed: int, book: Policy) -> None:
             "Co-handler 市水利局 added.",
         ),
         (
+            "MeasureCompleted",
+            {"measure": "M1"},
+            "TF1",
+            "整治措施M1已完成。",
+            "Measure M1 completed.",
+        ),
+        (
+            "MeasureCompleted",
+            {"measure": "2", "meeting": "b1d0"},
+            "TF1",
+            "整治措施2已完成：工作例会（b1d0）议定的第2项。",
+            "Measure 2 completed: decision 2 of the meeting b1d0.",
+        ),
+        (
             "ProgressReported",
             {"text": "sealed:"},
             "410185109",

@@ -8,7 +8,7 @@ import pytest
 
 from shared import events as ev
 from shared.events import Event
-from tests.routing.spec import accepted_complaint, decisions, fact, of
+from tests.routing.spec import accepted_complaint, decisions, fact, of, when
 
 RIDERS: dict[str, Any] = {"employer": {"industry": "6242", "ownership": "private"}, "project": None}
 TOWN = "410185109/township/p"
@@ -126,6 +126,25 @@ def test_a_designation_ends_the_ping_pong() -> None:
     (answer,) = of(decisions(history), ev.CaseReassigned)
 
     assert (answer.rule, answer.township) == ("DESIGNATED", "410185109")
+
+
+def test_the_return_that_a_designation_answers_is_the_unit_s_one() -> None:
+    """I-06, also where the office later decides anew."""
+    designated = ev.HandlerDesignated(task_force="TF1", township="410185109")
+    anew = ev.TriageDecided(task_force="TF1", township="410185109")
+    history = [
+        *accepted_complaint(),
+        asked("2021-11-12 10:00"),
+        fact(designated, "2021-11-12 16:00"),
+        fact(anew, "2021-11-15 10:00"),
+        asked("2021-11-15 11:00"),
+    ]
+
+    decided = decisions(history)
+
+    (refused,) = (event for event in decided if isinstance(event.data, ev.ReturnRefused))
+    assert isinstance(refused.data, ev.ReturnRefused)
+    assert (refused.time, refused.data.code) == (when("2021-11-15 11:00"), "SECOND_RETURN")
 
 
 @pytest.mark.parametrize(

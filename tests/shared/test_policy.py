@@ -97,6 +97,7 @@ MISTAKES = [
     ("gazetteer", '"410185204"', '"410185299"', "410185299 is no township"),
     ("lexicon", "lead: TF2", "lead: TF12", "TF12 is no task force"),
     ("groups", "G2: 30", "G2: 5", "G2 begins above G1"),
+    ("score", "phase: P4", "phase: P5", "there is no phase P5"),
     ("handling", "reopen_cd: 30", "reopen_cd: month", "reopen_cd"),
     ("handling", "petition_sources: [gjxf", "petition_sources: [gjxff", "gjxff is no source"),
 ]

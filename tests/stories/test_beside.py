@@ -294,6 +294,48 @@ class TestUnits:
         assert [status for _, status, _ in city.refusals()] == [403]
 
 
+class TestMeetings:
+    """What a meeting decides falls to a unit, which completes it where it was decided."""
+
+    def held(self, city: Story, where: str) -> str:
+        city.complaint("2021-12-13 08:00")
+        decisions = [
+            {"no": 1, "owner": "410185109", "due_on": "2021-12-20"},
+            {"no": 2, "owner": "市住建局", "due_on": "2021-12-24"},
+        ]
+        return str(city.line("2021-12-13 09:00", where, "MeetingHeld", decisions=decisions))
+
+    def completed(self, city: Story, at: str, where: str, unit: str, **data: Any) -> int:
+        return city.line(at, where, "MeasureCompleted", by_={"unit": unit}, **data)
+
+    @pytest.mark.parametrize("where", ["unit:TF1", "city"])
+    def test_completed_once_by_its_owner(self, city: Story, where: str) -> None:
+        meeting = self.held(city, where)
+        of = {"meeting": meeting, "measure": "1"}
+        wrong = self.completed(city, "2021-12-14 09:00", where, "410185001", **of)
+        strange = self.completed(
+            city, "2021-12-14 10:00", where, "410185109", meeting=meeting, measure="7"
+        )
+        self.completed(city, "2021-12-15 09:00", where, "410185109", **of)
+        again = self.completed(city, "2021-12-16 09:00", where, "410185109", **of)
+        other = self.completed(
+            city, "2021-12-16 10:00", where, "市住建局", meeting=meeting, measure="2"
+        )
+        city.run("2021-12-28 00:00", refused=3)
+        assert city.refusals() == [
+            (wrong, 403, "UNIT"),
+            (strange, 422, "UNKNOWN_DECISION"),
+            (again, 409, "COMPLETED"),
+        ]
+        assert other not in [line for line, _, _ in city.refusals()]
+
+    def test_it_owes_no_decision(self, city: Story) -> None:
+        self.held(city, "unit:TF1")
+        city.run("2021-12-28 00:00")
+        own = [line for line in city.out if line["case"] == "unit:TF1"]
+        assert {line["data"].get("timer") for line in own} <= {"A1", "A8"}
+
+
 class TestLanes:
     """Fast lanes of domain 4.3 and the recipients they name."""
 

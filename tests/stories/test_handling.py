@@ -294,6 +294,75 @@ class TestReturnAndReassignment:
         refused = story.one("ReturnRefused")
         assert (refused["at"], refused["code"]) == ("2021-11-11 17:00", "SECOND_RETURN")
 
+    def test_a_designation_answers_a_return_and_ends_the_ping_pong(self, story: Story) -> None:
+        story.assigned(START)
+        self.returned(story, "2021-11-11 11:00", "2021-11-11 12:00")
+        self.decided(story, "2021-11-11 13:00", DAJINDIAN)
+        story.line("2021-11-12 09:00", "A", "ReturnRequested", reason="不属本辖区")
+        story.line(
+            "2021-11-12 15:00",
+            "A",
+            "HandlerDesignated",
+            task_force="TF1",
+            township=DAJINDIAN,
+        )
+        story.line("2021-11-12 16:00", "A", "ReturnRequested", reason="不属本辖区")
+        story.line("2021-11-12 17:00", "A", "FirstContactMade", reached=True)
+        story.run("2021-11-17 00:00")
+        first, second = story.of("CaseReassigned")
+        assert (first["at"], first["township"]) == ("2021-11-11 13:00", DAJINDIAN)
+        assert (second["at"], second["rule"]) == ("2021-11-12 15:00", "DESIGNATED")
+        assert second["township"] == DAJINDIAN
+        # Nothing is asked of the office again, and nothing to sign or to give back.
+        assert [data["at"] for data in story.of("TriageRequested")] == ["2021-11-11 12:00"]
+        refused = story.one("ReturnRefused")
+        assert (refused["at"], refused["code"]) == ("2021-11-12 16:00", "SECOND_RETURN")
+        assert story.dues("T05") == ["2021-11-13 00:00", "2021-11-13 00:00"]
+        assert story.alerts("T06") == []
+        # Handling from 11-11 10:00 was due 11-25; ten days from 11-12 are 11-26.
+        assert story.dues("T09")[-1] == "2021-11-27 00:00"
+        assert story.dues("T07")[-1] == "2021-11-13 15:00"
+
+    def test_who_was_designated_gives_it_back_to_nobody(self, story: Story) -> None:
+        """I-06: after the designation there is no return, also of a unit that never asked."""
+        story.assigned(START)
+        story.line("2021-11-11 11:00", "A", "ReturnRequested", reason="不属本辖区")
+        story.line(
+            "2021-11-11 12:00", "A", "HandlerDesignated", task_force="TF1", township=DAJINDIAN
+        )
+        story.line("2021-11-11 13:00", "A", "ReturnRequested", reason="不属本辖区")
+        story.line("2021-11-11 14:00", "A", "ProgressReported")
+        story.run("2021-11-11 15:00")
+        assert story.one("CaseReassigned")["township"] == DAJINDIAN
+        assert [data["code"] for data in story.of("ReturnRefused")] == ["SECOND_RETURN"]
+
+    def test_nobody_is_designated_where_no_return_waits(self, story: Story) -> None:
+        story.assigned(START)
+        line = story.line(
+            "2021-11-11 11:00", "A", "HandlerDesignated", task_force="TF1", township=DAJINDIAN
+        )
+        self.returned(story, "2021-11-11 12:00", "2021-11-11 13:00")
+        late = story.line(
+            "2021-11-11 14:00", "A", "HandlerDesignated", task_force="TF1", township=DAJINDIAN
+        )
+        story.run("2021-11-11 15:00", refused=2)
+        assert story.refusals() == [(line, 409, "STATE"), (late, 409, "STATE")]
+        assert story.of("CaseReassigned") == []
+
+    def test_only_the_office_designates(self, story: Story) -> None:
+        story.assigned(START)
+        story.line("2021-11-11 11:00", "A", "ReturnRequested", reason="不属本辖区")
+        story.line(
+            "2021-11-11 12:00",
+            "A",
+            "HandlerDesignated",
+            by_={"unit": "TF1", "role": "task_force"},
+            task_force="TF1",
+            township=DAJINDIAN,
+        )
+        story.run("2021-11-11 13:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [403]
+
     def test_signed_for_it_is_not_returned(self, story: Story) -> None:
         begun(story)
         story.line("2021-11-11 11:00", "A", "ReturnRequested", reason="不属本辖区")

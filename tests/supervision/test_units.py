@@ -172,6 +172,22 @@ class TestMeasures:
         told.at("2021-11-16 10:00", ev.MeasureCompleted(measure="M1"))
         assert [c.item for c in told.stream.state.clocks if c.timer == "T56"] == ["M2"]
 
+    def test_a_decision_of_a_meeting_has_its_day_but_no_clock(self) -> None:
+        """Domain 4.1 names no timer for it; it counts where it is ranked (方案 五(三)二)."""
+        told = unit(until="2021-11-15 00:00")
+        before = set(told.running())
+        decision = ev.MeetingDecision(no=1, owner="TF1", due_on=date(2021, 11, 16))
+        told.at("2021-11-15 10:00", ev.MeetingHeld(decisions=(decision,)))
+        told.until("2021-11-20 00:00")
+        assert told.running() == before
+        assert {data.timer for data in told.of(ev.AlertRaised)} <= before
+
+    def test_a_decision_that_is_completed_stops_no_measure_of_its_number(self) -> None:
+        told = unit(until="2021-11-15 00:00")
+        told.at("2021-11-15 10:00", self.plan("2021-11-30", "1"))
+        told.at("2021-11-15 11:00", ev.MeasureCompleted(measure="1", meeting="m"))
+        assert "T56" in told.running()
+
     def test_planned_anew(self) -> None:
         told = unit(until="2021-11-15 00:00")
         told.at("2021-11-15 10:00", self.plan("2021-11-30"))

@@ -42,6 +42,17 @@ class Order(Frozen, frozen=True):
     complied: bool = False
 
 
+class Measure(Frozen, frozen=True):
+    """What somebody is to complete: a planned measure, or what a meeting has decided.
+
+    `owner`: whom the meeting has put in charge; None: the unit whose plan it is.
+    """
+
+    ref: str
+    owner: str | None = None
+    done: bool = False
+
+
 class CaseFile(Frozen, frozen=True):
     """What must be known of a stream to judge the next act; of a unit or the city: only that it is.
 
@@ -69,6 +80,7 @@ class CaseFile(Frozen, frozen=True):
     referral_approved: bool = False
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
     handle_by: datetime | None = None
     group: str | None = None
 
@@ -76,6 +88,9 @@ class CaseFile(Frozen, frozen=True):
     def lines(self) -> tuple[str, ...]:
         """The claim lines that stand."""
         return standing(self.claims)
+
+    def measure(self, ref: str) -> Measure | None:
+        return next((item for item in self.measures if item.ref == ref), None)
 
 
 def initial(subject: str) -> CaseFile:
@@ -143,9 +158,6 @@ Unheard: TypeAlias = (
     | e.ZeroReportFiled
     | e.SummaryFiled
     | e.RectificationReported
-    | e.MeasurePlanFiled
-    | e.MeasureCompleted
-    | e.MeetingHeld
     | e.PublicityRecorded
     | e.RuleRevised
     | e.PolicyAdopted
@@ -287,6 +299,14 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return replace(state, incidents=(*state.incidents, event.id))
         case e.SupervisionVisitRecorded():
             return replace(state, visits=(*state.visits, event.id))
+        case e.MeasurePlanFiled():
+            return _to_do(state, [Measure(data.measure)])
+        case e.MeetingHeld():
+            decided = [Measure(e.decision_ref(event.id, x.no), x.owner) for x in data.decisions]
+            return _to_do(state, decided)
+        case e.MeasureCompleted():
+            known = state.measure(data.ref)
+            return state if known is None else _to_do(state, [replace(known, done=True)])
         case _:
             assert_never(data)
 
@@ -294,6 +314,13 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
 def _from(state: CaseFile, left: State, reached: State) -> CaseFile:
     """A step that only counts while the case is where it starts: a decision can come too late."""
     return replace(state, state=reached) if state.state == left else state
+
+
+def _to_do(state: CaseFile, new: list[Measure]) -> CaseFile:
+    """The file with these measures; what was planned anew is to be completed anew."""
+    refs = {item.ref for item in new}
+    kept = [item for item in state.measures if item.ref not in refs]
+    return replace(state, measures=(*kept, *new))
 
 
 def _joined(known: tuple[str, ...], new: list[str]) -> tuple[str, ...]:

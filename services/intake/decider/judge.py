@@ -147,7 +147,7 @@ def decide(act: Act, state: CaseFile, now: datetime, policy: Policy) -> AnyData 
         return Refusal(404, "UNKNOWN_CASE", "no such case")
     return (
         _wrong_stream(act, state)
-        or may(act.by, act.type, state, act.data)
+        or refused_author(act.by, act.data, state)
         or _wrong_time(act, now)
         or _uncounted(act, policy)
         or _wrong_content(act, state, policy)
@@ -155,6 +155,19 @@ def decide(act: Act, state: CaseFile, now: datetime, policy: Policy) -> AnyData 
         or _lacking(act, state, policy)
         or act.data
     )
+
+
+def refused_author(by: By, data: AnyData, state: CaseFile) -> Refusal | None:
+    """None if `by` may author the act on this stream, else the refusal (403).
+
+    Of what a meeting decided also its owner may. Where no meeting here has decided it, that is
+    what is wrong with the act, not its author.
+    """
+    owner = None
+    if isinstance(data, e.MeasureCompleted) and data.meeting is not None:
+        known = state.measure(data.ref)
+        owner = known.owner if known is not None else by.unit
+    return may(by, type(data).__name__, state, data, owner)
 
 
 def _wrong_stream(act: Act, state: CaseFile) -> Refusal | None:
@@ -231,14 +244,30 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
         case e.MeasurePlanFiled():
             return _unknown_owner(data.responsible, "/data/responsible", policy)
         case e.MeetingHeld():
-            for index, item in enumerate(data.decisions):
-                place = f"/data/decisions/{index}/owner"
-                if refusal := _unknown_owner(item.owner, place, policy):
-                    return refusal
+            return _wrong_decisions(data, policy)
+        case e.MeasureCompleted() if state.measure(data.ref) is None:
+            if data.meeting is None:
+                return Refusal(422, "UNKNOWN_MEASURE", "no such measure here", "/data/measure")
+            reason = "no meeting here has decided that"
+            return Refusal(422, "UNKNOWN_DECISION", reason, "/data/meeting")
         case e.MergeApproved() if data.master == state.subject:
             return Refusal(422, "SAME_CASE", "a case is not merged into itself", "/data/master")
         case _:
             pass
+    return None
+
+
+def _wrong_decisions(data: e.MeetingHeld, policy: Policy) -> Refusal | None:
+    """Each decision of a meeting has a number of its own, by which it is completed."""
+    numbers: set[int] = set()
+    for index, item in enumerate(data.decisions):
+        place = f"/data/decisions/{index}"
+        if refusal := _unknown_owner(item.owner, f"{place}/owner", policy):
+            return refusal
+        if item.no in numbers:
+            reason = f"the meeting has two decisions {item.no}"
+            return Refusal(422, "SAME_NUMBER", reason, f"{place}/no")
+        numbers.add(item.no)
     return None
 
 
@@ -325,6 +354,10 @@ def _lacking(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             # An extension that shortens is none: it would take days from the handler in silence.
             reason = f"the handling deadline is {instant_text(running)}; an extension lies after it"
             return Refusal(409, "NOT_LATER", reason, "/data/to")
+    if isinstance(data, e.MeasureCompleted):
+        known = state.measure(data.ref)
+        if known is not None and known.done:
+            return Refusal(409, "COMPLETED", "it was completed already", "/data/measure")
     if act.type == "ReferralDelivered" and not state.referral_approved:
         return Refusal(409, "NOT_APPROVED", "the agency's head has not approved it (I-09)")
     return None

@@ -27,7 +27,7 @@ from shared.governance import Governance
 from shared.identity import identify
 from shared.journal import journal
 from shared.log import CASE_EVENTS, Reader, Record
-from shared.metrics import NOTIFIED, UNNOTIFIED
+from shared.metrics import NOTIFIED, OLDEST_UNNOTIFIED, UNNOTIFIED
 from shared.policy import QuietHours
 from shared.settings import Settings
 
@@ -82,6 +82,9 @@ class Notifier:
             self.positions = await self.outbox.prepare(await identify(self.settings, CASE_EVENTS))
             await self._work(lost)
         finally:
+            # Whoever works next measures it; what this process knew would only grow old.
+            UNNOTIFIED.clear()
+            OLDEST_UNNOTIFIED.clear()
             await self._reader.stop()
             with suppress(*PASSING):
                 await connection.close()
@@ -157,7 +160,7 @@ class Notifier:
         try:
             while True:
                 receipts = await self._round(outlet, channel)
-                UNNOTIFIED.labels(outlet.name).set(await self.outbox.waiting(outlet.name))
+                await self._measure(outlet.name)
                 if any(receipt.gone for receipt in receipts):
                     log.error("channel_gone", channel=outlet.name)
                     return
@@ -166,6 +169,12 @@ class Notifier:
                 await asyncio.sleep(_pause(receipts, failed))
         finally:
             await channel.close()
+
+    async def _measure(self, channel: str) -> None:
+        """How many wait, and since when: an instant, which grows old also if the channel stops."""
+        waiting, since = await self.outbox.waiting(channel, self._quiet())
+        UNNOTIFIED.labels(channel).set(waiting)
+        OLDEST_UNNOTIFIED.labels(channel).set(since.timestamp() if since else 0)
 
     async def _round(self, outlet: Outlet, channel: Channel) -> list[Receipt]:
         """One batch of a channel: what became of each message."""

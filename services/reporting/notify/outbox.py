@@ -99,7 +99,10 @@ class Outbox:
             place bigserial PRIMARY KEY, id text NOT NULL, channel text NOT NULL,
             state text NOT NULL DEFAULT 'pending', attempts integer NOT NULL DEFAULT 0,
             next_at timestamptz NOT NULL DEFAULT '-infinity', done_at timestamptz, detail text,
-            UNIQUE (channel, id));
+            since timestamptz NOT NULL DEFAULT clock_timestamp(), UNIQUE (channel, id));
+        -- Receipts outlive every rebuild: what came later is added to them.
+        ALTER TABLE {self._table("deliveries")} ADD COLUMN IF NOT EXISTS
+            since timestamptz NOT NULL DEFAULT clock_timestamp();
         CREATE INDEX IF NOT EXISTS deliveries_pending
             ON {self._table("deliveries")} (channel, place) WHERE state = 'pending';
         """
@@ -208,15 +211,12 @@ class Outbox:
         found = await self.pool.fetch(
             f"SELECT d.id, d.attempts, n.body FROM {self._table('deliveries')} AS d "
             f"JOIN {self._table('notifications')} AS n USING (id) "
-            "WHERE d.channel = $1 AND d.state = 'pending' AND d.next_at <= $2 "
-            "AND NOT (n.kind = 'alert' AND n.level = ANY($4) "
-            "AND coalesce(n.timer, '') <> ALL($5)) "
-            "ORDER BY d.place LIMIT $3",
+            "WHERE d.channel = $1 AND d.state = 'pending' AND d.next_at <= $4 "
+            f"AND NOT {_HELD} ORDER BY d.place LIMIT $5",
             channel,
+            *_held(quiet),
             now,
             most,
-            list(quiet.levels) if quiet else [],
-            list(quiet.never) if quiet else [],
         )
         return [
             Pending(Message(row["id"], orjson.loads(row["body"])), row["attempts"]) for row in found
@@ -256,14 +256,27 @@ class Outbox:
             rows,
         )
 
-    async def waiting(self, channel: str) -> int:
-        """How many deliveries of a channel stand and are not done."""
-        found = await self.pool.fetchval(
-            f"SELECT count(*) FROM {self._table('deliveries')} "
-            "WHERE channel = $1 AND state = 'pending'",
+    async def waiting(self, channel: str, quiet: QuietHours | None) -> tuple[int, datetime | None]:
+        """How many deliveries of a channel stand and are not done; since when the oldest waits of
+        those that the quiet hours do not hold back.
+        """
+        found = await self.pool.fetchrow(
+            f"SELECT count(*) AS waiting, min(d.since) FILTER (WHERE NOT {_HELD}) AS since "
+            f"FROM {self._table('deliveries')} AS d "
+            f"JOIN {self._table('notifications')} AS n USING (id) "
+            "WHERE d.channel = $1 AND d.state = 'pending'",
             channel,
+            *_held(quiet),
         )
-        return int(found)
+        return found["waiting"], found["since"]
+
+
+_HELD: Final = "(n.kind = 'alert' AND n.level = ANY($2) AND coalesce(n.timer, '') <> ALL($3))"
+"""What the quiet hours hold back, which `_held` gives its two parameters."""
+
+
+def _held(quiet: QuietHours | None) -> tuple[list[str], list[str]]:
+    return (list(quiet.levels), list(quiet.never)) if quiet else ([], [])
 
 
 def pause_after(attempts: int) -> float:

@@ -215,7 +215,9 @@ def _evolve(state: Desk, event: Event) -> Desk:
                 township=data.township,
                 co_handlers=data.co_handlers,
             )
-            return replace(state, decided=_asked(event), decision=decision, designated=designated)
+            # A designation answers the return that waits for one (I-06).
+            before = _return_answered(state) if designated else state
+            return replace(before, decided=_asked(event), decision=decision, designated=designated)
         case ev.TriageRequested():
             done = replace(state, answered=data.cause)
             if data.reason == "RETURNED":
@@ -421,7 +423,7 @@ def _returns(state: Desk, policy: Policy) -> list[Event]:
     if asked is None or state.assigned_at is None:
         return []
     code = None
-    if asked.unit in state.returned_by or state.returns_approved >= 2:
+    if asked.unit in state.returned_by or state.returns_approved >= 2 or state.designated:
         code = "SECOND_RETURN"
     elif asked.time >= return_window_end(state, policy):
         code = "WINDOW_CLOSED"

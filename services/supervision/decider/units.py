@@ -59,7 +59,7 @@ class UnitSupervision:
             case ev.MeasurePlanFiled():
                 due = end_of(data.due_on)
                 return start(state, "T56", event, item=data.measure, fixed_due=due)
-            case ev.MeasureCompleted():
+            case ev.MeasureCompleted() if data.meeting is None:
                 return stop(state, event, "T56", item=data.measure)
             case ev.DeadlineSet() if _begins_by_itself(data.timer):
                 return _begun(state, event, data)
