@@ -23,7 +23,7 @@ from services.intake.complaint import admit, check, problems_of, read_object
 from services.intake.decider import Act, By, CaseFile, Refusal, decide, evolve, initial
 from shared.calendar import ZONE
 from shared.envelope import case_id_of, data_json, derived_id
-from shared.events import TYPES, AnyData, Decision, Event
+from shared.events import TYPES, AnyData, Decision, Event, MergeApproved
 from shared.policy import Policy, PolicyError, adopt, read_book
 from shared.roles import acting_as, acting_for, default_by
 from shared.sealing import KEY_BYTES, Matcher, Sealer
@@ -145,7 +145,8 @@ class DryRun:
             sealed = self._sealer(subject).seal_fields(model, plain, str(line.number))
             data = model.model_validate(sealed)
         by = self._by(line, file, data)
-        verdict = decide(Act(line.type, data, time, by), file, line.at, self.policy)
+        master = self._files.get(data.master) if isinstance(data, MergeApproved) else None
+        verdict = decide(Act(line.type, data, time, by), file, line.at, self.policy, master)
         if isinstance(verdict, Refusal):
             self._refuse(line, verdict.status, verdict.code, verdict.reason)
             return None

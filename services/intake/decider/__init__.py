@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.intake.decider.file import CaseFile, Order, State, evolve, initial, opened
-from services.intake.decider.judge import POSSIBLE, Act, decide
+from services.intake.decider.judge import POSSIBLE, Act, decide, unknown
 from shared.roles import By, Refusal
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "evolve",
     "initial",
     "opened",
+    "unknown",
 ]
