@@ -19,9 +19,9 @@ import orjson
 from services.intake.decider import By, Refusal
 from services.intake.desk import Refusing, Report
 from services.intake.likeness import Features, Likeness, blocks, features, likeness
-from services.intake.privacy import FIELDS, Caller, Privacy, masked
+from services.intake.privacy import FIELDS, Caller, Privacy, masked, names_in
 from services.intake.tables import Connection, Tables
-from services.intake.vault import Erased, Vault
+from services.intake.vault import Erased, Missing, Vault
 from services.intake.view import View
 from shared import events as e
 from shared.database import PASSING
@@ -188,7 +188,7 @@ class Lookalikes:
     ) -> None:
         try:
             opener = await self.vault.opener(connection, case_id)
-        except Erased:
+        except (Erased, Missing):
             return
         mine = features(case_id, data, opener)
         keys = blocks(data, mine, self.vault.matcher)
@@ -227,7 +227,7 @@ class Lookalikes:
             try:
                 opener = await self.vault.opener(connection, row["case_id"])
                 found.append(_unpacked.decode(opener.open(row["sealed"])))
-            except (Erased, CannotOpen):
+            except (Erased, Missing, CannotOpen):
                 continue
         return found
 
@@ -315,7 +315,8 @@ class Lookalikes:
             if event.data.kind == "report":
                 fields = [f for f in fields if f.split("/")[0] not in ("contact", "claims", "text")]
             told = await self.privacy.reveal(case_id, fields, reason, caller)
-            values = {field: masked(value) for field, value in told["fields"].items()}
+            names = names_in(told["fields"].values())
+            values = {field: masked(value, names) for field, value in told["fields"].items()}
             sides[name] = {"case_id": case_id, "fields": values}
         return {"id": match_id, "score": proposal.score, "parts": proposal.parts} | sides
 

@@ -30,6 +30,10 @@ class Erased(LookupError):
     """The subject's key was destroyed: what it sealed is gone, and nothing more is sealed."""
 
 
+class Missing(LookupError):
+    """The vault has no row for a subject that was sealed: it is of before, or was restored so."""
+
+
 class Safe:
     """What is done with the master key alone: wrapping keys, and the matching key."""
 
@@ -85,10 +89,10 @@ class Vault:
         return found[subject]
 
     async def opener(self, connection: Connection, subject: str) -> Sealer:
-        """The sealer of a subject that has a key. Raises Erased (also if there never was one)."""
+        """The sealer of a subject that has a key. Raises Erased, Missing."""
         row = await self._row(connection, subject)
         if row is None:
-            raise Erased(subject)
+            raise Missing(subject)
         return self._open(subject, row)
 
     async def erase(self, connection: Connection, subject: str) -> None:
