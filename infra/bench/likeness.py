@@ -37,6 +37,7 @@ def measure(runs: int, count: int = COMPLAINTS) -> Figure:
     safe, policy = Safe(os.urandom(KEY_BYTES)), book()
     told = list(City(Random(1), policy.content, policy.calendar, count).complaints(count))
     taking, looking = [], []
+    pairs = opened = 0
     for _ in range(runs):
         begun = time.process_time()
         arrived = [_taken(safe, complaint, policy) for complaint in told]

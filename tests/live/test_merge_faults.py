@@ -70,6 +70,7 @@ class Told:
     workers: dict[str, dict[str, str]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     amounts: dict[str, int] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
     same: list[tuple[str, ...]] = field(default_factory=list)
     approved: dict[str, str] = field(default_factory=dict)
     revoked: dict[str, str] = field(default_factory=dict)

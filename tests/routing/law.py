@@ -12,12 +12,14 @@ from tests.routing.scattered import Scattered
 class Town(Protocol):
     """Complaints that were told, and the log of what became of them.
 
-    `workers`: of each case, the worker of each of its lines; `refs`: its source_ref.
+    `workers`: of each case, the worker of each of its lines; `refs`: its source_ref; `answered`:
+    the cases on whose own stream their source was answered.
     """
 
     city: Scattered
     workers: dict[str, dict[str, str]]
     refs: dict[str, str]
+    answered: set[str]
 
     def fen(self, claim: tuple[str, str]) -> int:
         """What a line (case, line) claims; the same for all lines of one worker and employer."""
@@ -93,3 +95,8 @@ def _same_everywhere(town: Town, root: str, under: dict[str, str]) -> None:
     assert sources == {(item.source, item.source_ref) for item in reported.sources}
     names = {town.refs[subject] for subject, found in under.items() if found == root}
     assert {ref for _, ref in sources} == names, "every source is answered under its root (I-03)"
+    owing = {clock.source_ref for clock in watch.clocks if clock.timer == "T10" and clock.running}
+    replied = {town.refs[subject] for subject in town.answered if under[subject] == root}
+    assert replied <= {item.source_ref for item in watch.sources if item.replied}
+    assert replied <= {item.source_ref for item in reported.sources if item.replied_at}
+    assert not replied & owing, "what is answered is not owed, wherever it goes on"

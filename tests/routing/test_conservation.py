@@ -41,6 +41,7 @@ class Town:
         self.city = Scattered(BOOKS, self.chance, BEGINS)
         self.workers: dict[str, dict[str, str]] = {}
         self.refs: dict[str, str] = {}
+        self.answered: set[str] = set()
         self.heads: dict[str, int] = {}
         self.count = 0
 
@@ -82,7 +83,7 @@ class Town:
     def act(self) -> None:
         subject = self.chance.choice(sorted(self.workers))
         state = self.city.file(subject).state
-        match self.chance.randrange(4):
+        match self.chance.randrange(5):
             case 0 if state == "RECEIVED":
                 self.fact(subject, ev.ComplaintAccepted())
             case 1 if state == "MERGED":
@@ -92,6 +93,10 @@ class Town:
             case 3 if state in ("TRIAGE", "HANDLING", "ASSIGNED"):
                 found = [{"line": "x", "amount_fen": 0, "months": 1}]
                 self.fact(subject, ev.FactsVerified.model_validate({"lines": found}))
+            case 4 if state != "MERGED":
+                reply = ev.SourceReplied(source="window", source_ref=self.refs[subject])
+                self.answered.add(subject)
+                self.fact(subject, reply)
 
     def approve(self, subject: str) -> None:
         """A person confirms a match with a case that, as far as anybody sees, is on its own."""
@@ -139,18 +144,30 @@ def test_every_stream_replays_to_itself(seed: int) -> None:
         assert replayed.stream.state == stream.state
 
 
+def _keeps(separation: Any) -> Any:
+    def kept(state: Any) -> Any:
+        found = separation(state)
+        return found[-1:] if found else found
+
+    return kept
+
+
+def _silent(_: Any) -> Any:
+    return lambda *args: []
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_the_law_goes_red_when_a_master_keeps_what_left(
-    seed: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("separation", _keeps), ("_answered", _silent)],
+    ids=["a master keeps what left", "a reply that crossed is forgotten"],
+)
+def test_the_law_goes_red(
+    seed: int, name: str, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from services.routing.decider import standing
 
-    def keeps(state: Any) -> Any:
-        found = whole(state)
-        return found[-1:] if found else found
-
-    whole = standing.separation
-    monkeypatch.setattr(standing, "separation", keeps)
+    monkeypatch.setattr(standing, name, fault(getattr(standing, name)))
 
     for number in range(400):
         town = Town(seed * 1000 + number)
