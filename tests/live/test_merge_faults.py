@@ -168,10 +168,18 @@ class Told:
             return
 
     async def approve(self, bodies: list[dict[str, Any]], at: datetime) -> None:
-        """The office merges what it found alike."""
+        """The office answers the source of every third, and merges what it found alike."""
         cases = [case_id_of(body["source"], body["source_ref"]) for body in bodies]
         pairs = dict(zip(cases[1::2], cases[::2], strict=True))
         self.approved |= pairs
+        answered = [(b["source"], b["source_ref"]) for b in bodies[1::6]]
+        self.answered |= {case_id_of(*source) for source in answered}
+        await asyncio.gather(
+            *(
+                self.act(case_id_of(*of), "SourceReplied", at, source=of[0], source_ref=of[1])
+                for of in answered
+            )
+        )
         await asyncio.gather(
             *(
                 self.act(member, "MergeApproved", at, master=master, same={"1": "1"})
