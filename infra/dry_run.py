@@ -35,7 +35,7 @@ from services.intake.complaint import Refused as BadComplaint
 from services.intake.complaint import admit, check, problems_of, read_object
 from services.intake.decider import Act, CaseFile, Refusal, decide, evolve, initial
 from shared.envelope import case_id_of, derived_id
-from shared.events import TYPES, AnyData, Decision, Event
+from shared.events import TYPES, AnyData, Decision, Event, MergeApproved
 from shared.policy import Policy, PolicyError, adopt, read_book
 from shared.roles import default_by
 from shared.sealing import KEY_BYTES, Matcher, Sealer
@@ -157,7 +157,8 @@ class DryRun:
             sealed = self._sealer(subject).seal_fields(model, plain, str(line.number))
             data = model.model_validate(sealed)
         by = author(line, default_by(line.type, file, data), file)
-        verdict = decide(Act(line.type, data, time, by), file, line.at, self.policy)
+        master = self._files.get(data.master) if isinstance(data, MergeApproved) else None
+        verdict = decide(Act(line.type, data, time, by), file, line.at, self.policy, master)
         if isinstance(verdict, Refusal):
             self._refuse(line, verdict.status, verdict.code, verdict.reason)
             return None

@@ -1050,7 +1050,8 @@ class ClaimLinesAdded(RoutingDecision):
     """On the master: lines and the source obligation of a case that was merged into it.
 
     `same`: lines that are one with a line of the master (its number, or `case|line` of what was
-    merged into it). `heads`: workers of the whole complaint.
+    merged into it). `heads`: workers of the whole complaint. `replied_at`: when its source was
+    answered, if it was answered under the other case.
     """
 
     from_case: str
@@ -1065,6 +1066,7 @@ class ClaimLinesAdded(RoutingDecision):
     reopens: bool = False
     whole: bool = True
     heads: int | None = None
+    replied_at: Instant | None = None
 
     def natural_key(self) -> str:
         return f"{self.from_case}|{','.join(sorted(self.same))}|{self.cause}"

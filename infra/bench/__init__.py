@@ -29,6 +29,7 @@ from infra.bench import (
     extraction,
     folding,
     intake,
+    likeness,
     projection,
     restart,
     sweeping,
@@ -54,6 +55,7 @@ NAMES: Final = (
     "restart",
     "memory",
     "extraction",
+    "likeness",
 )
 """What is measured, in this order: by folding, the sweep knows supervision's usual pace."""
 _WIDTH: Final = 118
@@ -141,6 +143,7 @@ class Bench:
             "restart": lambda: restart.measure(rig, mix, sizes),
             "memory": lambda: crowd.measure(rig, sizes),
             "extraction": text,
+            "likeness": lambda: _one(asyncio.to_thread(likeness.measure, sizes.runs)),
         }
         for name in NAMES:
             if name in self.names:

@@ -23,7 +23,7 @@ import asyncpg
 import orjson
 
 from services.intake.complaint import Problem, Refused
-from services.intake.decider import Act, By, CaseFile, Refusal, decide
+from services.intake.decider import Act, By, Refusal, decide, unknown
 from services.intake.facts import Supplement, read_fact, seal_fact
 from services.intake.preparing import MAX_EVENT
 from services.intake.reception import Unknown
@@ -31,13 +31,11 @@ from services.intake.tables import Connection, Tables, lock_number
 from services.intake.vault import Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
-from shared.claims import OWN
 from shared.envelope import derived_id, encode
 from shared.events import AnyData, ComplaintAccepted, Event, MergeApproved, instant_text
 from shared.governance import Governance
 from shared.log import Producer, Unavailable, check, partition_of
 from shared.sealing import Sealer
-from shared.streams import kind_of, unit_code
 
 _WAIT_SECONDS: Final = 2.0
 _ACK_SECONDS: Final = 5.0
@@ -47,12 +45,6 @@ _MOST: Final = 200
 """Facts in a sitting."""
 _OTHERS: Final = "others are recording on this stream"
 _BY_INTAKE: Final = frozenset(("PiiAccessed", "PiiErased", "AccessDenied"))
-
-
-_NO_MASTERS: Final = frozenset(
-    ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
-)
-"""States in which a case takes no complaint that a person finds to be the same."""
 
 
 class Busy(Exception):
@@ -297,9 +289,10 @@ class Desk:
                 if known is not None:
                     matter.answer(_answered(report.event_id, known, body_hash))
                     continue
-                self._known_subject(report.subject)
-                if kind_of(report.subject) == "case" and folder.file.state == "NONE":
-                    raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
+                # Before the vault is asked: what is not there is given no key.
+                refusal = unknown(report.type, folder.file, self.governance.books.latest)
+                if refusal is not None:
+                    raise Refusing(refusal)
                 if matter.group is not None and folder.file.group != matter.group:
                     reason = "this case is no member of the group"
                     raise Refusing(Refusal(409, "NOT_A_MEMBER", reason))
@@ -343,12 +336,9 @@ class Desk:
         report, policy, folder = matter.report, self.governance.books.latest, folders[0]
         if sealer is None:
             raise Refusing(Refusal(409, "ERASED", "what this case says of persons was erased"))
-        fact = matter.fact
-        if isinstance(fact, MergeApproved):
-            fact = _into(fact, folders[-1].file)
-        sealed = seal_fact(fact, sealer, policy, report.event_id)
+        sealed = seal_fact(matter.fact, sealer, policy, report.event_id)
         act = Act(report.type, sealed, report.occurred_at, report.by)
-        verdict = decide(act, folder.file, now, policy)
+        verdict = decide(act, folder.file, now, policy, folders[-1].file)
         if isinstance(verdict, Refusal):
             raise Refusing(verdict)
         return verdict
@@ -408,13 +398,6 @@ class Desk:
         await self.view.reach(partition, end, _WAIT_SECONDS)
         return await self.view.read(connection, subject)
 
-    def _known_subject(self, subject: str) -> None:
-        if kind_of(subject) != "unit":
-            return
-        policy, code = self.governance.books.latest, unit_code(subject)
-        if code not in policy.units and code not in policy.content.organisation.departments:
-            raise Refusing(Refusal(404, "UNKNOWN_UNIT", "no such unit"))
-
     async def _numbered(
         self, connection: Connection, given: Sequence[AnyData], now: datetime
     ) -> list[AnyData]:
@@ -454,27 +437,6 @@ class Desk:
 def _fail(matters: Iterable[_Matter], error: Exception) -> None:
     for matter in matters:
         matter.fail(error)
-
-
-def _into(fact: MergeApproved, master: CaseFile) -> MergeApproved:
-    """The approval, if its master is a case that goes on; lines named by who claims them.
-
-    Raises Refusing.
-    """
-    if master.state == "NONE":
-        reason = "no such case to merge into"
-        raise Refusing(Refusal(422, "UNKNOWN_CASE", reason, "/data/master"))
-    if master.state in _NO_MASTERS:
-        reason = f"a case in state {master.state} takes no other"
-        raise Refusing(Refusal(409, "MASTER_ENDED", reason, "/data/master"))
-    same = {}
-    for line, to in (fact.same or {}).items():
-        found = next((item for item in master.claims if item.by and item.number == to), None)
-        if found is None:
-            reason = "the master has no such claim line"
-            raise Refusing(Refusal(422, "UNKNOWN_LINE", reason, f"/data/same/{line}"))
-        same[line] = to if OWN in found.by else found.by[0].rsplit("|", 1)[0]
-    return fact.model_copy(update={"same": same or None})
 
 
 def _release(turns: Iterable[asyncio.Lock]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
@@ -60,6 +60,30 @@ class Likeness(msgspec.Struct, frozen=True):
     same: dict[str, str]
 
 
+class Known(NamedTuple):
+    """What surely tells two complaints apart and is no secret on the log: the key of a credit code,
+    and the keyed hashes of the identity numbers where every worker has one (sorted, with spaces).
+    """
+
+    uscc: str | None = None
+    workers: str | None = None
+
+
+def known(found: Features) -> Known:
+    """What stands beside the sealed features."""
+    ids = sorted({person.id or "" for person in found.people})
+    return Known(found.uscc, " ".join(ids) if ids and ids[0] else None)
+
+
+def apart(one: Known, other: Known) -> bool:
+    """Whether the two are surely not the same claim: `likeness` would say None."""
+    if one.uscc and other.uscc and one.uscc != other.uscc:
+        return True
+    if one.workers is None or other.workers is None:
+        return False
+    return set(one.workers.split()).isdisjoint(other.workers.split())
+
+
 def features(case_id: str, data: ComplaintReceived, opener: Sealer) -> Features:
     """The features of a received complaint; what does not open is left out."""
     people = tuple(_person(claim.line, claim.worker, claim.sealed, opener) for claim in data.claims)
@@ -90,7 +114,8 @@ def blocks(data: ComplaintReceived, found: Features, matcher: Matcher) -> tuple[
     """Keys under which complaints meet: a phone; employer or project in neighbouring months."""
     keys = [f"phone|{phone}" for phone in found.phones]
     received = civil(data.received_at)
-    months = {f"{received:%Y-%m}", f"{received - _MONTH:%Y-%m}"}
+    before = received - _MONTH
+    months = {f"{day.year}-{day.month:02}" for day in (received, before)}
     employer = data.employer.key if data.employer else None
     project = data.project.key if data.project else None
     for kind, key in (("employer", employer), ("project", project)):
@@ -226,7 +251,10 @@ def _person(line: str, worker: str | None, sealed: str | None, opener: Sealer) -
 
 
 def _phone(text: str | None, opener: Sealer) -> str | None:
-    digits = "".join(sign for sign in unicodedata.normalize("NFKC", text or "") if sign.isdecimal())
+    digits = text or ""
+    if not (digits.isascii() and digits.isdecimal()):
+        signs = unicodedata.normalize("NFKC", digits)
+        digits = "".join(sign for sign in signs if sign.isdecimal())
     return opener.matcher.hash("phone", digits[-11:]) if len(digits) >= 7 else None
 
 

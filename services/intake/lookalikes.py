@@ -9,7 +9,10 @@ one transaction: after a kill it goes on, and a dropped schema is made again the
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,10 +21,19 @@ import orjson
 
 from services.intake.decider import By, Refusal
 from services.intake.desk import Refusing, Report
-from services.intake.likeness import Features, Likeness, blocks, features, likeness
-from services.intake.privacy import FIELDS, Caller, Privacy, masked
+from services.intake.likeness import (
+    Features,
+    Known,
+    Likeness,
+    apart,
+    blocks,
+    features,
+    known,
+    likeness,
+)
+from services.intake.privacy import FIELDS, Caller, Privacy, masked, names_in
 from services.intake.tables import Connection, Tables
-from services.intake.vault import Erased, Vault
+from services.intake.vault import Vault
 from services.intake.view import View
 from shared import events as e
 from shared.database import PASSING
@@ -39,6 +51,8 @@ log = journal("intake.lookalikes")
 _IDLE: Final = 1.0
 _MOST: Final = 200
 """Records of a batch; between batches the requests have their turn."""
+_AT_A_TIME: Final = 20
+"""Complaints read between two turns of the requests: some 2 ms."""
 _PLACE: Final = "likeness"
 _RELEVANT: Final = (
     b'"type":"ComplaintReceived"}',
@@ -69,6 +83,17 @@ class Proposal:
     score: int
     parts: dict[str, int]
     same: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A complaint that is taken up, with its blocking keys. `seat`: its place among all."""
+
+    features: Features
+    known: Known
+    keys: tuple[str, ...]
+    sealed: str
+    seat: int = 0
 
 
 class Lookalikes:
@@ -149,13 +174,13 @@ class Lookalikes:
             )
             if held == "UPDATE 0":
                 return  # another process was faster
+            # A case's complaint stands before all else of it.
+            await self._received(connection, events, rules)
             for event in events:
-                await self._fold(connection, event, rules)
+                await self._fold(connection, event)
 
-    async def _fold(self, connection: Connection, event: Event, rules: MatchingRules) -> None:
+    async def _fold(self, connection: Connection, event: Event) -> None:
         match event.data:
-            case e.ComplaintReceived():
-                await self._received(connection, event.subject, event.data, rules)
             case e.MergeApproved() | e.ComplaintMerged():
                 await self._verdict(connection, event.subject, event.data.master, "merged")
             case e.ComplaintUnmerged():
@@ -180,55 +205,107 @@ class Lookalikes:
         )
 
     async def _received(
-        self,
-        connection: Connection,
-        case_id: str,
-        data: e.ComplaintReceived,
-        rules: MatchingRules,
+        self, connection: Connection, events: Sequence[Event], rules: MatchingRules
     ) -> None:
-        try:
-            opener = await self.vault.opener(connection, case_id)
-        except Erased:
+        """Keep the complaints of a batch, and propose what each is like of those before it."""
+        fresh = await self._kept(connection, await self._arrivals(connection, events))
+        if not fresh:
             return
-        mine = features(case_id, data, opener)
-        keys = blocks(data, mine, self.vault.matcher)
-        fresh = await connection.execute(
-            f"""INSERT INTO {self.tables.likes} (case_id, sealed) VALUES ($1, $2)
-            ON CONFLICT DO NOTHING""",
-            case_id,
-            opener.seal(_packed.encode(mine).decode(), _PLACE),
-        )
-        if fresh == "INSERT 0 0":
-            return  # a second copy on the log, or it ended before
-        for other in await self._candidates(connection, keys, rules):
-            found = likeness(mine, other, rules)
-            if found is not None and found.score >= rules.propose_from:
-                await self._propose(connection, case_id, other.case_id, found)
-        await connection.executemany(
-            f"INSERT INTO {self.tables.like_blocks} VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            [(key, case_id) for key in keys],
+        met = await self._met(connection, fresh, rules.most_candidates)
+        others = await self._opened(connection, {case for cases in met.values() for case in cases})
+        others |= {arrival.features.case_id: arrival.features for arrival in fresh}
+        for arrival in fresh:
+            mine = arrival.features
+            for other in (others[case] for case in met[mine.case_id] if case in others):
+                found = likeness(mine, other, rules)
+                if found is not None and found.score >= rules.propose_from:
+                    await self._propose(connection, mine.case_id, other.case_id, found)
+        places = [(key, arrival) for arrival in fresh for key in arrival.keys]
+        await connection.execute(
+            f"""INSERT INTO {self.tables.like_blocks}
+            SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[])""",
+            [key for key, _ in places],
+            [arrival.seat for _, arrival in places],
+            [arrival.features.case_id for _, arrival in places],
         )
 
-    async def _candidates(
-        self, connection: Connection, keys: tuple[str, ...], rules: MatchingRules
-    ) -> list[Features]:
-        """Complaints that share a key, the newest of each; those erased since are left out."""
+    async def _arrivals(
+        self, connection: Connection, events: Sequence[Event]
+    ) -> dict[str, Arrival]:
+        """The complaints among the events, each once, but those that were erased since."""
+        received: dict[str, e.ComplaintReceived] = {}
+        for event in events:
+            if isinstance(event.data, e.ComplaintReceived):
+                received.setdefault(event.subject, event.data)
+        openers = await self.vault.openers(connection, list(received))
+        found = {}
+        for number, case in enumerate(case for case in received if case in openers):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            mine = features(case, received[case], openers[case])
+            keys = blocks(received[case], mine, self.vault.matcher)
+            sealed = openers[case].seal(_packed.encode(mine).decode(), _PLACE)
+            found[case] = Arrival(mine, known(mine), keys, sealed)
+        return found
+
+    async def _kept(self, connection: Connection, arrivals: dict[str, Arrival]) -> list[Arrival]:
+        """Those that are new, in the order of their seats: no second copy on the log, and none
+        that ended before."""
         rows = await connection.fetch(
-            f"""SELECT DISTINCT near.case_id, near.sealed FROM unnest($1::text[]) AS k(block)
-            CROSS JOIN LATERAL (SELECT l.case_id, l.sealed, l.seat FROM {self.tables.like_blocks}
-                AS b JOIN {self.tables.likes} AS l USING (case_id)
-                WHERE b.block = k.block AND NOT l.ended ORDER BY l.seat DESC LIMIT $2) AS near
-            ORDER BY near.case_id""",
-            list(keys),
-            rules.most_candidates,
+            f"""INSERT INTO {self.tables.likes} (case_id, sealed, uscc, workers)
+            SELECT c, s, u, w FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+            WITH ORDINALITY AS t(c, s, u, w, n) ORDER BY n
+            ON CONFLICT DO NOTHING RETURNING case_id, seat""",
+            list(arrivals),
+            [arrival.sealed for arrival in arrivals.values()],
+            [arrival.known.uscc for arrival in arrivals.values()],
+            [arrival.known.workers for arrival in arrivals.values()],
         )
-        found = []
+        kept = [replace(arrivals[row["case_id"]], seat=row["seat"]) for row in rows]
+        return sorted(kept, key=lambda arrival: arrival.seat)
+
+    async def _met(
+        self, connection: Connection, fresh: Sequence[Arrival], most: int
+    ) -> dict[str, list[str]]:
+        """Of each, the complaints before it that share a key and may be the same: of each key the
+        `most` newest are looked at."""
+        rows = await connection.fetch(
+            f"""SELECT k.block, near.* FROM unnest($1::text[]) AS k(block)
+            CROSS JOIN LATERAL (SELECT b.seat, l.case_id, l.uscc, l.workers
+                FROM {self.tables.like_blocks} AS b JOIN {self.tables.likes} AS l USING (case_id)
+                WHERE b.block = k.block AND NOT l.ended ORDER BY b.seat DESC LIMIT $2) AS near
+            ORDER BY k.block, near.seat""",
+            list({key for arrival in fresh for key in arrival.keys}),
+            most,
+        )
+        seen: dict[str, deque[tuple[str, Known]]] = defaultdict(lambda: deque(maxlen=most))
         for row in rows:
-            try:
-                opener = await self.vault.opener(connection, row["case_id"])
-                found.append(_unpacked.decode(opener.open(row["sealed"])))
-            except (Erased, CannotOpen):
+            seen[row["block"]].append((row["case_id"], Known(row["uscc"], row["workers"])))
+        met = {}
+        for arrival in fresh:
+            near = dict(pair for key in arrival.keys for pair in seen[key])
+            met[arrival.features.case_id] = [
+                case for case, theirs in sorted(near.items()) if not apart(arrival.known, theirs)
+            ]
+            for key in arrival.keys:
+                seen[key].append((arrival.features.case_id, arrival.known))
+        return met
+
+    async def _opened(self, connection: Connection, cases: set[str]) -> dict[str, Features]:
+        """The features of complaints that were kept; those erased since are left out."""
+        if not cases:
+            return {}
+        rows = await connection.fetch(
+            f"SELECT case_id, sealed FROM {self.tables.likes} WHERE case_id = ANY($1)", list(cases)
+        )
+        openers = await self.vault.openers(connection, list(cases))
+        found = {}
+        for row in rows:
+            opener = openers.get(row["case_id"])
+            if opener is None or not row["sealed"]:
                 continue
+            with suppress(CannotOpen):
+                found[row["case_id"]] = _unpacked.decode(opener.open(row["sealed"]))
         return found
 
     async def _propose(
@@ -315,7 +392,8 @@ class Lookalikes:
             if event.data.kind == "report":
                 fields = [f for f in fields if f.split("/")[0] not in ("contact", "claims", "text")]
             told = await self.privacy.reveal(case_id, fields, reason, caller)
-            values = {field: masked(value) for field, value in told["fields"].items()}
+            names = names_in(told["fields"].values())
+            values = {field: masked(value, names) for field, value in told["fields"].items()}
             sides[name] = {"case_id": case_id, "fields": values}
         return {"id": match_id, "score": proposal.score, "parts": proposal.parts} | sides
 

@@ -7,7 +7,7 @@ the answer leaves. A bulk export waits for a second person.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,7 +16,7 @@ import orjson
 from services.intake.decider import CaseFile, Refusal
 from services.intake.desk import Desk, Refusing
 from services.intake.tables import Connection, Tables
-from services.intake.vault import Erased, Vault
+from services.intake.vault import Erased, Missing, Vault
 from shared.clock import wall_now
 from shared.envelope import derived_id
 from shared.events import (
@@ -114,12 +114,13 @@ class Privacy:
                 await self._deny(case_id, "reveal", caller)
             opener = await self._opener(connection, case_id)
             values = {name: _opened(data, name, opener) for name in fields}
+            names = names_in(_opened(data, name, opener) for name in _named(data))
             accessed = PiiAccessed(
                 fields=tuple(fields), reason=opener.seal(reason, self._stamp(caller))
             )
             await self._record(case_id, accessed, caller)
         if allowed == "masked":
-            values = {name: masked(value) for name, value in values.items()}
+            values = {name: masked(value, names) for name, value in values.items()}
         return {"case_id": case_id, "sight": allowed, "fields": values}
 
     async def erase(self, case_id: str, reason: str, caller: Caller) -> None:
@@ -213,7 +214,7 @@ class Privacy:
                 continue
             try:
                 opener = await self.vault.opener(connection, row["case_id"])
-            except Erased:
+            except (Erased, Missing):
                 continue
             names = [*FIELDS, *(f"claims/{claim.line}" for claim in event.data.claims)]
             yield {
@@ -239,6 +240,9 @@ class Privacy:
         except Erased:
             reason = "what this case says of persons was erased"
             raise Refusing(Refusal(409, "ERASED", reason)) from None
+        except Missing:
+            reason = "the vault holds no key of this case: nobody erased it; restore the vault"
+            raise Refusing(Refusal(409, "KEY_MISSING", reason)) from None
 
     async def _deny(self, subject: str, action: str, caller: Caller) -> None:
         """Record the refusal, then refuse."""
@@ -287,13 +291,28 @@ _DIGITS: Final = re.compile(
 """Seven digits or more, as numbers of persons are written: in one, or in groups; no date."""
 
 
-def masked(value: Any) -> Any:
-    """张*, 4101**********123X, 138****1234; an address to the village; digits in texts starred."""
+def masked(value: Any, names: Iterable[str] = ()) -> Any:
+    """张*, 4101**********123X, 138****1234; in texts digits are starred, and these names."""
     if isinstance(value, dict):
         return {key: _masked_part(key, str(part)) for key, part in value.items()}
     if isinstance(value, str):
-        return _DIGITS.sub(lambda found: re.sub(r"[\dXx]", "*", found[0]), value)
+        starred = _DIGITS.sub(lambda found: re.sub(r"[\dXx]", "*", found[0]), value)
+        for name in sorted(names, key=len, reverse=True):
+            spaced = r"\s*".join(map(re.escape, name))
+            starred = re.sub(spaced, _masked_part("name", name), starred)
+        return starred
     return value
+
+
+def names_in(parts: Iterable[Any]) -> set[str]:
+    """The names of persons in opened contacts and claim lines; one sign alone is a word."""
+    named = (str(part.get("name") or "").split() for part in parts if isinstance(part, dict))
+    return {name for words in named if len(name := "".join(words)) > 1}
+
+
+def _named(data: ComplaintReceived) -> tuple[str, ...]:
+    """The fields in which a complaint names persons."""
+    return ("contact", *(f"claims/{claim.line}" for claim in data.claims))
 
 
 def _masked_part(name: str, text: str) -> str:

@@ -75,9 +75,10 @@ class Tables:
             approved_by text, approved_at timestamptz);
         CREATE TABLE IF NOT EXISTS {self.likes} (
             case_id text PRIMARY KEY, seat bigserial, sealed text NOT NULL,
-            ended boolean NOT NULL DEFAULT false);
+            uscc text, workers text, ended boolean NOT NULL DEFAULT false);
         CREATE TABLE IF NOT EXISTS {self.like_blocks} (
-            block text NOT NULL, case_id text NOT NULL, PRIMARY KEY (block, case_id));
+            block text NOT NULL, seat bigint NOT NULL, case_id text NOT NULL,
+            PRIMARY KEY (block, seat));
         CREATE TABLE IF NOT EXISTS {self.like_verdicts} (
             one text NOT NULL, other text NOT NULL, verdict text NOT NULL,
             PRIMARY KEY (one, other));
@@ -109,10 +110,11 @@ async def prepare(connection: Connection, tables: Tables, identity: Identity) ->
         shape = await connection.fetchval(f"SELECT shape FROM {tables.shape}")
         if shape != SHAPE:
             await connection.execute(
-                f"""TRUNCATE {tables.files}, {tables.positions}, {tables.shape}, {tables.likes},
+                f"""DROP TABLE {tables.files}, {tables.positions}, {tables.shape}, {tables.likes},
                 {tables.like_blocks}, {tables.like_verdicts}, {tables.like_positions},
                 {tables.proposals}"""
             )
+            await connection.execute(tables.create())
             await connection.execute(f"INSERT INTO {tables.shape} VALUES ($1)", SHAPE)
         await connection.executemany(
             f"INSERT INTO {tables.positions} VALUES ($1, 0, $2, $3) ON CONFLICT DO NOTHING",

@@ -30,6 +30,10 @@ class Erased(LookupError):
     """The subject's key was destroyed: what it sealed is gone, and nothing more is sealed."""
 
 
+class Missing(LookupError):
+    """The vault has no row for a subject that was sealed: it is of before, or was restored so."""
+
+
 class Safe:
     """What is done with the master key alone: wrapping keys, and the matching key."""
 
@@ -71,11 +75,7 @@ class Vault:
                 [self.safe.fresh(subject)[1] for subject in new],
             )
             rows |= await self._rows(connection, new)
-        return {
-            subject: self.safe.open(subject, key)
-            for subject, key in rows.items()
-            if key is not None
-        }
+        return self._opened(rows)
 
     async def sealer(self, connection: Connection, subject: str) -> Sealer:
         """The subject's sealer, with a new key if it has none. Raises Erased."""
@@ -85,11 +85,15 @@ class Vault:
         return found[subject]
 
     async def opener(self, connection: Connection, subject: str) -> Sealer:
-        """The sealer of a subject that has a key. Raises Erased (also if there never was one)."""
+        """The sealer of a subject that has a key. Raises Erased, Missing."""
         row = await self._row(connection, subject)
         if row is None:
-            raise Erased(subject)
+            raise Missing(subject)
         return self._open(subject, row)
+
+    async def openers(self, connection: Connection, subjects: Sequence[str]) -> dict[str, Sealer]:
+        """The sealers of those subjects that have a key."""
+        return self._opened(await self._rows(connection, subjects))
 
     async def erase(self, connection: Connection, subject: str) -> None:
         """Destroy the subject's key, for good."""
@@ -117,6 +121,13 @@ class Vault:
             f"SELECT subject, key FROM {self.tables.keys} WHERE subject = ANY($1)", subjects
         )
         return {row["subject"]: row["key"] for row in rows}
+
+    def _opened(self, rows: dict[str, bytes | None]) -> dict[str, Sealer]:
+        return {
+            subject: self.safe.open(subject, key)
+            for subject, key in rows.items()
+            if key is not None
+        }
 
     async def _row(self, connection: Connection, subject: str) -> tuple[bytes | None] | None:
         row = await connection.fetchrow(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import parse_qs
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.routing import APIRoute
 
 from services.reporting import (
     answers,
@@ -94,16 +96,24 @@ class Api:
     def reading(self) -> Reading:
         return self.reporting.reading
 
-    def at(
+    @asynccontextmanager
+    async def at(
         self, as_of: str | None, after: Cursor | None = None
-    ) -> AbstractAsyncContextManager[tuple[Snapshot, Cut]]:
-        """The tables at the asked instant; a cursor pins the one its list began with."""
+    ) -> AsyncIterator[tuple[Snapshot, Cut]]:
+        """The tables at the asked instant; a cursor pins the one its list began with.
+
+        What is later than the clock is answered as of the clock, and `meta.as_of` says so: what
+        would be answered for it could still change.
+        """
         at: datetime | None = instant(as_of, "as_of") if as_of is not None else None
         if after is not None:
             if at is not None and at != after.as_of:
                 raise Malformed("as_of", "the cursor pins another as_of; leave it out")
             at = after.as_of
-        return self.reading.at(at)
+        async with self.reading.at(at) as (snapshot, cut):
+            if cut.as_of > snapshot.now:
+                cut = await snapshot.cut(snapshot.now)
+            yield snapshot, cut
 
     # --- cases ----------------------------------------------------------------------------------
 
@@ -369,9 +379,12 @@ class Api:
             found = bulletins.issues(cut.policy, cut.as_of)
         return {"meta": cut.meta, "items": [_issue(item) for item in found]}
 
-    async def bulletin(self, no: int, form: bulletins.Form) -> Response:
-        """An issue as JSON, Word or PDF; the same number always gives the same content."""
-        async with self.at(None) as (snapshot, cut):
+    async def bulletin(self, no: int, form: bulletins.Form, as_of: AsOf = None) -> Response:
+        """An issue as JSON, Word or PDF; the same number always gives the same content.
+
+        404 where it was not out as of then.
+        """
+        async with self.at(as_of) as (snapshot, cut):
             found = bulletins.issues(cut.policy, cut.as_of)
             if not 1 <= no <= len(found):
                 raise Answer(404, "UNKNOWN_ISSUE", f"there is no issue {no} yet")
@@ -396,6 +409,24 @@ class Api:
         feed = Feed(self.reading, self.reporting.bell, positions)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=headers)
+
+
+def only_known(request: Request) -> None:
+    """Answers 422 for a parameter that the route does not have: an answer to `as-of` would be
+    one of today that looks like one of then.
+    """
+    route: APIRoute = request.scope["route"]
+    known = {parameter.alias for parameter in route.dependant.query_params}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        has = ", ".join(sorted(known)) or "none"
+        errors = tuple((f"/query/{name}", "no parameter of this read") for name in unknown)
+        raise Answer(
+            422,
+            "UNKNOWN_PARAMETER",
+            f"no parameter {', '.join(unknown)} here; it has {has}",
+            errors,
+        )
 
 
 async def _code_of(request: Request) -> str:
@@ -431,7 +462,8 @@ async def _case(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any]:
 
 def routes(api: Api) -> APIRouter:
     """Every route with its operation id, model and problems."""
-    keyed = APIRouter(prefix="/v1", dependencies=[Depends(api.key)], responses=PROBLEMS)
+    known = Depends(only_known)
+    keyed = APIRouter(prefix="/v1", dependencies=[Depends(api.key), known], responses=PROBLEMS)
     table: tuple[tuple[str, Any, Any, str], ...] = (
         ("/cases", api.list_cases, answers.Cases, "listCases"),
         ("/cases/{case}", api.one_case, answers.OneCase, "getCase"),
@@ -521,6 +553,7 @@ def routes(api: Api) -> APIRouter:
         api.public_overview,
         response_model=answers.PublicOverview,
         operation_id="getPublicOverview",
+        dependencies=[known],
     )
     limited: dict[int | str, dict[str, Any]] = {
         429: {"model": answers.Problem, "description": "too often; see Retry-After"}
@@ -530,6 +563,7 @@ def routes(api: Api) -> APIRouter:
         api.public_status,
         response_model=answers.PublicStatus,
         operation_id="getPublicStatus",
+        dependencies=[known],
         responses=NOT_FOUND | limited,
     )
     html: dict[int | str, dict[str, Any]] = {

@@ -354,7 +354,9 @@ def _merged(case: Case, master: str, event: Event) -> Case:
 
 def _lines_added(case: Case, event: Event, data: ev.ClaimLinesAdded) -> Case:
     """A merged case's source obligation, and the claims that did not stand here yet."""
-    source = Source(data.source, data.source_ref, data.tier, data.received_at)
+    source = Source(data.source, data.source_ref, data.tier, data.received_at, data.replied_at)
+    if data.replied_at is not None:
+        case = _source_replied(case, data, data.replied_at)
     known = any(
         (item.source, item.source_ref) == (source.source, source.source_ref)
         for item in case.sources
@@ -395,7 +397,7 @@ def _lines_removed(case: Case, event: Event, data: ev.ClaimLinesRemoved) -> Case
     )
 
 
-def _source_replied(case: Case, data: ev.SourceReplied, at: datetime) -> Case:
+def _source_replied(case: Case, data: ev.SourceReplied | ev.ClaimLinesAdded, at: datetime) -> Case:
     sources = tuple(
         replace(item, replied_at=item.replied_at or at)
         if (item.source, item.source_ref) == (data.source, data.source_ref)

@@ -100,7 +100,8 @@ class Cut:
 class Snapshot:
     """The tables in one unchanging state, so that all numbers of an answer fit together.
 
-    `folded`: how far each partition is folded in it.
+    `folded`: how far each partition is folded in it; `now`: the clock, or the last folded record
+    if that is ahead of it.
     """
 
     def __init__(
@@ -109,11 +110,13 @@ class Snapshot:
         tables: Tables,
         books: Books,
         folded: Mapping[int, Position],
+        now: datetime,
     ) -> None:
         self.connection = connection
         self.tables = tables
         self.books = books
         self.folded = folded
+        self.now = now
 
     async def fetch(self, query: str, *arguments: Any) -> list[Any]:
         """Rows of a query in which {versions}, {events} and {acts} stand for the tables."""
@@ -161,8 +164,9 @@ class Reading:
 
     @asynccontextmanager
     async def at(self, as_of: datetime | None = None) -> AsyncIterator[tuple[Snapshot, Cut]]:
-        """A snapshot and the cut at `as_of`; without it at the clock, or at the last folded
-        record if that is ahead of it. Raises Ungoverned before the first adoption.
+        """A snapshot and the cut at `as_of`, without it at the snapshot's `now`.
+
+        Raises Ungoverned before the first adoption.
         """
         async with (
             self.pool.acquire() as connection,
@@ -172,8 +176,9 @@ class Reading:
                 f"SELECT partition, next, recorded_at FROM {self.tables.positions}"
             )
             folded = {row["partition"]: Position(row["next"], row["recorded_at"]) for row in found}
-            snapshot = Snapshot(connection, self.tables, self.governance.books, folded)
-            yield snapshot, await snapshot.cut(as_of or self._now(folded.values()))
+            now = self._now(folded.values())
+            snapshot = Snapshot(connection, self.tables, self.governance.books, folded, now)
+            yield snapshot, await snapshot.cut(as_of or now)
 
     def _now(self, folded: Iterable[Position]) -> datetime:
         instants = [item.recorded_at for item in folded if item.recorded_at is not None]

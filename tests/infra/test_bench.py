@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,16 @@ import pytest
 from rich.console import Console
 
 from infra import bench
-from infra.bench import crowd, extraction, forwarder, intake, restart, sweeping, visibility
+from infra.bench import (
+    crowd,
+    extraction,
+    forwarder,
+    intake,
+    likeness,
+    restart,
+    sweeping,
+    visibility,
+)
 from infra.bench.figures import Figure, Limit, Peer, failed, number, show, write
 from infra.bench.mix import Mix, campaign
 from infra.bench.rig import ADOPTION_ID, book, raw_book
@@ -222,6 +232,15 @@ def test_the_extraction_has_its_limits() -> None:
         figure.name for figure in figures
     }
     assert "labelled messages" in remark
+
+
+def test_a_look_for_likely_duplicates_opens_few_of_those_it_meets() -> None:
+    figure = likeness.measure(1, 400)
+    assert figure.ratio is not None
+    assert figure.ratio > 0
+    complaints, pairs, opened = map(int, re.findall(r"\d+", figure.note))
+    assert complaints > 300
+    assert 0 < opened < pairs / 4
 
 
 @pytest.mark.parametrize(("limit", "code", "word"), [(2.0, 1, "NOT MET"), (0.5, 0, "met")])

@@ -297,3 +297,48 @@ def test_lines_of_a_case_that_a_person_merged_can_be_paid_under_the_master(path:
     dry = played(path, lines)
     assert dry.refused == []
     assert of(dry, "ClosureRefused") == []
+
+
+def refusals(dry: DryRun) -> list[tuple[int, int, str]]:
+    return [
+        (out["data"]["line"], out["data"]["status"], out["data"]["code"]) for out in dry.refused
+    ]
+
+
+def test_a_merge_into_what_does_not_go_on_is_refused_as_intake_refuses_it(path: Path) -> None:
+    lines = [
+        complaint("2021-11-10 09:00"),
+        line("2021-11-11 10:00", "A", "ComplaintNotAccepted", reason="NOT_WAGES"),
+        complaint("2021-11-12 09:00", "B"),
+        complaint("2021-11-12 09:10", "C"),
+        line("2021-11-12 10:00", "B", "MergeApproved", master="A"),
+        line("2021-11-12 10:01", "B", "MergeApproved", master="nobody"),
+        line("2021-11-12 10:02", "B", "MergeApproved", master="B"),
+        line("2021-11-12 10:03", "B", "MergeApproved", master="C", same={"1": "7"}),
+        line("2021-11-12 10:04", "B", "MergeApproved", master="C", same={"1": "1"}),
+        line("2021-11-12 10:05", "B", "SourceReplied", source="window", source_ref="B"),
+        line("2021-11-12 10:06", "C", "SourceReplied", source="window", source_ref="B"),
+    ]
+
+    dry = played(path, lines)
+
+    assert refusals(dry) == [
+        (5, 409, "MASTER_ENDED"),
+        (6, 422, "UNKNOWN_CASE"),
+        (7, 422, "SAME_CASE"),
+        (8, 422, "UNKNOWN_LINE"),
+        (10, 409, "MERGED"),
+    ]
+    assert [out["data"]["master"] for out in of(dry, "ComplaintMerged", "B")] == ["C"]
+
+
+def test_a_unit_that_no_book_has_is_refused_as_intake_refuses_it(path: Path) -> None:
+    lines = [
+        *PLAIN,
+        line("2021-11-12 09:00", "unit:TF99", "ScreeningReported"),
+        line("2021-11-12 09:00", "unit:TF7", "ScreeningReported"),
+    ]
+
+    dry = played(path, lines)
+
+    assert refusals(dry) == [(3, 404, "UNKNOWN_UNIT")]

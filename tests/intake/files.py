@@ -76,9 +76,10 @@ class Given:
         *,
         by: By | None = None,
         at: datetime | None = None,
+        master: Given | None = None,
     ) -> str:
         """What is answered: `ok`, or `<status> <code>`."""
-        found = self.verdict(type, data, by=by, at=at)
+        found = self.verdict(type, data, by=by, at=at, master=master)
         return f"{found.status} {found.code}" if isinstance(found, Refusal) else "ok"
 
     def verdict(
@@ -88,11 +89,12 @@ class Given:
         *,
         by: By | None = None,
         at: datetime | None = None,
+        master: Given | None = None,
     ) -> AnyData | Refusal:
         fact = model(type, data or {})
         who = by or default_by(type, self.file, fact)
         act = Act(type, fact, at or NOW - timedelta(days=1), who)
-        return decide(act, self.file, NOW, policy())
+        return decide(act, self.file, NOW, policy(), master.file if master else None)
 
 
 def received() -> Given:

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from services.intake.decider import POSSIBLE, By, State, initial
-from shared.events import TYPES, Fact
+from services.intake.decider import POSSIBLE, By, Refusal, State, initial
+from shared.events import TYPES, Fact, MergeApproved
 from tests.intake import files
 from tests.intake.files import (
     ASSIGNMENT,
@@ -81,6 +81,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     "ClosureReturned": {"stage": "tf"},
     "FollowUpCompleted": {"got_paid": "Y", "satisfaction": "satisfied"},
     "FollowUpWaived": {"reason": "sealed:1:x"},
+    "SourceReplied": {"source": "window", "source_ref": "1"},
 }
 
 FILES: dict[State, Given] = {
@@ -124,6 +125,7 @@ ARROWS: dict[str, set[State]] = {
     "FollowUpCompleted": {"FOLLOW_UP"},
     "FollowUpWaived": {"FOLLOW_UP"},
     "CaseWrittenOff": {"CLOSED"},
+    "SourceReplied": set(FILES) - {"MERGED"},
 }
 
 
@@ -136,7 +138,7 @@ def test_every_state_has_a_file_that_is_in_it() -> None:
 @pytest.mark.parametrize("fact", ARROWS)
 @pytest.mark.parametrize("state", FILES)
 def test_a_transition_needs_its_arrow(fact: str, state: State) -> None:
-    answer = FILES[state].when(fact, PLAIN.get(fact))
+    answer = FILES[state].when(fact, PLAIN.get(fact), master=received())
     if state in ARROWS[fact]:
         assert answer == "ok"
     else:
@@ -163,7 +165,6 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "ExtremeIncidentReported": {"kind": "sealed:1:x"},
     "OpinionAlertRaised": {"url_hash": "x", "spread": "local"},
     "IllegalDemandRecorded": {"police_doc_no": "x"},
-    "SourceReplied": {"source": "window", "source_ref": "1"},
     "ComplainantTold": {"of": "x"},
     "GroupNoticeGiven": {"group": "g", "level": "G1"},
 }
@@ -182,9 +183,62 @@ def test_what_makes_no_transition_is_possible_while_the_case_lasts(fact: str, st
     assert possible or answer.startswith("409")
 
 
-def test_a_merged_case_names_its_master() -> None:
-    found = FILES["MERGED"].verdict("ComplaintAccepted")
-    assert "other" in getattr(found, "reason", "")
+@pytest.mark.parametrize("fact", ["ComplaintAccepted", "SourceReplied"])
+def test_a_merged_case_names_its_master(fact: str) -> None:
+    """I-03: its source too is answered under the master, where its clock runs."""
+    found = FILES["MERGED"].verdict(fact, PLAIN.get(fact))
+    assert isinstance(found, Refusal)
+    assert (found.status, found.code) == (409, "MERGED")
+    assert "other" in found.reason
+
+
+# --- a person merges two cases --------------------------------------------------------------------
+
+ENDED: set[State] = {"MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF"}
+
+
+@pytest.mark.parametrize("state", FILES)
+def test_only_a_case_that_goes_on_takes_another(state: State) -> None:
+    answer = received().when("MergeApproved", {"master": "other"}, master=FILES[state])
+    assert answer == ("409 MASTER_ENDED" if state in ENDED else "ok")
+
+
+def test_a_case_is_merged_into_one_that_there_is_and_not_into_itself() -> None:
+    assert received().when("MergeApproved", {"master": "other"}) == "422 UNKNOWN_CASE"
+    unheard = received().when("MergeApproved", {"master": "other"}, master=Given("other"))
+    assert unheard == "422 UNKNOWN_CASE"
+    itself = received().when("MergeApproved", {"master": "case"}, master=received())
+    assert itself == "422 SAME_CASE"
+
+
+def test_a_case_that_cannot_be_merged_says_so_before_its_master_is_looked_at() -> None:
+    assert accepted().when("MergeApproved", {"master": "other"}, master=closed()) == "409 STATE"
+
+
+def test_the_master_must_have_the_line_that_is_the_same() -> None:
+    same = {"master": "other", "same": {"1": "2"}}
+    assert received().when("MergeApproved", same, master=received()) == "ok"
+    missing = {"master": "other", "same": {"1": "7"}}
+    assert received().when("MergeApproved", missing, master=received()) == "422 UNKNOWN_LINE"
+
+
+def test_a_line_that_another_case_brought_is_recorded_by_who_claims_it() -> None:
+    """Its number is the master's own affair: the claim keeps its name wherever it goes on."""
+    brought = received().and_(
+        "ClaimLinesAdded",
+        from_case="third",
+        source="12345",
+        source_ref="3",
+        tier="CITY",
+        received_at="2022-01-05T01:00:00Z",
+        lines=[{"line": "1"}],
+    )
+    said = {"master": "other", "same": {"1": "3", "2": "2"}}
+
+    found = received().verdict("MergeApproved", said, master=brought)
+
+    assert isinstance(found, MergeApproved)
+    assert found.same == {"1": "third|1", "2": "2"}
 
 
 def test_a_revoked_merge_goes_back_to_where_it_was() -> None:
@@ -465,6 +519,14 @@ def test_plans_of_measures_and_meetings_name_days_that_can_be_counted() -> None:
     assert unit().when("MeasurePlanFiled", plan) == "422 CALENDAR"
     decisions = [{"no": 1, "owner": "TF1", "due_on": "2199-01-01"}]
     assert unit().when("MeetingHeld", {"decisions": decisions}) == "422 CALENDAR"
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"), [("TF7", "ok"), ("410185109", "ok"), ("TF99", "404 UNKNOWN_UNIT")]
+)
+def test_only_a_unit_of_the_book_has_a_stream(code: str, answer: str) -> None:
+    plan = {"measure": "m", "responsible": "市住建局", "due_on": "2022-03-01"}
+    assert unit(code).when("MeasurePlanFiled", plan) == answer
 
 
 def test_who_answers_for_a_measure_is_a_unit_never_a_person() -> None:

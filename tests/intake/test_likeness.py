@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.intake.complaint import admit, read_object
-from services.intake.likeness import Features, Likeness, blocks, features, likeness
+from services.intake.likeness import (
+    Features,
+    Likeness,
+    apart,
+    blocks,
+    features,
+    known,
+    likeness,
+)
 from shared.envelope import case_id_of
 from shared.events import ComplaintReceived
 from shared.policy import adopt, read_book
@@ -133,3 +141,29 @@ def test_a_score_is_between_0_and_100_and_the_same_both_ways(
     if forth is not None and back is not None:
         assert forth.score == back.score
         assert all(0 <= part <= 100 for part in forth.parts.values())
+
+
+IDS = st.sampled_from((None, identity_number(1), identity_number(2), identity_number(3)))
+CODES = st.sampled_from((None, "91410185MA0007014Y", "91350100M000100Y43"))
+
+
+@given(
+    one=st.lists(IDS, max_size=3), other=st.lists(IDS, max_size=3), codes=st.tuples(CODES, CODES)
+)
+def test_what_is_told_apart_unopened_is_never_alike(
+    one: list[str | None], other: list[str | None], codes: tuple[str | None, str | None]
+) -> None:
+    sides = []
+    for ref, ids, code in (("a", one, codes[0]), ("b", other, codes[1])):
+        claims = [{"worker": WORKER | ({"id_no": number} if number else {})} for number in ids]
+        employer = {"name": "示例服装有限公司"} | ({"uscc": code} if code else {})
+        sides.append(taken(told(ref, claims=claims, employer=employer))[1])
+    mine, theirs = sides
+
+    found = apart(known(mine), known(theirs))
+
+    assert found == apart(known(theirs), known(mine))
+    assert not found or likeness(mine, theirs, RULES) is None
+    unlike = set(one).isdisjoint(other) and None not in (*one, *other) and one and other
+    differ = None not in codes and codes[0] != codes[1]
+    assert found == bool(unlike or differ)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 
@@ -295,7 +296,8 @@ async def test_no_record_of_any_topic_holds_what_was_planted(desk: Desk) -> None
 
 
 async def test_sealed_fields_open_for_those_entitled_and_on_record(desk: Desk) -> None:
-    case_id = (await desk.post(complaint("reveal"))).json()["case_id"]
+    text = "我叫王小二，干完活工资一直没有发。"
+    case_id = (await desk.post(complaint("reveal", text=text))).json()["case_id"]
 
     async def reveal(name: str, *fields: str) -> Any:
         return await desk.http.post(
@@ -307,6 +309,8 @@ async def test_sealed_fields_open_for_those_entitled_and_on_record(desk: Desk) -
     office = await reveal("office", "contact", "claims/1", "text")
     assert office.status_code == 200, office.text
     assert office.json()["fields"]["claims/1"]["id_no"] == "410125199001319903"
+    told = (await reveal("convener", "text")).json()["fields"]["text"]
+    assert told == "我叫王**，干完活工资一直没有发。"
     convener = (await reveal("convener", "contact", "claims/1")).json()
     assert convener["sight"] == "masked"
     assert convener["fields"]["contact"] == {"name": "王**", "phone": "130****0300"}
@@ -315,7 +319,7 @@ async def test_sealed_fields_open_for_those_entitled_and_on_record(desk: Desk) -
     assert (denied.status_code, denied.json()["code"]) == (403, "NOT_ENTITLED")
     assert (await reveal("office", "password")).status_code == 422
     types = [event.type for event in await desk.events(case_id)]
-    assert types == ["ComplaintReceived", "PiiAccessed", "PiiAccessed", "AccessDenied"]
+    assert types == ["ComplaintReceived", *["PiiAccessed"] * 3, "AccessDenied"]
 
 
 async def test_who_reported_is_hidden_from_those_who_handle(desk: Desk) -> None:
@@ -344,6 +348,32 @@ async def test_an_erased_case_says_nothing_of_persons_any_more(desk: Desk) -> No
     )
     assert (reveal.status_code, reveal.json()["code"]) == (409, "ERASED")
     assert (await desk.post(complaint("erased"))).json()["status"] == "duplicate"
+
+
+async def test_a_key_that_the_vault_lacks_was_not_erased(desk: Desk) -> None:
+    """A vault restored from before: what the case says is not gone, and is not said to be."""
+    case_id = (await desk.post(complaint("no-key"))).json()["case_id"]
+    database = await asyncpg.connect(desk.settings.database)
+    taken = await database.fetchval(
+        f"DELETE FROM {desk.tables.keys} WHERE subject = $1 RETURNING key", case_id
+    )
+
+    async def contact() -> tuple[int, dict[str, Any]]:
+        answer = await desk.http.post(
+            f"/v1/cases/{case_id}/reveal",
+            json={"fields": ["contact"], "reason": "核实"},
+            headers=desk.bearer("office"),
+        )
+        return answer.status_code, answer.json()
+
+    status, problem = await contact()
+    assert (status, problem["code"]) == (409, "KEY_MISSING")
+    await database.execute(
+        f"INSERT INTO {desk.tables.keys} (subject, key) VALUES ($1, $2)", case_id, taken
+    )
+    await database.close()
+    status, told = await contact()
+    assert (status, told["fields"]["contact"]["name"]) == (200, "王小二")
 
 
 async def test_a_bulk_export_waits_for_a_second_person(desk: Desk) -> None:

@@ -140,15 +140,16 @@ class Weather:
 
     # --- other faults -----------------------------------------------------------------------------
 
-    async def freeze(self) -> None:
+    async def freeze(self, process: Process | None = None) -> None:
         """A worker is paused past its session timeout, and resumed among its heirs."""
-        process = self.chance.choice(self.processes["supervision"])
+        process = process or self.chance.choice(self.processes["supervision"])
+        name = f"{process.service}-{process.worker_id}"
         await self._serving(process)
         process.signal(signal.SIGSTOP)
-        self.say(f"SIGSTOP supervision-{process.worker_id}: {await self.in_flight(process)}")
+        self.say(f"SIGSTOP {name}: {await self.in_flight(process)}")
         await asyncio.sleep(SESSION_AND_MORE)
         process.signal(signal.SIGCONT)
-        self.say(f"SIGCONT supervision-{process.worker_id}")
+        self.say(f"SIGCONT {name}")
 
     async def absence(self) -> None:
         """A worker is gone past its session timeout: its partitions go to the other, and back."""

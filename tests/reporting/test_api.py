@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +235,37 @@ async def test_what_is_wrong_is_a_problem(
         assert found["errors"][0]["pointer"].startswith("/")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/cases",
+        "/v1/cases/unknown",
+        "/v1/rankings/task-forces",
+        "/v1/clearance",
+        "/v1/ledgers/problems.xlsx",
+        "/v1/bulletins/1.json",
+        "/v1/public/overview",
+    ],
+)
+async def test_a_parameter_that_a_read_does_not_have_is_named(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    found = await problem(
+        client, path, 422, **{"as-of": "2021-12-01T00:00:00Z", "as_of": "2021-12-01T00:00:00Z"}
+    )
+    assert found["code"] == "UNKNOWN_PARAMETER"
+    assert [error["pointer"] for error in found["errors"]] == ["/query/as-of"]
+    assert "as_of" in found["detail"]
+
+
+async def test_what_is_not_yet_is_not_answered(client: httpx.AsyncClient) -> None:
+    """An answer for an instant to come could be another one when it has come: it is of now."""
+    now = (await get(client, "/v1/clearance"))["meta"]["as_of"]
+    assert (await get(client, "/v1/clearance", as_of=now))["meta"]["as_of"] == now
+    later = (datetime.fromisoformat(now) + timedelta(days=30)).isoformat()
+    assert await get(client, "/v1/clearance", as_of=later) == await get(client, "/v1/clearance")
+
+
 async def test_a_cursor_belongs_to_its_list(client: httpx.AsyncClient) -> None:
     first = await get(client, "/v1/cases", limit=5)
     await problem(client, "/v1/cases", 422, limit=5, cursor=first["next"], state="CLOSED")
@@ -311,6 +342,9 @@ async def test_bulletins_are_listed_with_their_files(client: httpx.AsyncClient) 
     assert (await client.get(found[0]["files"]["pdf"])).content.startswith(b"%PDF-")
     assert (await client.get(found[0]["files"]["docx"])).content.startswith(b"PK")
     await problem(client, "/v1/bulletins/999.pdf", 404)
+    first = found[0]["files"]["json"]
+    assert await get(client, first, as_of="2022-01-01T00:00:00+08:00") == content
+    await problem(client, first, 404, as_of="2021-11-16T15:59:59Z")
     await problem(client, "/v1/bulletins/1.exe", 422)
 
 

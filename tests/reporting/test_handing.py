@@ -47,7 +47,8 @@ def triaged(case: str, hours: float, due: str) -> list[Event]:
 async def test_the_queue_is_in_order_of_its_clock_with_reason_and_proposal(desk: Desk) -> None:
     late = triaged("a", 1, "2021-11-12T00:00:00+08:00")
     soon = triaged("b", 2, "2021-11-11T00:00:00+08:00")
-    await desk.take(*late, *soon, received("c"), *assigned("c"))
+    later = fact("c", ev.ProgressReported(), 24)
+    await desk.take(*late, *soon, received("c"), *assigned("c"), later)
 
     answer = await desk.client.get("/v1/triage", params={"as_of": "2021-11-11T08:00:00+08:00"})
 

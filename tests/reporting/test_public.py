@@ -153,7 +153,8 @@ async def test_an_ending_waits_until_somebody_was_told(desk: Desk, kind: str) ->
 
 
 async def test_five_working_days_later_it_is_late(desk: Desk) -> None:
-    await desk.take(received("a"), *ENDINGS["NOT_ACCEPTED"])
+    later = fact("a", ev.ProgressReported(), 24 * 8)
+    await desk.take(received("a"), *ENDINGS["NOT_ACCEPTED"], later)
 
     # Ended Wed 2021-11-10: the fifth working day is Wed 11-17.
     before = await untold(desk, as_of="2021-11-17T23:59:59+08:00")

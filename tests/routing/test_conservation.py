@@ -7,7 +7,6 @@ or again after its row was lost.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -17,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import events as ev
-from shared.claims import OWN
 from shared.envelope import derived_id
 from shared.events import AnyData, Event
 from shared.settle import Books
+from tests.routing.law import check
 from tests.routing.scattered import Scattered
 from tests.routing.spec import complaint, policy, when
 
@@ -41,8 +40,14 @@ class Town:
         self.chance = Random(seed)
         self.city = Scattered(BOOKS, self.chance, BEGINS)
         self.workers: dict[str, dict[str, str]] = {}
+        self.refs: dict[str, str] = {}
+        self.answered: set[str] = set()
         self.heads: dict[str, int] = {}
         self.count = 0
+
+    def fen(self, claim: tuple[str, str]) -> int:
+        amount: int = 10 ** WORKERS.index(self.workers[claim[0]][claim[1]])
+        return amount
 
     def fact(self, subject: str, data: AnyData) -> None:
         self.count += 1
@@ -71,13 +76,14 @@ class Town:
         subject = case(name)
         more = self.chance.choice((0, 0, 4))
         self.workers[subject] = {str(n): worker for n, worker in enumerate(here, 1)}
+        self.refs[subject] = name
         self.heads[subject] = len(here) + more
         self.fact(subject, complaint(source_ref=name, claims=lines, workers=len(here) + more))
 
     def act(self) -> None:
         subject = self.chance.choice(sorted(self.workers))
         state = self.city.file(subject).state
-        match self.chance.randrange(4):
+        match self.chance.randrange(5):
             case 0 if state == "RECEIVED":
                 self.fact(subject, ev.ComplaintAccepted())
             case 1 if state == "MERGED":
@@ -87,6 +93,10 @@ class Town:
             case 3 if state in ("TRIAGE", "HANDLING", "ASSIGNED"):
                 found = [{"line": "x", "amount_fen": 0, "months": 1}]
                 self.fact(subject, ev.FactsVerified.model_validate({"lines": found}))
+            case 4 if state != "MERGED":
+                reply = ev.SourceReplied(source="window", source_ref=self.refs[subject])
+                self.answered.add(subject)
+                self.fact(subject, reply)
 
     def approve(self, subject: str) -> None:
         """A person confirms a match with a case that, as far as anybody sees, is on its own."""
@@ -109,79 +119,6 @@ class Town:
                 self.act()
             self.city.step(self.chance.choice((0, 1, 3, 12)))
         self.city.quiet()
-
-
-def roots(town: Town) -> dict[str, str]:
-    """Each case with the one it goes on under, at the end of its chain. Fails on a circle."""
-    found = {}
-    for subject in town.workers:
-        root, walked = subject, {subject}
-        while (file := town.city.file(root)).state == "MERGED":
-            assert file.master is not None
-            root = file.master
-            assert root not in walked, "a case is never its own master"
-            walked.add(root)
-        found[subject] = root
-    return found
-
-
-def claims_by_root(town: Town) -> dict[str, list[set[tuple[str, str]]]]:
-    """Of each root its standing lines, each as the set of claims (case, line) it stands for."""
-    found: dict[str, list[set[tuple[str, str]]]] = {}
-    for root in set(roots(town).values()):
-        lines = []
-        for item in town.city.watch(root).claims:
-            if not item.by or item.number == "x":
-                continue
-            parts = [
-                (root, item.number) if claim == OWN else tuple(claim.split("|")[:2])
-                for claim in item.by
-            ]
-            lines.append(set(parts))
-        found[root] = lines  # type: ignore[assignment]
-    return found
-
-
-def check(town: Town) -> None:
-    """The law. Every claim stands in exactly one line of one root; lines are of one worker."""
-    where: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for root, lines in claims_by_root(town).items():
-        for line in lines:
-            assert len({town.workers[c][n] for c, n in line}) == 1, "one line, one worker"
-            for claim in line:
-                where[claim].append(root)
-    everything = {(c, n) for c, lines in town.workers.items() for n in lines}
-    assert where.keys() == everything, "no worker is lost"
-    assert all(len(found) == 1 for found in where.values()), "no worker is counted twice"
-    under = roots(town)
-    for (subject, _), (root,) in where.items():
-        if under[subject] != subject:
-            moved = root != under[subject]
-            assert not moved or town.city.streams[subject].state.moved, "it stands under its master"
-    for root in set(under.values()):
-        _same_everywhere(town, root)
-    fen = sum(town.city.case(root).claimed_fen or 0 for root in set(under.values()))
-    counted = sum(
-        10 ** WORKERS.index(town.workers[c][n])
-        for lines in claims_by_root(town).values()
-        for c, n in (min(line) for line in lines)
-    )
-    assert fen == counted, "no fen is lost or counted twice"
-
-
-def _same_everywhere(town: Town, root: str) -> None:
-    """Intake, routing, supervision and reporting hold the same lines, heads and sources."""
-    watch, reported = town.city.watch(root), town.city.case(root)
-    assert watch.claims == town.city.file(root).claims == reported.claims
-    standing = [item.number for item in watch.claims if item.by]
-    assert [line.line for line in watch.lines] == standing
-    assert reported.workers == sum(item.heads for item in watch.claims if item.by)
-    sources = {(item.source, item.source_ref) for item in watch.sources}
-    assert sources == {(item.source, item.source_ref) for item in reported.sources}
-    under = roots(town)
-    members = {subject for subject, found in under.items() if found == root}
-    names = {f"C{n}" for n in range(CASES) if case(f"C{n}") in members}
-    assert {ref for _, ref in sources} == names, "every source is answered under its root (I-03)"
 
 
 @settings(max_examples=150, deadline=None)
@@ -207,18 +144,30 @@ def test_every_stream_replays_to_itself(seed: int) -> None:
         assert replayed.stream.state == stream.state
 
 
+def _keeps(separation: Any) -> Any:
+    def kept(state: Any) -> Any:
+        found = separation(state)
+        return found[-1:] if found else found
+
+    return kept
+
+
+def _silent(_: Any) -> Any:
+    return lambda *args: []
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_the_law_goes_red_when_a_master_keeps_what_left(
-    seed: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("separation", _keeps), ("_answered", _silent)],
+    ids=["a master keeps what left", "a reply that crossed is forgotten"],
+)
+def test_the_law_goes_red(
+    seed: int, name: str, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from services.routing.decider import standing
 
-    def keeps(state: Any) -> Any:
-        found = whole(state)
-        return found[-1:] if found else found
-
-    whole = standing.separation
-    monkeypatch.setattr(standing, "separation", keeps)
+    monkeypatch.setattr(standing, name, fault(getattr(standing, name)))
 
     for number in range(400):
         town = Town(seed * 1000 + number)

@@ -77,6 +77,45 @@ def test_the_merged_source_goes_on_under_the_master() -> None:
     assert (added.data.source_ref, added.data.same) == ("B", {"1": "1"})
 
 
+def replies(name: str, at: str) -> Event:
+    return of_case(name, ev.SourceReplied(source="12345", source_ref=name), at)
+
+
+def own_clock(city: World, name: str) -> bool:
+    """Whether the reply to a source is due on its master's stream (T10)."""
+    watch = city.state("supervision", case("A"))
+    return any(c.timer == "T10" and c.running and c.source_ref == name for c in watch.clocks)
+
+
+def test_a_source_answered_before_its_case_was_merged_is_owed_nothing_under_the_master() -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        received("B", "2021-11-18 09:00", "w2", source="12345"),
+        replies("B", "2021-11-19 09:00"),
+        of_case("B", ev.MergeApproved(master=case("A")), "2021-11-19 10:00"),
+    )
+
+    assert merged(city) == [(case("B"), case("A"))]
+    assert not own_clock(city, "B")
+
+
+def test_a_reply_that_crossed_the_merge_stops_the_clock_under_the_master() -> None:
+    """Intake judged it before the merge was on the log; the log has it after."""
+    before = [
+        received("A", "2021-11-15 09:00", "w1"),
+        received("B", "2021-11-18 09:00", "w1", source="12345"),
+    ]
+
+    assert own_clock(world(*before), "B")
+    city = world(*before, replies("B", "2021-11-18 09:00"))
+
+    assert not own_clock(city, "B")
+    told = [e.data.replied_at for e in found(city, ev.ClaimLinesAdded)]  # type: ignore[union-attr]
+    assert [at is not None for at in told] == [False, True]
+    lines = city.state("supervision", case("A")).lines
+    assert len(lines) == 1, "the same line is not counted twice"
+
+
 @pytest.mark.parametrize(
     "other",
     [line("w2"), line("w1", months=("2021-06", "2021-08"))],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.intake.decider.file import CaseFile, Order, State, evolve, initial, opened
-from services.intake.decider.judge import POSSIBLE, Act, decide, refused_author
+from services.intake.decider.judge import POSSIBLE, Act, decide, refused_author, unknown
 from shared.roles import By, Refusal
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "initial",
     "opened",
     "refused_author",
+    "unknown",
 ]

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 
 from services.intake.decider.file import CaseFile, Order, State
 from shared import events as e
 from shared.calendar import civil, end_of
+from shared.claims import OWN
 from shared.events import AnyData, instant_text
 from shared.policy import Policy
 from shared.roles import OFFICE, By, Refusal, may
-from shared.streams import kind_of
+from shared.streams import kind_of, unit_code
 
 _BACK_DATED: Final = timedelta(days=30)
 
@@ -78,6 +79,8 @@ def _table() -> dict[str, frozenset[State]]:
         "CaseWrittenOff": ("CLOSED",),
     }
     table |= {name: frozenset(states) for name, states in arrows.items()}
+    # I-03: a merged case's source is answered under its master, where its clock runs (T10).
+    table["SourceReplied"] = frozenset(get_args(State)) - {"NONE", "MERGED"}
     for name in (
         "CoHandlerReported",
         "FirstContactMade",
@@ -136,24 +139,31 @@ def _table() -> dict[str, frozenset[State]]:
 POSSIBLE: Final = _table()
 """States in which a type is possible; a type that is not here is possible at any time."""
 
+_NO_MASTERS: Final[frozenset[State]] = frozenset(
+    ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
+)
+"""States in which a case takes no complaint that a person finds to be the same."""
 
-def decide(act: Act, state: CaseFile, now: datetime, policy: Policy) -> AnyData | Refusal:
-    """What is recorded, or why not: 404, 403, 422 (times, lines), then 409 by the state.
 
-    `now`: the clock; `state`: the stream folded to its end.
+def decide(
+    act: Act, state: CaseFile, now: datetime, policy: Policy, master: CaseFile | None = None
+) -> AnyData | Refusal:
+    """What is recorded, or why not: 404, 403, 422 (times, lines), 409 by the state, then what
+    speaks against the case it is merged into.
+
+    `now`: the clock; `state`: the stream folded to its end; `master`: that of the case which a
+    MergeApproved names, None where it names no case at all.
     """
-    kind = kind_of(state.subject)
-    if kind == "case" and state.state == "NONE" and act.type != "ComplaintReceived":
-        return Refusal(404, "UNKNOWN_CASE", "no such case")
     return (
-        _wrong_stream(act, state)
+        unknown(act.type, state, policy)
+        or _wrong_stream(act, state)
         or refused_author(act.by, act.data, state)
         or _wrong_time(act, now)
         or _uncounted(act, policy)
         or _wrong_content(act, state, policy)
-        or (_impossible(act, state) if kind == "case" else None)
+        or (_impossible(act, state) if kind_of(state.subject) == "case" else None)
         or _lacking(act, state, policy)
-        or act.data
+        or _recorded(act, master)
     )
 
 
@@ -168,6 +178,40 @@ def refused_author(by: By, data: AnyData, state: CaseFile) -> Refusal | None:
         known = state.measure(data.ref)
         owner = known.owner if known is not None else by.unit
     return may(by, type(data).__name__, state, data, owner)
+
+
+def unknown(type: str, state: CaseFile, policy: Policy) -> Refusal | None:
+    """404: no complaint began this case, or the book in force has no such unit."""
+    kind = kind_of(state.subject)
+    if kind == "case" and state.state == "NONE" and type != "ComplaintReceived":
+        return Refusal(404, "UNKNOWN_CASE", "no such case")
+    code = unit_code(state.subject)
+    if kind == "unit" and code not in (*policy.units, *policy.content.organisation.departments):
+        return Refusal(404, "UNKNOWN_UNIT", "no such unit")
+    return None
+
+
+def _recorded(act: Act, master: CaseFile | None) -> AnyData | Refusal:
+    """What is said, as it stands on the log."""
+    return _into(act.data, master) if isinstance(act.data, e.MergeApproved) else act.data
+
+
+def _into(fact: e.MergeApproved, master: CaseFile | None) -> e.MergeApproved | Refusal:
+    """The approval, if its master is a case that goes on; lines named by who claims them."""
+    if master is None or master.state == "NONE":
+        reason = "no such case to merge into"
+        return Refusal(422, "UNKNOWN_CASE", reason, "/data/master")
+    if master.state in _NO_MASTERS:
+        reason = f"a case in state {master.state} takes no other"
+        return Refusal(409, "MASTER_ENDED", reason, "/data/master")
+    same = {}
+    for line, to in (fact.same or {}).items():
+        found = next((item for item in master.claims if item.by and item.number == to), None)
+        if found is None:
+            reason = "the master has no such claim line"
+            return Refusal(422, "UNKNOWN_LINE", reason, f"/data/same/{line}")
+        same[line] = to if OWN in found.by else found.by[0].rsplit("|", 1)[0]
+    return fact.model_copy(update={"same": same or None})
 
 
 def _wrong_stream(act: Act, state: CaseFile) -> Refusal | None:

@@ -69,7 +69,6 @@ def _addressed_elsewhere(state: Desk, event: Event) -> Desk:
 Unheard: TypeAlias = (
     ev.SupplementRequested
     | ev.ContactTried
-    | ev.SourceReplied
     | ev.ComplainantTold
     | ev.AssignmentSigned
     | ev.CoHandlerReported
@@ -286,6 +285,8 @@ def _evolve(state: Desk, event: Event) -> Desk:
             )
             withdraw = (_asked(event), reason) if state.unit else None
             return replace(_tell(state, event, "out"), out=True, withdraw=withdraw)
+        case ev.SourceReplied():
+            return standing.replied(state, event, data)
         case ev.AssignmentWithdrawn():
             return replace(state, withdraw=None, unit=None)
         case ev.CaseClosed():
@@ -326,6 +327,7 @@ def _unmerged(state: Desk, event: Event) -> Desk:
         passed=(),
         stale=(),
         gone=(),
+        answers=(),
     )
     if state.accepted is None or state.merged_into is None:
         return again

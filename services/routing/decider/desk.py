@@ -57,6 +57,14 @@ class Gone(Frozen, frozen=True):
     id: str
 
 
+class Answer(Frozen, frozen=True):
+    """A reply to a source (`source|source_ref`) that crossed the merge of its case."""
+
+    source: str
+    id: str
+    at: datetime
+
+
 class Told(Frozen, frozen=True):
     """A change that the match and group streams must hear of."""
 
@@ -71,7 +79,8 @@ class Desk(Frozen, frozen=True):
     `under`: what was merged into it; `passed`: the cases of it that its own master was told of,
     `stale`: of which more came since; `gone`: those that left and of which the master is not told
     yet. `moved`: own lines that stand under another case, with it; `leaving`: of those, the ones
-    not yet taken off this case.
+    not yet taken off this case. `replied`: the sources answered here, with when; `answers`: of
+    those the ones of which the master is not told yet.
     """
 
     subject: str
@@ -97,6 +106,8 @@ class Desk(Frozen, frozen=True):
     passed: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     gone: tuple[Gone, ...] = ()
+    replied: dict[str, datetime] = msgspec.field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
     merge_approved: tuple[Asked, ev.MergeApproved] | None = None
     merged_into: str | None = None
     merged: Asked | None = None

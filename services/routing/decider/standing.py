@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.routing.decider.desk import Asked, Desk, Gone, Under
+from services.routing.decider.desk import Answer, Asked, Desk, Gone, Under
 from shared import events as ev
 from shared.envelope import owe
 from shared.events import ClaimLine, Event
@@ -55,6 +55,7 @@ def _both(one: ev.ClaimLinesAdded, other: ev.ClaimLinesAdded) -> ev.ClaimLinesAd
             "same": other.same | one.same,
             "whole": whole,
             "heads": one.heads if one.heads is not None else other.heads,
+            "replied_at": one.replied_at or other.replied_at,
         }
     )
 
@@ -92,6 +93,8 @@ def left(state: Desk, event: Event, data: ev.ClaimLinesRemoved) -> Desk:
 
 def sent(state: Desk, event: Event, data: ev.ClaimLinesAdded) -> Desk:
     """An own decision that put lines on another case."""
+    answers = tuple(item for item in state.answers if item.id != data.cause)
+    state = replace(state, answers=answers)
     if data.from_case != state.subject or state.merged_into is not None:
         passed = tuple(dict.fromkeys((*state.passed, data.from_case)))
         stale = tuple(case for case in state.stale if case != data.from_case)
@@ -111,6 +114,28 @@ def sent(state: Desk, event: Event, data: ev.ClaimLinesAdded) -> Desk:
     gone = Gone(removed, event.time, event.id)
     moved = state.moved | dict.fromkeys(numbers, event.subject)
     return replace(state, moved=moved, leaving=(*state.leaving, gone))
+
+
+def replied(state: Desk, event: Event, data: ev.SourceReplied) -> Desk:
+    """A source was answered here. If its case goes on under a master by now, the clock of the
+    reply runs there (T10): a merge and a reply can cross (I-03)."""
+    source = _named(data)
+    if source in state.replied:
+        return state
+    known = replace(state, replied=state.replied | {source: event.time})
+    if state.merged_into is None or source not in _sources(state):
+        return known
+    return replace(known, answers=(*state.answers, Answer(source, event.id, event.known_at)))
+
+
+def _named(data: ev.SourceReplied | ev.ClaimLinesAdded | ev.ComplaintReceived) -> str:
+    return f"{data.source}|{data.source_ref}"
+
+
+def _sources(state: Desk) -> set[str]:
+    """Those to be answered by this case or by what it goes on under."""
+    own = {_named(state.received)} if state.received is not None else set()
+    return own | {_named(item.data) for item in state.under if item.data.whole}
 
 
 def _came_back(state: Desk, line: str) -> bool:
@@ -206,13 +231,38 @@ def passing_on(state: Desk) -> list[Event]:
         told = item.case in state.passed and item.case not in state.stale
         if told or not data.lines:
             continue
-        fields = {
-            "cause": item.id if item.late else merged.id,
+        cause = item.id if item.late else merged.id
+        at = max(item.at, merged.at)
+        result.append(owe(master, at, _onward(state, data, cause), decidedby=state.subject))
+    return result + _answered(state, master, merged.at)
+
+
+def _onward(state: Desk, data: ev.ClaimLinesAdded, cause: str) -> ev.ClaimLinesAdded:
+    """What stands under this case, as its master is told of it."""
+    return data.model_copy(
+        update={
+            "cause": cause,
             "reopens": False,
             "same": {line: _beyond(state, known) for line, known in data.same.items()},
+            "replied_at": state.replied.get(_named(data)) or data.replied_at,
         }
-        at = max(item.at, merged.at)
-        result.append(owe(master, at, data.model_copy(update=fields), decidedby=state.subject))
+    )
+
+
+def _answered(state: Desk, master: str, merged_at: datetime) -> list[Event]:
+    """The same lines once more, with the reply that came when they stood under the master."""
+    result: list[Event] = []
+    for answer in state.answers:
+        at = max(answer.at, merged_at)
+        if state.received is not None and answer.source == _named(state.received):
+            lines = _own_lines(state)
+            told = _claim_lines(state, master, answer.id, at, lines, {}, reopens=False, whole=True)
+            result.append(told)
+            continue
+        for item in state.under:
+            if item.data.whole and _named(item.data) == answer.source:
+                data = _onward(state, item.data, answer.id)
+                result.append(owe(master, at, data, decidedby=state.subject))
     return result
 
 
@@ -295,6 +345,7 @@ def _claim_lines(
         reopens=reopens,
         whole=whole,
         heads=max(0, (received.workers or 0) - len(state.moved)) if whole else None,
+        replied_at=state.replied.get(_named(received)) if whole else None,
     )
     return owe(master, at, data, decidedby=state.subject)
 

@@ -172,7 +172,8 @@ def reply_owed(state: Watch, data: ev.SourceReplyOwed) -> Watch:
     return replace(state, owed=kept)
 
 
-def replied(state: Watch, event: Event, data: ev.SourceReplied) -> Watch:
+def replied(state: Watch, event: Event, data: ev.SourceReplied | ev.ClaimLinesAdded) -> Watch:
+    """A source was answered: here, or under a case that goes on here."""
     sources = tuple(
         replace(source, replied=True)
         if (source.source, source.source_ref) == (data.source, data.source_ref)
@@ -228,9 +229,14 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
             data.received_at,
             data.registered_at or event.known_at,
             data.external_due_at,
+            replied=data.replied_at is not None,
         )
         state = replace(state, sources=(*state.sources, source))
-        state = _petition_goes_on(_reply_clock(state, event, source), event, source)
+        if not source.replied:
+            state = _reply_clock(state, event, source)
+        state = _petition_goes_on(state, event, source)
+    elif data.replied_at is not None:
+        state = replied(state, event, data)
     if data.reopens and state.closed:
         return owe_later(state, "CaseReopened", event, reason="REPEATED_COMPLAINT")
     return state
