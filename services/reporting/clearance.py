@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
+from services.reporting.rankings import UNENDED
 from services.reporting.reading import TICK, Cut, Snapshot
 from shared.calendar import DAY, end_of, start_of
 from shared.envelope import canonical
@@ -214,7 +215,8 @@ async def _city(snapshot: Snapshot, cut: Cut) -> Verdict:
     asked = _Asked(snapshot, cut, cut.policy.date_end("A4"))
     start = start_of(_phase(cut.policy, "P1").first)
     found = await asked.rows(
-        "SELECT case_id, settled_during @> $4::timestamptz AS met FROM kept "
+        "SELECT case_id, settled_during @> $4::timestamptz AND case_id NOT IN "
+        f"({UNENDED} AND NOT closed_during @> $4::timestamptz) AS met FROM kept "
         "WHERE tier = 'CITY' AND left_base IS NULL AND NOT joined AND accepted_at < $3 "
         "AND (accepted_at >= $2 OR NOT closed_during @> $5::timestamptz) ORDER BY case_id",
         start,

@@ -57,12 +57,22 @@ WITH held AS (
 ), members AS (SELECT *, money AND NOT joined AS base FROM held)
 """
 
+UNENDED: Final = """
+SELECT DISTINCT group_master FROM {versions}
+WHERE recorded_from <= $1 AND recorded_to > $1 AND joined AND left_base IS NULL
+    AND accepted_at < $3
+"""
+"""Groups of which a member's case was accepted and has not left; the caller adds that it was open.
+A group counts once, by its master, and is cleared when every line of it is (domain 8, 9: I-01)."""
+
 _CASES: Final = (
     _MEMBERS
+    + f", unended AS ({UNENDED} AND NOT closed_during @> $5::timestamptz)"
     + """
 SELECT unit,
     count(*) FILTER (WHERE base) AS base,
-    count(*) FILTER (WHERE base AND settled_during @> $5::timestamptz) AS cleared,
+    count(*) FILTER (WHERE base AND settled_during @> $5::timestamptz
+        AND unended.group_master IS NULL) AS cleared,
     count(*) FILTER (WHERE base AND due_at <= $3) AS due,
     count(*) FILTER (WHERE base AND due_at <= $3 AND passed_at < due_at) AS on_time,
     count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3) AS assigned,
@@ -71,7 +81,7 @@ SELECT unit,
     coalesce(sum(owed_fen) FILTER (WHERE money), 0)::bigint AS owed_fen,
     coalesce(sum(workers_paid) FILTER (WHERE money), 0)::bigint AS workers_paid,
     coalesce(sum(filled) FILTER (WHERE base), 0)::bigint AS filled
-FROM members GROUP BY unit
+FROM members LEFT JOIN unended ON unended.group_master = case_id GROUP BY unit
 """
 )
 

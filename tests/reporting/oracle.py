@@ -184,11 +184,14 @@ class Case:
         return None
 
     @cached_property
+    def master(self) -> str | None:
+        """The case that leads its group, perhaps itself."""
+        found = self.of(ev.GroupFormed, ev.GroupLevelChanged, ev.GroupJoined)
+        return found[-1].data.master if found else None  # type: ignore[union-attr]
+
+    @cached_property
     def joined(self) -> bool:
-        master = None
-        for event in self.of(ev.GroupFormed, ev.GroupLevelChanged, ev.GroupJoined):
-            master = event.data.master  # type: ignore[union-attr]
-        return master is not None and master != self.case_id
+        return self.master is not None and self.master != self.case_id
 
     @cached_property
     def deadline(self) -> ev.DeadlineSet | None:
@@ -472,7 +475,7 @@ class World:
         settled, decided = self.decisions(code, start, end)
         told, asked = self.publicity(code, start, end)
         rates = {
-            "cleared": (sum(case.closed_before(end, "PAID_IN_FULL") for case in base), len(base)),
+            "cleared": (sum(self.cleared(case, end) for case in base), len(base)),
             "on_time": (len(on_time), len(due)),
             "satisfied": (sum(word in ("satisfied", "mostly") for word in answers), len(answers)),
             "recovered": (paid, sum(case.owed_fen or 0 for case in money)),
@@ -485,6 +488,20 @@ class World:
         deductions = self.deductions(code, of, start, end) | {"overdue": len(due) - len(on_time)}
         recovered = sum(fen for case in mine for at, fen, _ in case.payments if start <= at < end)
         return self._score(code, rates, deductions, recovered, len(base))
+
+    def cleared(self, case: Case, end: datetime) -> bool:
+        """Closed as paid, and so is, or ended otherwise, every member of a group that it leads."""
+        members = [
+            other
+            for other in self.cases
+            if other.joined
+            and other.master == case.case_id
+            and other.left is None
+            and other.accepted_at is not None
+            and other.accepted_at < end
+        ]
+        whole = all(other.closed_before(end) for other in members)
+        return whole and case.closed_before(end, "PAID_IN_FULL")
 
     def in_base(self, case: Case, start: datetime, end: datetime) -> bool:
         """(Stock + New) - what left."""
@@ -757,7 +774,7 @@ class World:
             and self.in_base(case, start, moment)
         ]
         bad: list[tuple[str, str | None]] = [
-            (case.case_id, None) for case in base if not case.closed_before(moment, "PAID_IN_FULL")
+            (case.case_id, None) for case in base if not self.cleared(case, moment)
         ]
         good = (len(base) - len(bad)) * 100 >= 95 * len(base)
         return self._judge(at, len(base), bad, good, known=bool(base))
