@@ -9,6 +9,8 @@ one transaction: after a kill it goes on, and a dropped schema is made again the
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +22,7 @@ from services.intake.decider import By, Refusal
 from services.intake.desk import Refusing, Report
 from services.intake.likeness import Features, Likeness, blocks, features, likeness
 from services.intake.privacy import FIELDS, Caller, Privacy, masked
+from services.intake.reception import Reception
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Erased, Vault
 from services.intake.view import View
@@ -29,7 +32,7 @@ from shared.envelope import Unreadable, decode, derived_id
 from shared.events import Event
 from shared.governance import Governance
 from shared.journal import journal
-from shared.log import CASE_EVENTS, PARTITIONS, Reader, Unavailable
+from shared.log import CASE_EVENTS, PARTITIONS, Reader, Record, Unavailable
 from shared.metrics import RETRIES
 from shared.policy import MatchingRules
 from shared.sealing import CannotOpen
@@ -38,7 +41,13 @@ log = journal("intake.lookalikes")
 
 _IDLE: Final = 1.0
 _MOST: Final = 200
-"""Records of a batch; between batches the requests have their turn."""
+"""Records of a partition read at a time."""
+_FEW: Final = 20
+"""Records folded in one transaction; between two of them the requests have their turn."""
+_PATIENCE: Final = 20
+"""While complaints are being taken in they wait, but at most so many times as long as the last few
+took: who sends waits for us, and nobody waits for a proposal.
+"""
 _PLACE: Final = "likeness"
 _RELEVANT: Final = (
     b'"type":"ComplaintReceived"}',
@@ -82,6 +91,7 @@ class Lookalikes:
         governance: Governance,
         view: View,
         privacy: Privacy,
+        reception: Reception,
     ) -> None:
         self.tables = tables
         self.pool = pool
@@ -89,7 +99,10 @@ class Lookalikes:
         self.governance = governance
         self.view = view
         self.privacy = privacy
+        self.reception = reception
         self.reader = Reader(view.settings, "intake-lookalikes")
+        self._took = 0.1
+        """Seconds that the last few records took; before them, a guess."""
 
     # --- following the log ----------------------------------------------------------------------
 
@@ -113,7 +126,7 @@ class Lookalikes:
                 await self.reader.stop()
 
     async def follow(self) -> bool:
-        """One batch of each partition, as far as the view has folded; whether there was any."""
+        """Some records of each partition, as far as the view has folded; whether there were any."""
         async with self.pool.acquire() as connection:
             await connection.executemany(
                 f"INSERT INTO {self.tables.like_positions} VALUES ($1, 0) ON CONFLICT DO NOTHING",
@@ -122,24 +135,38 @@ class Lookalikes:
             rows = await connection.fetch(
                 f"SELECT partition, next FROM {self.tables.like_positions} ORDER BY partition"
             )
-            moved = False
-            for row in rows:
-                number, start = row["partition"], row["next"]
-                end = min(self.view.positions[number], start + _MOST)
-                if start < end:
-                    await self._batch(connection, number, start, end)
-                    moved = True
+        moved = False
+        for row in rows:
+            number, start = row["partition"], row["next"]
+            end = min(self.view.positions[number], start + _MOST)
+            if start < end:
+                await self._advance(number, start, end)
+                moved = True
         return moved
 
-    async def _batch(self, connection: Connection, partition: int, start: int, end: int) -> None:
-        events = [
-            event
-            async for records in self.reader.range(CASE_EVENTS, partition, start, end)
-            for record in records
-            if (event := _read(record.value)) is not None
+    async def _advance(self, partition: int, start: int, end: int) -> None:
+        """Fold the records from `start` up to but without `end`, a few in each transaction."""
+        records = [
+            record
+            async for batch in self.reader.range(CASE_EVENTS, partition, start, end)
+            for record in batch
         ]
+        for first in range(0, len(records), _FEW):
+            few = records[first : first + _FEW]
+            stop = few[-1].offset + 1 if first + _FEW < len(records) else end
+            await self.reception.give_way(_PATIENCE * self._took)
+            begun = time.monotonic()
+            if not await self._fold_few(partition, start, stop, few):
+                return
+            self._took, start = time.monotonic() - begun, stop
+
+    async def _fold_few(
+        self, partition: int, start: int, end: int, records: Sequence[Record]
+    ) -> bool:
+        """All or nothing; False if another process was faster."""
+        events = [event for record in records if (event := _read(record.value)) is not None]
         rules = self.governance.books.latest.content.matching
-        async with connection.transaction():
+        async with self.pool.acquire() as connection, connection.transaction():
             held = await connection.execute(
                 f"""UPDATE {self.tables.like_positions} SET next = $3
                 WHERE partition = $1 AND next = $2""",
@@ -148,9 +175,10 @@ class Lookalikes:
                 end,
             )
             if held == "UPDATE 0":
-                return  # another process was faster
+                return False
             for event in events:
                 await self._fold(connection, event, rules)
+        return True
 
     async def _fold(self, connection: Connection, event: Event, rules: MatchingRules) -> None:
         match event.data:

@@ -7,16 +7,17 @@ one a core, started with the first full batch.
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import orjson
@@ -26,7 +27,7 @@ from services.intake.given import MAX_BYTES, Given, json_of
 from services.intake.vault import Safe
 from shared.claims import Claims, own_of
 from shared.envelope import case_id_of, derived_id, document_of, unsealed_in
-from shared.events import ComplaintReceived, instant_text
+from shared.events import ComplaintReceived
 from shared.journal import journal
 from shared.keys import Key
 from shared.log import Unsealed
@@ -57,7 +58,7 @@ class Receipt:
     forbidden: bool = False
 
 
-class Prepared(msgspec.Struct, frozen=True, gc=False):
+class Prepared(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
 
     `claims`: by which its file is opened.
@@ -97,6 +98,27 @@ def prepare(
     raw: bytes | None, key: Key, now: datetime, policy: Policy, safe: Safe
 ) -> Prepared | Receipt:
     """One complaint; None stands for a line that was too long to keep."""
+    return prepare_all((raw,), key, now, policy, safe)[0]
+
+
+def prepare_all(
+    raws: Iterable[bytes | None], key: Key, now: datetime, policy: Policy, safe: Safe
+) -> list[Prepared | Receipt]:
+    """Complaints of one caller, in order."""
+    actor = f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}"
+    envelope = document_of(TYPE, {}, now, now) | {"actor": actor}
+    return [_prepare(raw, key, now, policy, safe, envelope) for raw in raws]
+
+
+def _prepare(
+    raw: bytes | None,
+    key: Key,
+    now: datetime,
+    policy: Policy,
+    safe: Safe,
+    envelope: dict[str, Any],
+) -> Prepared | Receipt:
+    """`envelope`: of the event, with what all complaints of a batch have in common."""
     if raw is None:
         return OVERLONG
     try:
@@ -107,22 +129,23 @@ def prepare(
         check(complaint, now, policy)
     except Refused as error:
         return Receipt("rejected", problems=tuple(error.problems))
-    prepared = _seal(complaint, key, now, policy, safe)
+    prepared = _seal(complaint, policy, safe, envelope)
     return prepared if len(prepared.event) <= MAX_EVENT else OVERLONG
 
 
-def _seal(complaint: Given, key: Key, now: datetime, policy: Policy, safe: Safe) -> Prepared:
+def _seal(complaint: Given, policy: Policy, safe: Safe, envelope: dict[str, Any]) -> Prepared:
     case_id = case_id_of(complaint.source, complaint.source_ref)
     sealer, wrapped = safe.fresh(case_id)
     data = stored_data(complaint, case_id, sealer, policy)
     if found := unsealed_in(ComplaintReceived, data):
         raise Unsealed(f"{TYPE} {', '.join(found)}")
-    body_hash = safe.matcher.hash("body", json_of(complaint).decode())
+    body_hash = safe.matcher.content("body", json_of(complaint))
     event_id = event_id_of(case_id)
-    document = document_of(TYPE, data, complaint.received_at, now) | {
+    document = envelope | {
+        "data": data,
+        "time": data["received_at"],
         "id": event_id,
         "subject": case_id,
-        "actor": f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}",
         "bodyhash": body_hash,
     }
     return Prepared(
@@ -133,7 +156,7 @@ def _seal(complaint: Given, key: Key, now: datetime, policy: Policy, safe: Safe)
         body_hash,
         wrapped,
         orjson.dumps(document, option=orjson.OPT_SORT_KEYS),
-        instant_text(now),
+        envelope["recordedtime"],
         own_of(
             [(line["line"], line.get("amount_fen")) for line in data["claims"]],
             complaint.workers,
@@ -156,17 +179,17 @@ class Workshop:
     ) -> list[Prepared | Receipt]:
         """A batch, in order."""
         if self.helpers and len(raws) >= _BULK:
-            work = partial(_work, list(raws), key, now)
+            work = partial(_work, _pack(raws), key, now)
             try:
                 running = asyncio.get_running_loop().run_in_executor(self._open(policy), work)
-                return await running
+                return _results(await running, len(raws))
             except BrokenProcessPool:
                 log.warning("helpers_lost", helpers=self.helpers)
                 self._pool = None
         found: list[Prepared | Receipt] = []
         for first in range(0, len(raws), _SLICE):
             part = raws[first : first + _SLICE]
-            found += [prepare(raw, key, now, policy, self.safe) for raw in part]
+            found += prepare_all(part, key, now, policy, self.safe)
             if len(raws) > _SLICE:
                 await asyncio.sleep(0)
         return found
@@ -195,10 +218,25 @@ class Workshop:
 
 _known: list[tuple[Policy, Safe]] = []
 
+_pack: Final = msgspec.msgpack.Encoder().encode
+"""A batch goes over as one piece of bytes: to pickle each complaint costs more than to read it."""
+_raws: Final = msgspec.msgpack.Decoder(list[bytes | None]).decode
+_done: Final = msgspec.msgpack.Decoder(tuple[list[Prepared], dict[int, Receipt]]).decode
+
+
+def _results(packed: bytes, count: int) -> list[Prepared | Receipt]:
+    """What `_work` has made of `count` complaints."""
+    prepared, refused = _done(packed)
+    rest = iter(prepared)
+    return [refused[place] if place in refused else next(rest) for place in range(count)]
+
 
 def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption_id: str) -> None:
     """What a helper knows; it ends with the service, however that ends."""
     _known[:] = [(adopt(raw, adopted_at, adoption_id), Safe(master))]
+    # Nothing of a batch outlives it: what is known is left alone, the rest is looked through once.
+    gc.freeze()
+    gc.disable()
     parent = multiprocessing.parent_process()
     assert parent is not None, "a helper has a parent"
 
@@ -209,6 +247,16 @@ def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption
     threading.Thread(target=follow, name="parent", daemon=True).start()
 
 
-def _work(raws: list[bytes | None], key: Key, now: datetime) -> list[Prepared | Receipt]:
+def _work(packed: bytes, key: Key, now: datetime) -> bytes:
+    """What became of a batch: those prepared, in order, and by their place those refused."""
     policy, safe = _known[0]
-    return [prepare(raw, key, now, policy, safe) for raw in raws]
+    found = prepare_all(_raws(packed), key, now, policy, safe)
+    results = _pack(
+        (
+            [item for item in found if isinstance(item, Prepared)],
+            {place: item for place, item in enumerate(found) if isinstance(item, Receipt)},
+        )
+    )
+    del found
+    gc.collect()
+    return results

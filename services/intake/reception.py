@@ -9,7 +9,8 @@ second copy. So a complaint that was answered `received` is never lost and never
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -83,6 +84,9 @@ class Reception:
         self._waiting: list[_Waiting] = []
         self._storing: set[asyncio.Task[None]] = set()
         self._under_way: dict[str, asyncio.Future[Any]] = {}
+        self._serving = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._marks: list[str] = []
         self._mark_task: asyncio.Task[None] | None = None
 
@@ -130,10 +134,34 @@ class Reception:
     async def prepare(self, raws: Sequence[bytes | None], key: Key) -> list[Prepared | Receipt]:
         """Read, check and seal a batch; None stands for a line too long to keep."""
         now, policy = self.governance.clock.now(), self.governance.books.latest
-        return await self.workshop.prepare(raws, key, now, policy)
+        with self._served():
+            return await self.workshop.prepare(raws, key, now, policy)
 
     async def store(self, prepared: Sequence[Prepared | Receipt]) -> list[Receipt]:
         """Store and publish what was prepared; refusals pass through. Raises as `receive`."""
+        with self._served():
+            return await self._store(prepared)
+
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        self._serving += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._serving -= 1
+            if not self._serving:
+                self._quiet.set()
+
+    async def give_way(self, seconds: float) -> None:
+        """Wait until no complaint is being taken in, but at most `seconds`: for whoever works
+        behind the log and can wait.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+
+    async def _store(self, prepared: Sequence[Prepared | Receipt]) -> list[Receipt]:
         first: dict[str, Prepared] = {}
         for item in prepared:
             if isinstance(item, Prepared):
