@@ -351,13 +351,14 @@ class Reader:
         most: int = 2000,
         wait: float = 0.5,
         gather: float = 0.0,
+        wanted: asyncio.Event | None = None,
     ) -> AsyncGenerator[list[Record]]:
         """Read on for ever from `positions` ((topic, partition) -> next offset).
 
         Yields what arrived, and an empty list when nothing did for `wait` seconds. `gather`:
-        seconds left before each look, so that fewer and larger batches are yielded. Uses a
-        connection of its own, closed with the generator. Raises Unavailable only at the start;
-        later an outage shows as empty lists.
+        seconds left before each look, so that fewer and larger batches are yielded; none while
+        `wanted` is set. Uses a connection of its own, closed with the generator. Raises Unavailable
+        only at the start; later an outage shows as empty lists.
         """
         consumer = await self._consumer("follow")
         names = {self.settings.topic(topic): topic for topic, _ in positions}
@@ -371,7 +372,7 @@ class Reader:
                 consumer.seek(key, offset)
             while True:
                 if gather:
-                    await asyncio.sleep(gather)
+                    await _gathered(gather, wanted)
                 try:
                     got = await consumer.getmany(timeout_ms=int(wait * 1000), max_records=most)
                 except KafkaConnectionError:
@@ -379,6 +380,16 @@ class Reader:
                 yield [_record(names[key.topic], raw) for key, raws in got.items() for raw in raws]
         finally:
             await consumer.stop()
+
+
+async def _gathered(seconds: float, wanted: asyncio.Event | None) -> None:
+    """Let records come in for a while, unless somebody wants them now."""
+    if wanted is None:
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wanted.wait()
 
 
 def partition_name(key: TopicPartition) -> str:

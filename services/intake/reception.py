@@ -1,7 +1,7 @@
 """Complaints: a row first, then the log, then the mark.
 
 The unique row `(source, source_ref)` with the body's hash, the case's key and the sealed event
-are committed in one statement before anything is published. An event that stays in the outbox
+are committed in one transaction before anything is published. An event that stays in the outbox
 (the process died, the broker was silent) is published again with the same id; readers drop the
 second copy. So a complaint that was answered `received` is never lost and never two cases.
 """
@@ -180,31 +180,34 @@ class Reception:
         """Store rows, keys and events; returns the body hash of those that were known before."""
         items.sort(key=lambda item: item.case_id)
         async with self.pool.acquire() as connection:
-            rows = await connection.fetch(
-                f"""WITH given AS (
-                    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],
-                        $5::bytea[], $6::bytea[]) AS g(source, ref, case_id, hash, key, event)
-                ), fresh AS (
-                    INSERT INTO {self.tables.complaints}
-                    SELECT source, ref, case_id, hash FROM given
-                    ON CONFLICT DO NOTHING RETURNING case_id
-                ), stored AS (
-                    INSERT INTO {self.tables.keys} (subject, key)
-                    SELECT case_id, key FROM given JOIN fresh USING (case_id)
-                    ON CONFLICT (subject) DO UPDATE SET key = excluded.key, erased_at = NULL
-                ), kept AS (
-                    INSERT INTO {self.tables.outbox} (case_id, event)
-                    SELECT case_id, event FROM given JOIN fresh USING (case_id)
-                    ON CONFLICT DO NOTHING
-                ) SELECT case_id FROM fresh""",
-                [item.source for item in items],
-                [item.source_ref for item in items],
-                [item.case_id for item in items],
-                [item.body_hash for item in items],
-                [item.wrapped_key for item in items],
-                [item.event for item in items],
-            )
-            fresh = {row["case_id"] for row in rows}
+            async with connection.transaction():
+                rows = await connection.fetch(
+                    f"""WITH given AS (
+                        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],
+                            $5::bytea[]) AS g(source, ref, case_id, hash, key)
+                    ), fresh AS (
+                        INSERT INTO {self.tables.complaints}
+                        SELECT source, ref, case_id, hash FROM given
+                        ON CONFLICT DO NOTHING RETURNING case_id
+                    ), stored AS (
+                        INSERT INTO {self.tables.keys} (subject, key)
+                        SELECT case_id, key FROM given JOIN fresh USING (case_id)
+                        ON CONFLICT (subject) DO UPDATE SET key = excluded.key, erased_at = NULL
+                    ) SELECT case_id FROM fresh""",
+                    [item.source for item in items],
+                    [item.source_ref for item in items],
+                    [item.case_id for item in items],
+                    [item.body_hash for item in items],
+                    [item.wrapped_key for item in items],
+                )
+                fresh = {row["case_id"] for row in rows}
+                # Events are most of the bytes: copied, they cost a third of what an INSERT does.
+                await connection.copy_records_to_table(
+                    self.tables.outbox_name,
+                    schema_name=self.tables.schema_name,
+                    columns=("case_id", "event"),
+                    records=[(item.case_id, item.event) for item in items if item.case_id in fresh],
+                )
             known = [item for item in items if item.case_id not in fresh]
             return await self._known(connection, known) if known else {}
 
