@@ -42,7 +42,7 @@ class Withheld(Sealer):
         self.subject = subject
         self.matcher = _UNMATCHED
 
-    def seal(self, text: str, place: str) -> str:
+    def seal_bytes(self, plain: bytes, place: str) -> str:
         return SEALED_PREFIX
 
 

@@ -372,7 +372,7 @@ class Reader:
                 consumer.seek(key, offset)
             while True:
                 if gather:
-                    await _gathered(gather, wanted)
+                    await gathered(gather, wanted)
                 try:
                     got = await consumer.getmany(timeout_ms=int(wait * 1000), max_records=most)
                 except KafkaConnectionError:
@@ -382,7 +382,7 @@ class Reader:
             await consumer.stop()
 
 
-async def _gathered(seconds: float, wanted: asyncio.Event | None) -> None:
+async def gathered(seconds: float, wanted: asyncio.Event | None) -> None:
     """Let records come in for a while, unless somebody wants them now."""
     if wanted is None:
         await asyncio.sleep(seconds)

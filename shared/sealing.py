@@ -52,6 +52,12 @@ class _Mac:
         outer.update(inner.digest())
         return outer.digest()
 
+    def hexdigest(self, message: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
 
 _BLOCK_BYTES: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
@@ -68,11 +74,11 @@ class Matcher:
 
     def hash(self, kind: str, *parts: str) -> str:
         """128 bits in hex; `kind` keeps a name and a number of the same letters apart."""
-        return self._mac.digest("\x1f".join((kind, *parts)).encode())[:16].hex()
+        return self._mac.hexdigest("\x1f".join((kind, *parts)).encode())[:32]
 
     def content(self, kind: str, content: bytes) -> str:
         """The same of one part that is UTF-8 already."""
-        return self._mac.digest(kind.encode() + b"\x1f" + content)[:16].hex()
+        return self._mac.hexdigest(kind.encode() + b"\x1f" + content)[:32]
 
     def worker(self, id_no: str) -> str:
         """Of an identity number, however it is spaced or cased."""
@@ -127,7 +133,10 @@ class Sealer:
 
     def seal(self, text: str, place: str) -> str:
         """`sealed:1:<base64url of nonce and ciphertext>`; `place` names event and field."""
-        plain = text.encode()
+        return self.seal_bytes(text.encode(), place)
+
+    def seal_bytes(self, plain: bytes, place: str) -> str:
+        """The same of text that is UTF-8 already."""
         nonce = self._mac.digest(place.encode() + b"\x00" + plain)[:_NONCE_BYTES]
         sealed = nonce + self._cipher.encrypt(nonce, plain, self._aad)
         return _TOKEN + b2a_base64(sealed, newline=False).translate(_URL_SAFE, b"=").decode()

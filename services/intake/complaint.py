@@ -7,7 +7,6 @@ person is sealed before anything else sees it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -374,7 +373,7 @@ def _sealed(sealer: Sealer, text: str | None, place: str) -> str | None:
 
 
 def _sealed_person(sealer: Sealer, part: given.Person | None, place: str) -> str | None:
-    return None if part is None else sealer.seal(json_of(part).decode(), place)
+    return None if part is None else sealer.seal_bytes(json_of(part), place)
 
 
 def employer_of(

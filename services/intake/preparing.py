@@ -14,10 +14,9 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 import orjson
@@ -43,11 +42,13 @@ MAX_EVENT: Final = 900_000
 _BULK: Final = 200
 """Lines of a batch from which helpers are worth their start."""
 _SLICE: Final = 20
+"""Lines prepared here before others have their turn."""
+_STEP: Final = 50
+"""Lines that a helper takes through each step together."""
 _MOST_HELPERS: Final = 4
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What became of one complaint. `problems`: why it was rejected; `conflict`: 409, not 422."""
 
     status: Status
@@ -79,6 +80,8 @@ class Prepared(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
         A text inside the event cannot hold these bytes: its quotes would be escaped.
         """
+        if now == self.stamp:
+            return self.event
         old = f'"recordedtime":"{self.stamp}"'.encode()
         return self.event.replace(old, f'"recordedtime":"{now}"'.encode(), 1)
 
@@ -104,21 +107,71 @@ def prepare(
 def prepare_all(
     raws: Iterable[bytes | None], key: Key, now: datetime, policy: Policy, safe: Safe
 ) -> list[Prepared | Receipt]:
-    """Complaints of one caller, in order."""
+    """A few complaints of one caller, in order.
+
+    Each step is taken with all of them before the next, so that its code stays in the processor's
+    cache: a tenth of the time.
+    """
+    judged = [_judge(raw, key, now, policy) for raw in raws]
+    good = [item for item in judged if isinstance(item, Given)]
+    ids = [case_id_of(item.source, item.source_ref) for item in good]
+    safes = [safe.fresh(case_id) for case_id in ids]
+    hashes = [safe.matcher.content("body", json_of(item)) for item in good]
+    stored = [
+        stored_data(item, case_id, sealer, policy)
+        for item, case_id, (sealer, _) in zip(good, ids, safes, strict=True)
+    ]
+    for data in stored:
+        if found := unsealed_in(ComplaintReceived, data):
+            raise Unsealed(f"{TYPE} {', '.join(found)}")
     actor = f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}"
     envelope = document_of(TYPE, {}, now, now) | {"actor": actor}
-    return [_prepare(raw, key, now, policy, safe, envelope) for raw in raws]
+    event_ids = [event_id_of(case_id) for case_id in ids]
+    events = [
+        orjson.dumps(
+            envelope
+            | {
+                "data": data,
+                "time": data["received_at"],
+                "id": event_id,
+                "subject": case_id,
+                "bodyhash": body_hash,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+        for data, event_id, case_id, body_hash in zip(stored, event_ids, ids, hashes, strict=True)
+    ]
+    prepared = iter(
+        [
+            Prepared(
+                item.source,
+                item.source_ref,
+                case_id,
+                event_id,
+                body_hash,
+                wrapped,
+                event,
+                envelope["recordedtime"],
+                own_of(
+                    [(line["line"], line.get("amount_fen")) for line in data["claims"]],
+                    item.workers,
+                    item.amount_fen,
+                ),
+            )
+            for item, case_id, event_id, body_hash, (_, wrapped), event, data in zip(
+                good, ids, event_ids, hashes, safes, events, stored, strict=True
+            )
+        ]
+    )
+    done = [item if isinstance(item, Receipt) else next(prepared) for item in judged]
+    return [OVERLONG if _is_overlong(item) else item for item in done]
 
 
-def _prepare(
-    raw: bytes | None,
-    key: Key,
-    now: datetime,
-    policy: Policy,
-    safe: Safe,
-    envelope: dict[str, Any],
-) -> Prepared | Receipt:
-    """`envelope`: of the event, with what all complaints of a batch have in common."""
+def _is_overlong(item: Prepared | Receipt) -> bool:
+    return isinstance(item, Prepared) and len(item.event) > MAX_EVENT
+
+
+def _judge(raw: bytes | None, key: Key, now: datetime, policy: Policy) -> Given | Receipt:
     if raw is None:
         return OVERLONG
     try:
@@ -129,40 +182,7 @@ def _prepare(
         check(complaint, now, policy)
     except Refused as error:
         return Receipt("rejected", problems=tuple(error.problems))
-    prepared = _seal(complaint, policy, safe, envelope)
-    return prepared if len(prepared.event) <= MAX_EVENT else OVERLONG
-
-
-def _seal(complaint: Given, policy: Policy, safe: Safe, envelope: dict[str, Any]) -> Prepared:
-    case_id = case_id_of(complaint.source, complaint.source_ref)
-    sealer, wrapped = safe.fresh(case_id)
-    data = stored_data(complaint, case_id, sealer, policy)
-    if found := unsealed_in(ComplaintReceived, data):
-        raise Unsealed(f"{TYPE} {', '.join(found)}")
-    body_hash = safe.matcher.content("body", json_of(complaint))
-    event_id = event_id_of(case_id)
-    document = envelope | {
-        "data": data,
-        "time": data["received_at"],
-        "id": event_id,
-        "subject": case_id,
-        "bodyhash": body_hash,
-    }
-    return Prepared(
-        complaint.source,
-        complaint.source_ref,
-        case_id,
-        event_id,
-        body_hash,
-        wrapped,
-        orjson.dumps(document, option=orjson.OPT_SORT_KEYS),
-        envelope["recordedtime"],
-        own_of(
-            [(line["line"], line.get("amount_fen")) for line in data["claims"]],
-            complaint.workers,
-            complaint.amount_fen,
-        ),
-    )
+    return complaint
 
 
 class Workshop:
@@ -250,7 +270,10 @@ def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption
 def _work(packed: bytes, key: Key, now: datetime) -> bytes:
     """What became of a batch: those prepared, in order, and by their place those refused."""
     policy, safe = _known[0]
-    found = prepare_all(_raws(packed), key, now, policy, safe)
+    raws = _raws(packed)
+    found: list[Prepared | Receipt] = []
+    for first in range(0, len(raws), _STEP):
+        found += prepare_all(raws[first : first + _STEP], key, now, policy, safe)
     results = _pack(
         (
             [item for item in found if isinstance(item, Prepared)],

@@ -9,6 +9,7 @@ second copy. So a complaint that was answered `received` is never lost and never
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -134,16 +135,17 @@ class Reception:
     async def prepare(self, raws: Sequence[bytes | None], key: Key) -> list[Prepared | Receipt]:
         """Read, check and seal a batch; None stands for a line too long to keep."""
         now, policy = self.governance.clock.now(), self.governance.books.latest
-        with self._served():
+        with self.serving():
             return await self.workshop.prepare(raws, key, now, policy)
 
     async def store(self, prepared: Sequence[Prepared | Receipt]) -> list[Receipt]:
         """Store and publish what was prepared; refusals pass through. Raises as `receive`."""
-        with self._served():
+        with self.serving():
             return await self._store(prepared)
 
     @contextmanager
-    def _served(self) -> Iterator[None]:
+    def serving(self) -> Iterator[None]:
+        """While complaints are being taken in: whoever can wait does (`give_way`)."""
         self._serving += 1
         self._quiet.clear()
         try:
@@ -172,8 +174,8 @@ class Reception:
         again = [self._under_way[case_id] for case_id in known if case_id in self._under_way]
         await self._acknowledged([*futures, *again])
         receipts = [self._receipt(item, first, known) for item in prepared]
-        for receipt in receipts:
-            COMPLAINTS.labels(receipt.status).inc()
+        for status, count in Counter(receipt.status for receipt in receipts).items():
+            COMPLAINTS.labels(status).inc(count)
         return receipts
 
     async def _insert(self, items: list[Prepared]) -> dict[str, str]:

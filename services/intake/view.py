@@ -92,8 +92,7 @@ class Folder:
     seen: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True, gc=False):
     """A ComplaintReceived that this process puts on the log, as the view will come to read it."""
 
     subject: str
