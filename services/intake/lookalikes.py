@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -250,13 +251,13 @@ class Lookalikes:
             list(keys),
             rules.most_candidates,
         )
+        openers = await self.vault.openers(connection, [row["case_id"] for row in rows])
         found = []
         for row in rows:
-            try:
-                opener = await self.vault.opener(connection, row["case_id"])
-                found.append(_unpacked.decode(opener.open(row["sealed"])))
-            except (Erased, CannotOpen):
-                continue
+            opener = openers.get(row["case_id"])
+            if opener is not None:
+                with suppress(CannotOpen):
+                    found.append(_unpacked.decode(opener.open(row["sealed"])))
         return found
 
     async def _propose(

@@ -254,7 +254,8 @@ def _results(packed: bytes, count: int) -> list[Prepared | Receipt]:
 def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption_id: str) -> None:
     """What a helper knows; it ends with the service, however that ends."""
     _known[:] = [(adopt(raw, adopted_at, adoption_id), Safe(master))]
-    # Nothing of a batch outlives it: what is known is left alone, the rest is looked through once.
+    # Nothing of a batch outlives it but what is remembered of texts: the young are looked through
+    # once after each batch, and nothing else ever.
     gc.freeze()
     gc.disable()
     parent = multiprocessing.parent_process()
@@ -281,5 +282,5 @@ def _work(packed: bytes, key: Key, now: datetime) -> bytes:
         )
     )
     del found
-    gc.collect()
+    gc.collect(0)
     return results

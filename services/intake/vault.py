@@ -71,11 +71,11 @@ class Vault:
                 [self.safe.fresh(subject)[1] for subject in new],
             )
             rows |= await self._rows(connection, new)
-        return {
-            subject: self.safe.open(subject, key)
-            for subject, key in rows.items()
-            if key is not None
-        }
+        return self._opened(rows)
+
+    async def openers(self, connection: Connection, subjects: Sequence[str]) -> dict[str, Sealer]:
+        """The sealers of the subjects that have a key, in one question."""
+        return self._opened(await self._rows(connection, subjects))
 
     async def sealer(self, connection: Connection, subject: str) -> Sealer:
         """The subject's sealer, with a new key if it has none. Raises Erased."""
@@ -117,6 +117,13 @@ class Vault:
             f"SELECT subject, key FROM {self.tables.keys} WHERE subject = ANY($1)", subjects
         )
         return {row["subject"]: row["key"] for row in rows}
+
+    def _opened(self, rows: dict[str, bytes | None]) -> dict[str, Sealer]:
+        return {
+            subject: self.safe.open(subject, key)
+            for subject, key in rows.items()
+            if key is not None
+        }
 
     async def _row(self, connection: Connection, subject: str) -> tuple[bytes | None] | None:
         row = await connection.fetchrow(
