@@ -26,9 +26,10 @@ class Unmatched(Matcher):
     """Matches nobody: where a complaint goes does not hang on who is in it."""
 
     def hash(self, kind: str, *parts: str) -> str:
-        return ""
+        return _NOBODY
 
 
+_NOBODY = "0" * 32
 _UNMATCHED = Unmatched(bytes(KEY_BYTES))
 
 
@@ -41,7 +42,7 @@ class Withheld(Sealer):
         self.subject = subject
         self.matcher = _UNMATCHED
 
-    def seal(self, text: str, place: str) -> str:
+    def seal_bytes(self, plain: bytes, place: str) -> str:
         return SEALED_PREFIX
 
 

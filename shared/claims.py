@@ -41,9 +41,10 @@ def own_of(
     if not lines:
         return (Claimed("1", (OWN,), workers or 1, amount_fen),)
     more = max(0, (workers or 0) - len(lines))
-    return tuple(
-        Claimed(number, (OWN,), 1 + (0 if index else more), fen)
-        for index, (number, fen) in enumerate(lines)
+    (first, fen), *others = lines
+    return (
+        Claimed(first, (OWN,), 1 + more, fen),
+        *[Claimed(number, (OWN,), 1, fen) for number, fen in others],
     )
 
 

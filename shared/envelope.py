@@ -310,6 +310,8 @@ def _collect(value: BaseModel, path: str, found: list[str]) -> None:
 
 def unsealed_in(model: type[BaseModel], data: dict[str, Any], path: str = "") -> list[str]:
     """The same of data that are JSON values already."""
+    if _is_sealed_in(model, data):
+        return []
     found: list[str] = []
     registered = model is Employer and data.get("uscc") is not None
     for part in sealed_parts(model):
@@ -324,3 +326,21 @@ def unsealed_in(model: type[BaseModel], data: dict[str, Any], path: str = "") ->
             elif not item.startswith(SEALED_PREFIX):
                 found.append(place)
     return found
+
+
+def _is_sealed_in(model: type[BaseModel], data: dict[str, Any]) -> bool:
+    """Whether there is nothing to find: asked of every complaint, so it makes no places."""
+    for part in sealed_parts(model):
+        content = data.get(part.name)
+        if content is None:
+            continue
+        inner = part.model
+        for item in content if isinstance(content, list) else (content,):
+            if inner is not None:
+                if not _is_sealed_in(inner, item):
+                    return False
+            elif not item.startswith(SEALED_PREFIX) and not (
+                model is Employer and part.name == "name" and data.get("uscc") is not None
+            ):
+                return False
+    return True

@@ -7,31 +7,43 @@ case without knowing any key; from the hash nobody gets back to the 80 bits of t
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from typing import Final
 
 from shared.sealing import Matcher
 
-_BYTES: Final = 10
+_HEX: Final = 20
 _GROUP: Final = 4
 # Crockford's alphabet: no letter that looks like a digit, so a code can be read out on the phone.
-_TO_READ: Final = str.maketrans(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-)
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(one + other for one in _ALPHABET for other in _ALPHABET)
+_SHIFTS: Final = range(70, -1, -10)
 _MISREAD: Final = str.maketrans("OIL", "011")
 _NOT_A_SIGN: Final = re.compile(r"[\W_]+")
 
 
 def query_code(matcher: Matcher, case_id: str) -> str:
     """The code of a case, as `XXXX-XXXX-XXXX-XXXX`."""
-    raw = bytes.fromhex(matcher.hash("query", case_id))[:_BYTES]
-    text = base64.b32encode(raw).decode().translate(_TO_READ)
-    return "-".join(text[first : first + _GROUP] for first in range(0, len(text), _GROUP))
+    signs = _signs(matcher, case_id)
+    return "-".join(signs[first : first + _GROUP] for first in range(0, len(signs), _GROUP))
+
+
+def _signs(matcher: Matcher, case_id: str) -> str:
+    """The first 80 bits of the case's hash, five to a sign."""
+    number = int(matcher.hash("query", case_id)[:_HEX], 16)
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+
+
+def status_key_of(matcher: Matcher, case_id: str) -> str:
+    """`status_key` of the case's code."""
+    return _hashed(_signs(matcher, case_id))
 
 
 def status_key(code: str) -> str:
     """The hash of a code, however it was typed: spaced, in small letters, O for 0, I or L for 1."""
-    typed = _NOT_A_SIGN.sub("", code.upper()).translate(_MISREAD)
-    return hashlib.sha256(f"qingqian/status/{typed}".encode()).hexdigest()[:32]
+    return _hashed(_NOT_A_SIGN.sub("", code.upper()).translate(_MISREAD))
+
+
+def _hashed(signs: str) -> str:
+    return hashlib.sha256(f"qingqian/status/{signs}".encode()).hexdigest()[:32]

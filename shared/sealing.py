@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
+from binascii import b2a_base64
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ VERSION: Final = "1"
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _TOKEN: Final = f"{SEALED_PREFIX}{VERSION}:"
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
@@ -34,18 +36,27 @@ class CannotOpen(ValueError):
 
 
 class _Mac:
-    """HMAC-SHA256 under one key (RFC 2104), its two pads made once.
+    """HMAC-SHA256 under one key (RFC 2104), its two pads hashed once.
 
-    Half the time of a call of the library's, which a complaint makes some twenty of.
+    A third of the time of a call of the library's, which a complaint makes some twenty of.
     """
 
     def __init__(self, key: bytes) -> None:
         block = key.ljust(_BLOCK_BYTES, b"\x00")
-        self._inner = block.translate(_INNER)
-        self._outer = block.translate(_OUTER)
+        self._inner = sha256(block.translate(_INNER))
+        self._outer = sha256(block.translate(_OUTER))
 
     def digest(self, message: bytes) -> bytes:
-        return sha256(self._outer + sha256(self._inner + message).digest()).digest()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    def hexdigest(self, message: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
 
 _BLOCK_BYTES: Final = 64
@@ -63,8 +74,11 @@ class Matcher:
 
     def hash(self, kind: str, *parts: str) -> str:
         """128 bits in hex; `kind` keeps a name and a number of the same letters apart."""
-        text = "\x1f".join((kind, *parts)).encode()
-        return self._mac.digest(text)[:16].hex()
+        return self._mac.hexdigest("\x1f".join((kind, *parts)).encode())[:32]
+
+    def content(self, kind: str, content: bytes) -> str:
+        """The same of one part that is UTF-8 already."""
+        return self._mac.hexdigest(kind.encode() + b"\x1f" + content)[:32]
 
     def worker(self, id_no: str) -> str:
         """Of an identity number, however it is spaced or cased."""
@@ -95,7 +109,8 @@ def normalised_id(text: str) -> str:
 def normalised_name(text: str) -> str:
     """A firm's or project's name without spaces, punctuation and variants of `有限公司`."""
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return _NOT_A_WORD.sub("", plain).replace("有限责任公司", "有限公司")
+    word = plain if plain.isalnum() else _NOT_A_WORD.sub("", plain)
+    return word.replace("有限责任公司", "有限公司")
 
 
 class Sealer:
@@ -118,10 +133,13 @@ class Sealer:
 
     def seal(self, text: str, place: str) -> str:
         """`sealed:1:<base64url of nonce and ciphertext>`; `place` names event and field."""
-        plain = text.encode()
+        return self.seal_bytes(text.encode(), place)
+
+    def seal_bytes(self, plain: bytes, place: str) -> str:
+        """The same of text that is UTF-8 already."""
         nonce = self._mac.digest(place.encode() + b"\x00" + plain)[:_NONCE_BYTES]
         sealed = nonce + self._cipher.encrypt(nonce, plain, self._aad)
-        return _TOKEN + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _TOKEN + b2a_base64(sealed, newline=False).translate(_URL_SAFE, b"=").decode()
 
     def open(self, token: str) -> str:
         """The text of a sealed token. Raises CannotOpen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 
@@ -64,6 +65,9 @@ async def _run(settings: Settings, intake: Intake) -> int:
 
 async def _work(intake: Intake) -> None:
     await intake.start()
+    # What stands now lives as long as the service; to look through it again costs each stream.
+    gc.collect()
+    gc.freeze()
     await intake.run()
 
 

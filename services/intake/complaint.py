@@ -7,7 +7,6 @@ person is sealed before anything else sees it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -53,7 +52,7 @@ from shared.events import (
     instant_text,
 )
 from shared.policy import Policy
-from shared.query import query_code, status_key
+from shared.query import status_key_of
 from shared.roles import NO_TOWNSHIP
 from shared.sealing import Sealer, normalised_id
 
@@ -194,78 +193,92 @@ def check(complaint: Given, now: datetime, policy: Policy) -> None:
     """Whether it makes sense at `now` under the book in force. Raises Refused with every fault."""
     # What counts from the receipt: an instant at the ends of the years has no civil day.
     received_at = min(max(complaint.received_at, _FIRST_DAY), now)
-    problems = [
-        *_check_source(complaint, received_at, now, policy),
-        *_check_employer(complaint),
-        *_check_months(complaint, received_at),
-        *_check_claims(complaint),
-    ]
+    problems: list[Problem] = []
+    _check_source(complaint, received_at, now, policy, problems)
+    _check_employer(complaint, problems)
+    _check_months(complaint, received_at, problems)
+    _check_claims(complaint, problems)
     if problems:
         raise Refused(problems)
 
 
 def _check_source(
-    complaint: Given, received_at: datetime, now: datetime, policy: Policy
-) -> Iterator[Problem]:
+    complaint: Given, received_at: datetime, now: datetime, policy: Policy, found: list[Problem]
+) -> None:
     if complaint.source not in policy.content.organisation.sources:
-        yield Problem("/source", "unknown_source", "no source of the policy in force")
+        found.append(Problem("/source", "unknown_source", "no source of the policy in force"))
     if complaint.received_at > now:
-        yield Problem("/received_at", "future", "later than the clock")
+        found.append(Problem("/received_at", "future", "later than the clock"))
     elif complaint.received_at < _FIRST_DAY:
-        yield Problem("/received_at", "absurd", "before the year 2000")
+        found.append(Problem("/received_at", "absurd", "before the year 2000"))
     due = complaint.external_due_at
-    if due is not None and not _FIRST_DAY <= due <= received_at + _LAST_DUE:
-        yield Problem("/external_due_at", "absurd", "before the year 2000 or over ten years away")
-    elif due is not None and not policy.calendar.covers(civil(due)):
-        yield Problem("/external_due_at", "calendar", "no day of the working calendar in force")
+    if due is not None:
+        place = "/external_due_at"
+        if not _FIRST_DAY <= due <= received_at + _LAST_DUE:
+            detail = "before the year 2000 or over ten years away"
+            found.append(Problem(place, "absurd", detail))
+        elif not policy.calendar.covers(civil(due)):
+            detail = "no day of the working calendar in force"
+            found.append(Problem(place, "calendar", detail))
     township = complaint.site.township if complaint.site else None
     if township is not None and township != NO_TOWNSHIP and township not in policy.townships:
-        yield Problem("/site/township", "unknown_township", "no township of the policy in force")
+        detail = "no township of the policy in force"
+        found.append(Problem("/site/township", "unknown_township", detail))
 
 
-def _check_employer(complaint: Given) -> Iterator[Problem]:
+def _check_employer(complaint: Given, found: list[Problem]) -> None:
     employer = complaint.employer
     named = employer is not None and (employer.name or employer.uscc)
     if not named and not (complaint.text or "").strip():
-        yield Problem("", "nothing_said", "at least one of text and employer is required")
+        detail = "at least one of text and employer is required"
+        found.append(Problem("", "nothing_said", detail))
     if employer is not None and employer.uscc is not None and not is_uscc(employer.uscc):
-        yield Problem("/employer/uscc", "bad_uscc", "not a unified social credit code")
+        found.append(Problem("/employer/uscc", "bad_uscc", "not a unified social credit code"))
 
 
-def _check_months(complaint: Given, received_at: datetime) -> Iterator[Problem]:
+def _check_months(complaint: Given, received_at: datetime, found: list[Problem]) -> None:
     """Arrears cannot be of months that had not begun when the complaint was received."""
     newest = _month_of(received_at)
-    yield from _months("", complaint.months_from, complaint.months_to, newest)
+    _check_span("", complaint.months_from, complaint.months_to, newest, found)
     for index, claim in enumerate(complaint.claims):
         first, last = claim.months_from, claim.months_to
         if first is not None or last is not None:
-            yield from _months(f"/claims/{index}", first, last, newest)
+            _check_span(f"/claims/{index}", first, last, newest, found)
 
 
-def _months(path: str, first: str | None, last: str | None, newest: str) -> Iterator[Problem]:
+def _check_span(
+    path: str, first: str | None, last: str | None, newest: str, found: list[Problem]
+) -> None:
     if first is not None and last is not None and first > last:
-        yield Problem(f"{path}/months_from", "months_reversed", "later than months_to")
-    for name, month in (("months_from", first), ("months_to", last)):
-        if month is not None and month > newest:
-            yield Problem(f"{path}/{name}", "future", "later than the month of received_at")
+        found.append(Problem(f"{path}/months_from", "months_reversed", "later than months_to"))
+    if first is not None and first > newest:
+        found.append(Problem(f"{path}/months_from", "future", _UNBEGUN))
+    if last is not None and last > newest:
+        found.append(Problem(f"{path}/months_to", "future", _UNBEGUN))
 
 
-def _check_claims(complaint: Given) -> Iterator[Problem]:
+_UNBEGUN: Final = "later than the month of received_at"
+
+
+def _check_claims(complaint: Given, found: list[Problem]) -> None:
     workers: set[str] = set()
     total = 0
     for index, claim in enumerate(complaint.claims):
         total += claim.amount_fen or 0
-        number = claim.worker.id_no if claim.worker else None
-        if number is None:
+        said = claim.worker.id_no if claim.worker else None
+        if said is None:
             continue
-        if not is_identity(number):
+        number = normalised_id(said)
+        if not _checks(number):
             place = f"/claims/{index}/worker/id_no"
-            yield Problem(place, "bad_id_no", "not a resident identity number")
-        workers.add(normalised_id(number))
+            found.append(Problem(place, "bad_id_no", "not a resident identity number"))
+        workers.add(number)
     if complaint.workers is not None and len(workers) > complaint.workers:
-        yield Problem("/workers", "contradiction", "fewer than the workers named in claims")
+        detail = "fewer than the workers named in claims"
+        found.append(Problem("/workers", "contradiction", detail))
     if complaint.amount_fen is not None and total > complaint.amount_fen:
-        yield Problem("/amount_fen", "contradiction", "less than the sum of the claims")
+        detail = "less than the sum of the claims"
+        found.append(Problem("/amount_fen", "contradiction", detail))
 
 
 @lru_cache(maxsize=4096)
@@ -275,6 +288,7 @@ def is_uscc(text: str) -> bool:
 
 
 _WEIGHTS: Final = tuple(pow(2, 17 - place, 11) for place in range(17))
+_ZEROS: Final = ord("0") * sum(_WEIGHTS)
 _CHECKS: Final = "10X98765432"
 
 
@@ -284,7 +298,10 @@ def is_identity(text: str) -> bool:
     The place is not judged: a number keeps the code of the district that issued it, in whatever
     year that was, so a table of districts by year of birth refuses people who exist.
     """
-    number = normalised_id(text)
+    return _checks(normalised_id(text))
+
+
+def _checks(number: str) -> bool:
     body = number[:17]
     if len(number) != 18 or not (number.isascii() and body.isdigit()):
         return False
@@ -292,7 +309,7 @@ def is_identity(text: str) -> bool:
         date(int(body[6:10]), int(body[10:12]), int(body[12:14]))
     except ValueError:
         return False
-    return number[17] == _CHECKS[sum(map(mul, _WEIGHTS, map(int, body))) % 11]
+    return number[17] == _CHECKS[(sum(map(mul, _WEIGHTS, body.encode())) - _ZEROS) % 11]
 
 
 def _month_of(instant: datetime) -> str:
@@ -315,32 +332,35 @@ def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) 
     project = _project(complaint.project, sealer, policy, _PLACE)
     due = complaint.external_due_at
     address = complaint.site.address if complaint.site else None
-    data: dict[str, object] = {
-        "source": complaint.source,
-        "source_ref": complaint.source_ref,
-        "tier": complaint.tier,
-        "kind": complaint.kind,
-        "received_at": instant_text(complaint.received_at),
-        "external_due_at": instant_text(due) if due is not None else None,
-        "employer": employer,
-        "project": project,
-        "site": _site(complaint.site, sealer, _PLACE),
-        "workers": complaint.workers,
-        "amount_fen": complaint.amount_fen,
-        "months_from": complaint.months_from,
-        "months_to": complaint.months_to,
-        "claims": _lines(complaint, employer, sealer),
-        "via": complaint.via,
-        "text": _sealed(sealer, complaint.text, f"{_PLACE}/text"),
-        "contact": _sealed_person(sealer, complaint.contact, f"{_PLACE}/contact"),
-        "group_keys": _group_keys(complaint, employer, project, sealer),
-        "signals": signals_of(complaint.text, address, policy),
-        "status_key": status_key(query_code(sealer.matcher, case_id)),
-    }
-    return _said(data)
+    return _said(
+        {
+            "source": complaint.source,
+            "source_ref": complaint.source_ref,
+            "tier": complaint.tier,
+            "kind": complaint.kind,
+            "received_at": instant_text(complaint.received_at),
+            "external_due_at": instant_text(due) if due is not None else None,
+            "employer": employer,
+            "project": project,
+            "site": _site(complaint.site, sealer, _PLACE),
+            "workers": complaint.workers,
+            "amount_fen": complaint.amount_fen,
+            "months_from": complaint.months_from,
+            "months_to": complaint.months_to,
+            "claims": _lines(complaint, employer, sealer),
+            "via": complaint.via,
+            "text": _sealed(sealer, complaint.text, _TEXT_PLACE),
+            "contact": _sealed_person(sealer, complaint.contact, _CONTACT_PLACE),
+            "group_keys": _group_keys(complaint, employer, project, sealer),
+            "signals": signals_of(complaint.text, address, policy),
+            "status_key": status_key_of(sealer.matcher, case_id),
+        }
+    )
 
 
 _PLACE: Final = "ComplaintReceived"
+_TEXT_PLACE: Final = f"{_PLACE}/text"
+_CONTACT_PLACE: Final = f"{_PLACE}/contact"
 
 
 def _said(data: dict[str, object]) -> dict[str, object]:
@@ -353,7 +373,7 @@ def _sealed(sealer: Sealer, text: str | None, place: str) -> str | None:
 
 
 def _sealed_person(sealer: Sealer, part: given.Person | None, place: str) -> str | None:
-    return None if part is None else sealer.seal(json_of(part).decode(), place)
+    return None if part is None else sealer.seal_bytes(json_of(part), place)
 
 
 def employer_of(
@@ -434,20 +454,30 @@ def _lines(
         }
         return [_said(whole)]
     employers = _employer_keys(complaint.employer, employer, sealer)
-    lines = []
-    for number, claim in enumerate(complaint.claims, 1):
+    return [
+        _line(str(number), claim, complaint, employers, sealer)
+        for number, claim in enumerate(complaint.claims, 1)
+    ]
+
+
+def _line(
+    number: str, claim: given.Claim, complaint: Given, employers: list[str], sealer: Sealer
+) -> dict[str, object]:
+    line: dict[str, object] = {"line": number}
+    if claim.amount_fen is not None:
+        line["amount_fen"] = claim.amount_fen
+    if (first := claim.months_from or complaint.months_from) is not None:
+        line["months_from"] = first
+    if (last := claim.months_to or complaint.months_to) is not None:
+        line["months_to"] = last
+    worker = None
+    if claim.worker is not None:
+        line["sealed"] = _sealed_person(sealer, claim.worker, f"{_PLACE}/claims/{number}")
         worker = _worker(claim, sealer)
-        line: dict[str, object] = {
-            "line": str(number),
-            "worker": worker,
-            "amount_fen": claim.amount_fen,
-            "months_from": claim.months_from or complaint.months_from,
-            "months_to": claim.months_to or complaint.months_to,
-            "sealed": _sealed_person(sealer, claim.worker, f"{_PLACE}/claims/{number}"),
-            "match_keys": _match_keys(worker, employers, sealer),
-        }
-        lines.append(_said(line))
-    return lines
+        if worker is not None:
+            line["worker"] = worker
+    line["match_keys"] = _match_keys(worker, employers, sealer)
+    return line
 
 
 def _worker(claim: given.Claim, sealer: Sealer) -> str | None:

@@ -154,9 +154,7 @@ def _plain(given: Given, *, may_hold_controls: bool) -> bool:
             return False
     for line in lines:
         if line is not None and (
-            line[0].isspace()
-            or line[-1].isspace()
-            or (may_hold_controls and not _CONTROLS.isdisjoint(line))
+            line.strip() != line or (may_hold_controls and not _CONTROLS.isdisjoint(line))
         ):
             return False
     return True

@@ -9,6 +9,7 @@ one transaction: after a kill it goes on, and a dropped schema is made again the
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,6 +33,7 @@ from services.intake.likeness import (
     likeness,
 )
 from services.intake.privacy import FIELDS, Caller, Privacy, masked, names_in
+from services.intake.reception import Reception
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Vault
 from services.intake.view import View
@@ -41,7 +43,7 @@ from shared.envelope import Unreadable, decode, derived_id
 from shared.events import Event
 from shared.governance import Governance
 from shared.journal import journal
-from shared.log import CASE_EVENTS, PARTITIONS, Reader, Unavailable
+from shared.log import CASE_EVENTS, PARTITIONS, Reader, Record, Unavailable
 from shared.metrics import RETRIES
 from shared.policy import MatchingRules
 from shared.sealing import CannotOpen
@@ -50,9 +52,15 @@ log = journal("intake.lookalikes")
 
 _IDLE: Final = 1.0
 _MOST: Final = 200
-"""Records of a batch; between batches the requests have their turn."""
+"""Records of a partition read at a time."""
+_FEW: Final = 100
+"""Records folded in one transaction: what is asked of the database is asked for all of them."""
 _AT_A_TIME: Final = 20
 """Complaints read between two turns of the requests: some 2 ms."""
+_PATIENCE: Final = 20
+"""While complaints are being taken in they wait, but at most so many times as long as the last few
+took: who sends waits for us, and nobody waits for a proposal.
+"""
 _PLACE: Final = "likeness"
 _RELEVANT: Final = (
     b'"type":"ComplaintReceived"}',
@@ -107,6 +115,7 @@ class Lookalikes:
         governance: Governance,
         view: View,
         privacy: Privacy,
+        reception: Reception,
     ) -> None:
         self.tables = tables
         self.pool = pool
@@ -114,7 +123,10 @@ class Lookalikes:
         self.governance = governance
         self.view = view
         self.privacy = privacy
+        self.reception = reception
         self.reader = Reader(view.settings, "intake-lookalikes")
+        self._took = 0.1
+        """Seconds that the last few records took; before them, a guess."""
 
     # --- following the log ----------------------------------------------------------------------
 
@@ -138,7 +150,7 @@ class Lookalikes:
                 await self.reader.stop()
 
     async def follow(self) -> bool:
-        """One batch of each partition, as far as the view has folded; whether there was any."""
+        """Some records of each partition, as far as the view has folded; whether there were any."""
         async with self.pool.acquire() as connection:
             await connection.executemany(
                 f"INSERT INTO {self.tables.like_positions} VALUES ($1, 0) ON CONFLICT DO NOTHING",
@@ -147,24 +159,38 @@ class Lookalikes:
             rows = await connection.fetch(
                 f"SELECT partition, next FROM {self.tables.like_positions} ORDER BY partition"
             )
-            moved = False
-            for row in rows:
-                number, start = row["partition"], row["next"]
-                end = min(self.view.positions[number], start + _MOST)
-                if start < end:
-                    await self._batch(connection, number, start, end)
-                    moved = True
+        moved = False
+        for row in rows:
+            number, start = row["partition"], row["next"]
+            end = min(self.view.positions[number], start + _MOST)
+            if start < end:
+                await self._advance(number, start, end)
+                moved = True
         return moved
 
-    async def _batch(self, connection: Connection, partition: int, start: int, end: int) -> None:
-        events = [
-            event
-            async for records in self.reader.range(CASE_EVENTS, partition, start, end)
-            for record in records
-            if (event := _read(record.value)) is not None
+    async def _advance(self, partition: int, start: int, end: int) -> None:
+        """Fold the records from `start` up to but without `end`, a few in each transaction."""
+        records = [
+            record
+            async for batch in self.reader.range(CASE_EVENTS, partition, start, end)
+            for record in batch
         ]
+        for first in range(0, len(records), _FEW):
+            few = records[first : first + _FEW]
+            stop = few[-1].offset + 1 if first + _FEW < len(records) else end
+            await self.reception.give_way(_PATIENCE * self._took)
+            begun = time.monotonic()
+            if not await self._fold_few(partition, start, stop, few):
+                return
+            self._took, start = time.monotonic() - begun, stop
+
+    async def _fold_few(
+        self, partition: int, start: int, end: int, records: Sequence[Record]
+    ) -> bool:
+        """All or nothing; False if another process was faster."""
+        events = [event for record in records if (event := _read(record.value)) is not None]
         rules = self.governance.books.latest.content.matching
-        async with connection.transaction():
+        async with self.pool.acquire() as connection, connection.transaction():
             held = await connection.execute(
                 f"""UPDATE {self.tables.like_positions} SET next = $3
                 WHERE partition = $1 AND next = $2""",
@@ -173,11 +199,12 @@ class Lookalikes:
                 end,
             )
             if held == "UPDATE 0":
-                return  # another process was faster
+                return False
             # A case's complaint stands before all else of it.
             await self._received(connection, events, rules)
             for event in events:
                 await self._fold(connection, event)
+        return True
 
     async def _fold(self, connection: Connection, event: Event) -> None:
         match event.data:

@@ -7,13 +7,13 @@ one a core, started with the first full batch.
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final, Literal
@@ -26,7 +26,7 @@ from services.intake.given import MAX_BYTES, Given, json_of
 from services.intake.vault import Safe
 from shared.claims import Claims, own_of
 from shared.envelope import case_id_of, derived_id, document_of, unsealed_in
-from shared.events import ComplaintReceived, instant_text
+from shared.events import ComplaintReceived
 from shared.journal import journal
 from shared.keys import Key
 from shared.log import Unsealed
@@ -42,11 +42,13 @@ MAX_EVENT: Final = 900_000
 _BULK: Final = 200
 """Lines of a batch from which helpers are worth their start."""
 _SLICE: Final = 20
+"""Lines prepared here before others have their turn."""
+_STEP: Final = 50
+"""Lines that a helper takes through each step together."""
 _MOST_HELPERS: Final = 4
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What became of one complaint. `problems`: why it was rejected; `conflict`: 409, not 422."""
 
     status: Status
@@ -57,7 +59,7 @@ class Receipt:
     forbidden: bool = False
 
 
-class Prepared(msgspec.Struct, frozen=True, gc=False):
+class Prepared(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
 
     `claims`: by which its file is opened.
@@ -78,6 +80,8 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
 
         A text inside the event cannot hold these bytes: its quotes would be escaped.
         """
+        if now == self.stamp:
+            return self.event
         old = f'"recordedtime":"{self.stamp}"'.encode()
         return self.event.replace(old, f'"recordedtime":"{now}"'.encode(), 1)
 
@@ -97,6 +101,77 @@ def prepare(
     raw: bytes | None, key: Key, now: datetime, policy: Policy, safe: Safe
 ) -> Prepared | Receipt:
     """One complaint; None stands for a line that was too long to keep."""
+    return prepare_all((raw,), key, now, policy, safe)[0]
+
+
+def prepare_all(
+    raws: Iterable[bytes | None], key: Key, now: datetime, policy: Policy, safe: Safe
+) -> list[Prepared | Receipt]:
+    """A few complaints of one caller, in order.
+
+    Each step is taken with all of them before the next, so that its code stays in the processor's
+    cache: a tenth of the time.
+    """
+    judged = [_judge(raw, key, now, policy) for raw in raws]
+    good = [item for item in judged if isinstance(item, Given)]
+    ids = [case_id_of(item.source, item.source_ref) for item in good]
+    safes = [safe.fresh(case_id) for case_id in ids]
+    hashes = [safe.matcher.content("body", json_of(item)) for item in good]
+    stored = [
+        stored_data(item, case_id, sealer, policy)
+        for item, case_id, (sealer, _) in zip(good, ids, safes, strict=True)
+    ]
+    for data in stored:
+        if found := unsealed_in(ComplaintReceived, data):
+            raise Unsealed(f"{TYPE} {', '.join(found)}")
+    actor = f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}"
+    envelope = document_of(TYPE, {}, now, now) | {"actor": actor}
+    event_ids = [event_id_of(case_id) for case_id in ids]
+    events = [
+        orjson.dumps(
+            envelope
+            | {
+                "data": data,
+                "time": data["received_at"],
+                "id": event_id,
+                "subject": case_id,
+                "bodyhash": body_hash,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+        for data, event_id, case_id, body_hash in zip(stored, event_ids, ids, hashes, strict=True)
+    ]
+    prepared = iter(
+        [
+            Prepared(
+                item.source,
+                item.source_ref,
+                case_id,
+                event_id,
+                body_hash,
+                wrapped,
+                event,
+                envelope["recordedtime"],
+                own_of(
+                    [(line["line"], line.get("amount_fen")) for line in data["claims"]],
+                    item.workers,
+                    item.amount_fen,
+                ),
+            )
+            for item, case_id, event_id, body_hash, (_, wrapped), event, data in zip(
+                good, ids, event_ids, hashes, safes, events, stored, strict=True
+            )
+        ]
+    )
+    done = [item if isinstance(item, Receipt) else next(prepared) for item in judged]
+    return [OVERLONG if _is_overlong(item) else item for item in done]
+
+
+def _is_overlong(item: Prepared | Receipt) -> bool:
+    return isinstance(item, Prepared) and len(item.event) > MAX_EVENT
+
+
+def _judge(raw: bytes | None, key: Key, now: datetime, policy: Policy) -> Given | Receipt:
     if raw is None:
         return OVERLONG
     try:
@@ -107,39 +182,7 @@ def prepare(
         check(complaint, now, policy)
     except Refused as error:
         return Receipt("rejected", problems=tuple(error.problems))
-    prepared = _seal(complaint, key, now, policy, safe)
-    return prepared if len(prepared.event) <= MAX_EVENT else OVERLONG
-
-
-def _seal(complaint: Given, key: Key, now: datetime, policy: Policy, safe: Safe) -> Prepared:
-    case_id = case_id_of(complaint.source, complaint.source_ref)
-    sealer, wrapped = safe.fresh(case_id)
-    data = stored_data(complaint, case_id, sealer, policy)
-    if found := unsealed_in(ComplaintReceived, data):
-        raise Unsealed(f"{TYPE} {', '.join(found)}")
-    body_hash = safe.matcher.hash("body", json_of(complaint).decode())
-    event_id = event_id_of(case_id)
-    document = document_of(TYPE, data, complaint.received_at, now) | {
-        "id": event_id,
-        "subject": case_id,
-        "actor": f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}",
-        "bodyhash": body_hash,
-    }
-    return Prepared(
-        complaint.source,
-        complaint.source_ref,
-        case_id,
-        event_id,
-        body_hash,
-        wrapped,
-        orjson.dumps(document, option=orjson.OPT_SORT_KEYS),
-        instant_text(now),
-        own_of(
-            [(line["line"], line.get("amount_fen")) for line in data["claims"]],
-            complaint.workers,
-            complaint.amount_fen,
-        ),
-    )
+    return complaint
 
 
 class Workshop:
@@ -156,17 +199,17 @@ class Workshop:
     ) -> list[Prepared | Receipt]:
         """A batch, in order."""
         if self.helpers and len(raws) >= _BULK:
-            work = partial(_work, list(raws), key, now)
+            work = partial(_work, _pack(raws), key, now)
             try:
                 running = asyncio.get_running_loop().run_in_executor(self._open(policy), work)
-                return await running
+                return _results(await running, len(raws))
             except BrokenProcessPool:
                 log.warning("helpers_lost", helpers=self.helpers)
                 self._pool = None
         found: list[Prepared | Receipt] = []
         for first in range(0, len(raws), _SLICE):
             part = raws[first : first + _SLICE]
-            found += [prepare(raw, key, now, policy, self.safe) for raw in part]
+            found += prepare_all(part, key, now, policy, self.safe)
             if len(raws) > _SLICE:
                 await asyncio.sleep(0)
         return found
@@ -195,10 +238,26 @@ class Workshop:
 
 _known: list[tuple[Policy, Safe]] = []
 
+_pack: Final = msgspec.msgpack.Encoder().encode
+"""A batch goes over as one piece of bytes: to pickle each complaint costs more than to read it."""
+_raws: Final = msgspec.msgpack.Decoder(list[bytes | None]).decode
+_done: Final = msgspec.msgpack.Decoder(tuple[list[Prepared], dict[int, Receipt]]).decode
+
+
+def _results(packed: bytes, count: int) -> list[Prepared | Receipt]:
+    """What `_work` has made of `count` complaints."""
+    prepared, refused = _done(packed)
+    rest = iter(prepared)
+    return [refused[place] if place in refused else next(rest) for place in range(count)]
+
 
 def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption_id: str) -> None:
     """What a helper knows; it ends with the service, however that ends."""
     _known[:] = [(adopt(raw, adopted_at, adoption_id), Safe(master))]
+    # Nothing of a batch outlives it but what is remembered of texts: the young are looked through
+    # once after each batch, and nothing else ever.
+    gc.freeze()
+    gc.disable()
     parent = multiprocessing.parent_process()
     assert parent is not None, "a helper has a parent"
 
@@ -209,6 +268,19 @@ def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption
     threading.Thread(target=follow, name="parent", daemon=True).start()
 
 
-def _work(raws: list[bytes | None], key: Key, now: datetime) -> list[Prepared | Receipt]:
+def _work(packed: bytes, key: Key, now: datetime) -> bytes:
+    """What became of a batch: those prepared, in order, and by their place those refused."""
     policy, safe = _known[0]
-    return [prepare(raw, key, now, policy, safe) for raw in raws]
+    raws = _raws(packed)
+    found: list[Prepared | Receipt] = []
+    for first in range(0, len(raws), _STEP):
+        found += prepare_all(raws[first : first + _STEP], key, now, policy, safe)
+    results = _pack(
+        (
+            [item for item in found if isinstance(item, Prepared)],
+            {place: item for place, item in enumerate(found) if isinstance(item, Receipt)},
+        )
+    )
+    del found
+    gc.collect(0)
+    return results

@@ -84,7 +84,13 @@ class Intake:
         opened(self.feeds.close)
         await self.feeds.open()
         self.lookalikes = Lookalikes(
-            self.tables, self.pool, self.vault, self.governance, self.view, self.privacy
+            self.tables,
+            self.pool,
+            self.vault,
+            self.governance,
+            self.view,
+            self.privacy,
+            self.reception,
         )
         opened(self.reception.stop)
         opened(self.view.stop)

@@ -33,7 +33,7 @@ Send = Callable[[Message], Awaitable[None]]
 _BATCH_LINES: Final = 500
 _PAUSE_SECONDS: Final = 0.02
 """A batch that is not full is taken when nothing arrives for so long."""
-_UNDER_WAY: Final = 4
+_UNDER_WAY: Final = 6
 _IN_MEMORY: Final = 8 << 20
 _SEND_BYTES: Final = 64 << 10
 

@@ -29,10 +29,12 @@ class Tables:
     """Names of the tables of one installation, quoted for SQL."""
 
     def __init__(self, settings: Settings) -> None:
-        self.schema = f'"{settings.schema("intake")}"'
+        self.schema_name = settings.schema("intake")
+        self.schema = f'"{self.schema_name}"'
         self.vault_schema = f'"{settings.schema("vault")}"'
         self.complaints = f"{self.schema}.complaints"
-        self.outbox = f"{self.schema}.outbox"
+        self.outbox_name = "outbox"
+        self.outbox = f"{self.schema}.{self.outbox_name}"
         self.files = f"{self.schema}.files"
         self.positions = f"{self.schema}.positions"
         self.numbers = f"{self.schema}.numbers"

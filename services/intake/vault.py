@@ -45,8 +45,8 @@ class Safe:
 
     def fresh(self, subject: str) -> tuple[Sealer, bytes]:
         """A sealer under a new key, and the wrapped key to be stored before anything is sent."""
-        key = secrets.token_bytes(KEY_BYTES)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        random = os.urandom(KEY_BYTES + _NONCE_BYTES)
+        key, nonce = random[:KEY_BYTES], random[KEY_BYTES:]
         wrapped = nonce + self._wrap.encrypt(nonce, key, subject.encode())
         return Sealer(subject, key, self.matcher), wrapped
 

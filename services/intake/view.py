@@ -75,9 +75,10 @@ MATTERS: Final = _DECISIONS | {name for name, model in TYPES.items() if issubcla
 
 _CACHED: Final = 6_000
 
-_GATHER: Final = {"wall": 0.01, "log": 0.0}
-"""Seconds that records gather before they are folded: a batch costs as much as twenty of them. On
-the log clock somebody waits for each."""
+_GATHER: Final = 0.1
+"""Seconds that records gather before they are folded, unless somebody waits for them: a batch costs
+as much as twenty of them.
+"""
 
 
 @dataclass
@@ -91,8 +92,7 @@ class Folder:
     seen: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True, gc=False):
     """A ComplaintReceived that this process puts on the log, as the view will come to read it."""
 
     subject: str
@@ -173,6 +173,9 @@ class View:
         """Files as last stored; packed until they are needed."""
         self._expected: dict[bytes, Opening] = {}
         self._moved = asyncio.Event()
+        self._wanted = asyncio.Event()
+        """Set while somebody waits for what is not folded yet."""
+        self._waiting = 0
         self._connection: Connection = None
         self._statement = _STORE.format(
             files=tables.files,
@@ -229,12 +232,14 @@ class View:
 
     async def _follow(self) -> None:
         start = {(CASE_EVENTS, number): self.positions[number] for number in range(PARTITIONS)}
-        gather = _GATHER[self.settings.clock]
-        async with aclosing(self.reader.follow(start, gather=gather)) as batches:
+        reading = self.reader.follow(start, gather=_GATHER, wanted=self._wanted)
+        async with aclosing(reading) as batches:
             async for records in batches:
                 if records:
                     await self._fold(records)
                     self._pulse()
+                if not self._waiting:
+                    self._wanted.clear()
 
     def _pulse(self) -> None:
         self._moved.set()
@@ -368,14 +373,18 @@ class View:
 
     async def reach(self, partition: int, end: int, seconds: float) -> None:
         """Wait until everything below `end` is folded. Raises Behind after `seconds`."""
+        self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 while self.positions[partition] < end:
+                    self._wanted.set()
                     await self._moved.wait()
         except TimeoutError:
             raise Behind(
                 f"partition {partition} is folded up to {self.positions[partition]}"
             ) from None
+        finally:
+            self._waiting -= 1
 
     async def read(self, connection: Connection, subject: str) -> Folder:
         """A stream's file as stored."""
@@ -420,9 +429,12 @@ class View:
         return decode(found[0].value) if found else None
 
     async def behind(self) -> int:
-        """Records of the log that are not folded yet. Raises Unavailable."""
+        """Records of the log that are not folded yet, which will be at once. Raises Unavailable."""
         ends = await self.reader.ends(CASE_EVENTS, range(PARTITIONS))
-        return sum(max(0, end - self.positions[number]) for number, end in ends.items())
+        behind = sum(max(0, end - self.positions[number]) for number, end in ends.items())
+        if behind:
+            self._wanted.set()
+        return behind
 
 
 class _Overtaken(Exception):

@@ -6,7 +6,9 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition, partitioner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.envelope import encode
 from shared.events import (
@@ -27,6 +29,8 @@ from shared.log import (
     Unavailable,
     Unsealed,
     check,
+    gathered,
+    murmur2,
     partition_of,
     topic_of,
 )
@@ -46,6 +50,22 @@ def fact(name: str, data: ComplaintAccepted | ProgressReported | ComplainantTold
 )
 def test_a_subject_has_the_partition_of_kafkas_java_client(subject: str, hashed: int) -> None:
     assert partition_of(subject) == (hashed & 0x7FFFFFFF) % PARTITIONS
+
+
+@given(st.binary(max_size=80))
+def test_a_key_is_hashed_as_the_client_library_does(key: bytes) -> None:
+    assert murmur2(key) == partitioner.murmur2(key) & 0xFFFFFFFF
+
+
+async def test_records_gather_unless_somebody_wants_them() -> None:
+    wanted = asyncio.Event()
+    waiting = asyncio.create_task(gathered(3600, wanted))
+    await asyncio.wait((waiting,), timeout=0.01)
+    assert not waiting.done()
+
+    wanted.set()
+
+    await asyncio.wait_for(waiting, 10)
 
 
 def test_governance_has_a_topic_of_its_own() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.query import query_code, status_key
+from shared.query import query_code, status_key, status_key_of
 from shared.sealing import Matcher
 
 MATCHER = Matcher(b"k" * 32)
@@ -21,6 +21,15 @@ def test_a_code_follows_from_the_case_and_the_key() -> None:
     assert query_code(MATCHER, "case-1") == code
     assert query_code(MATCHER, "case-2") != code
     assert query_code(Matcher(b"o" * 32), "case-1") != code
+
+
+def test_a_code_that_was_given_out_stays() -> None:
+    assert query_code(MATCHER, "case-1") == "SFN0-XAWE-EA9G-0VWE"
+
+
+@given(st.text(max_size=40))
+def test_the_key_of_a_case_is_that_of_its_code(case: str) -> None:
+    assert status_key_of(MATCHER, case) == status_key(query_code(MATCHER, case))
 
 
 @given(st.uuids())

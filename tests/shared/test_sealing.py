@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 import pytest
@@ -118,3 +119,19 @@ def test_the_complaint_has_every_place_where_a_person_can_stand() -> None:
         "text",
         "contact",
     }
+
+
+@given(st.text(), st.text(max_size=5))
+def test_bytes_are_hashed_and_sealed_as_their_text(text: str, kind: str) -> None:
+    matcher = Matcher(b"k" * 32)
+    sealer = Sealer("case-1", b"c" * 32, matcher)
+
+    assert matcher.content(kind, text.encode()) == matcher.hash(kind, text)
+    assert sealer.seal_bytes(text.encode(), "p") == sealer.seal(text, "p")
+
+
+@given(st.binary(min_size=32, max_size=200), st.binary(max_size=300))
+def test_a_hash_is_an_hmac_of_the_key(key: bytes, content: bytes) -> None:
+    expected = hmac.digest(key, b"body\x1f" + content, "sha256")
+
+    assert Matcher(key).content("body", content) == expected.hex()[:32]
