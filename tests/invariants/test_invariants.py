@@ -60,14 +60,14 @@ def test_no_history_breaks_an_invariant(seed: int) -> None:
     for lines in tales(seed):
         log = played(lines, BOOK).world.log
 
-        broken = {name: list(found_by(name, lines, log)) for name in (*CHECKS, "I-12b")}
+        broken = {name: list(found_by(name, lines, log)) for name in (*CHECKS, "I-12")}
 
         assert {name: found for name, found in broken.items() if found} == {}
 
 
 def found_by(name: str, lines: list[Line], log: Log) -> Iterator[str]:
-    """What a check finds on the log of a history; I-12b plays its facts a second time."""
-    yield from changed_by_a_label(lines, log) if name == "I-12b" else CHECKS[name](log)
+    """What a check finds on the log of a history; I-12 plays its facts a second time."""
+    yield from changed_by_a_label(lines, log) if name == "I-12" else CHECKS[name](log)
 
 
 def changed_by_a_label(lines: list[Line], log: Log) -> Iterator[str]:
@@ -204,8 +204,8 @@ FAULTS: list[tuple[str, Any, str, Any]] = [
     ("I-09b", agenda, "_threshold", _threshold_at_once),
     ("I-10", standards, "referral_pending", _false),
     ("I-11", standards, "reasons_standing", _none),
-    ("I-12b", supervision, "evolve", _a_label_stops_the_handling),
-    ("I-12b", intake, "evolve", _a_label_suspends),
+    ("I-12", supervision, "evolve", _a_label_stops_the_handling),
+    ("I-12", intake, "evolve", _a_label_suspends),
     ("I-14", sealing.Sealer, "seal", _plain),
     ("I-16", clocks, "_fired", _nothing_was_raised),
     ("I-17", judge, "_wrong_time", _nothing),
