@@ -33,14 +33,10 @@ _NUMBER = itertools.count(1)
 # environment variable CI is set, a test draws the same examples at every run, so that a change is
 # never red by luck of the draw; elsewhere each run draws new ones, and what it finds is kept in
 # .hypothesis until it is mended.
-_BY_RUN = {
-    "qingqian": hypothesis.settings(deadline=None, derandomize=False),
-    "qingqian-ci": hypothesis.settings(
-        deadline=None, derandomize=True, database=None, print_blob=True
-    ),
-}
-for _name, _profile in _BY_RUN.items():
-    hypothesis.settings.register_profile(_name, _profile)
+hypothesis.settings.register_profile("qingqian", deadline=None)
+hypothesis.settings.register_profile(
+    "qingqian-ci", deadline=None, derandomize=True, database=None, print_blob=True
+)
 hypothesis.settings.load_profile("qingqian-ci" if os.environ.get("CI") else "qingqian")
 
 
