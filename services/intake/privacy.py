@@ -84,10 +84,19 @@ def sight(key: Key, file: CaseFile, data: ComplaintReceived) -> Sight:
             return "none"
 
 
-def hides_reporter(key: Key, data: ComplaintReceived, fields: list[str]) -> bool:
-    """I-15: who reported (举报) is not shown to those who handle the case."""
-    personal = any(name.split("/")[0] in _PERSONAL for name in fields)
-    return data.kind == "report" and key.role not in ("office", "clerk") and personal
+def tells_reporter(data: ComplaintReceived, field: str) -> bool:
+    """Whether a field would tell who reported (举报; 条例 9)."""
+    return data.kind == "report" and field.split("/")[0] in _PERSONAL
+
+
+def hides_reporter(key: Key, file: CaseFile, data: ComplaintReceived, fields: list[str]) -> bool:
+    """I-15: who reported is shown to the office and to the clerk who took it in, never to those
+    who handle the case, though their own clerk took it in.
+    """
+    handles = key.unit == file.township
+    if key.role == "office" or (key.role == "clerk" and not handles):
+        return False
+    return any(tells_reporter(data, name) for name in fields)
 
 
 class Privacy:
@@ -110,7 +119,7 @@ class Privacy:
                 raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
             data = event.data
             allowed = sight(caller.key, folder.file, data)
-            if allowed == "none" or hides_reporter(caller.key, data, fields):
+            if allowed == "none" or hides_reporter(caller.key, folder.file, data, fields):
                 await self._deny(case_id, "reveal", caller)
             opener = await self._opener(connection, case_id)
             values = {name: _opened(data, name, opener) for name in fields}
@@ -187,7 +196,10 @@ class Privacy:
             await self._record(CITY, accessed, caller)
 
     async def export(self, export_id: str, caller: Caller) -> list[dict[str, Any]]:
-        """The rows of an approved export, for who asked for it. Raises Refusing."""
+        """The rows of an approved export, for who asked for it; none tells a reporter (I-15).
+
+        Raises Refusing.
+        """
         async with self.pool.acquire() as connection:
             row = await self._export(connection, export_id)
             if row["asked_by"] != caller.key.name:
@@ -221,7 +233,12 @@ class Privacy:
                 "case_id": row["case_id"],
                 "source": event.data.source,
                 "source_ref": event.data.source_ref,
-                "fields": {name: _opened(event.data, name, opener) for name in names},
+                "fields": {
+                    name: None
+                    if tells_reporter(event.data, name)
+                    else _opened(event.data, name, opener)
+                    for name in names
+                },
             }
 
     async def _export(self, connection: Connection, export_id: str) -> Any:

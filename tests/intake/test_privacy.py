@@ -1,10 +1,29 @@
-"""What a masked text still says of a person's numbers: nothing, however they are written."""
+"""Who may see a person, and what a masked text still says of a person's numbers: nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any
+
 import pytest
 
-from services.intake.privacy import masked, names_in
+from services.intake import privacy
+from services.intake.decider import CaseFile
+from services.intake.privacy import FIELDS, masked, names_in, tells_reporter
+from shared.events import ComplaintReceived
+from shared.keys import Key
+from shared.roles import ROLES
+
+HERE, THERE = "410185109", "410185100"
+UNITS = (HERE, THERE, "TF1", "TF2", "市人社局", "市公安局", "市教育局", "联席办", "mayor")
+FILES = (
+    CaseFile("c"),
+    CaseFile("c", assigned=True, township=HERE, task_force="TF1"),
+    CaseFile("c", assigned=True, township=HERE, department="市教育局", co_handlers=("TF2",)),
+    CaseFile("c", assigned=True, township=HERE, task_force="TF1", referral_approved=True),
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +60,75 @@ def test_who_a_complaint_names_is_starred_in_its_text_too(text: str, shown: str)
 
 def test_a_name_of_one_sign_stars_no_word() -> None:
     assert masked("王老板欠钱", names_in([{"name": "王"}, {"name": " "}])) == "王老板欠钱"
+
+
+# --- I-15 ----------------------------------------------------------------------------------------
+
+
+def looks(kind: str) -> Iterator[tuple[Key, CaseFile, str]]:
+    """Every role of every unit at every field of a case of this kind: those that see it."""
+    fields: dict[str, Any] = {"source": "mayor", "source_ref": "1", "tier": "CITY", "kind": kind}
+    data = ComplaintReceived.model_validate(
+        fields | {"received_at": datetime(2021, 11, 10, tzinfo=UTC)}
+    )
+    for role, unit, sources, file, field in product(
+        ROLES, UNITS, ((), ("mayor",)), FILES, (*FIELDS, "claims/1")
+    ):
+        key = Key("k", unit, role, sources)
+        seen = privacy.sight(key, file, data) != "none"
+        if seen and not privacy.hides_reporter(key, file, data, ["employer/name", field]):
+            yield key, file, field
+
+
+def entitled(key: Key, file: CaseFile) -> bool:
+    """To see a reporter: the office, and the clerk who took it in but does not handle it."""
+    clerk = key.role == "clerk" and key.may_post("mayor") and key.unit != file.township
+    return clerk or key.role == "office"
+
+
+def seen_wrongly() -> list[tuple[Key, CaseFile, str]]:
+    """Reporters seen by who is not entitled, complainants by a township that does not handle."""
+    reporters = [
+        (key, file, field)
+        for key, file, field in looks("report")
+        if field.split("/")[0] in ("contact", "claims", "text") and not entitled(key, file)
+    ]
+    complainants = [
+        (key, file, field)
+        for key, file, field in looks("complaint")
+        if key.role == "township" and key.unit not in (file.township, file.department)
+    ]
+    return reporters + complainants
+
+
+def test_a_reporter_is_hidden_from_who_handles_and_a_complainant_from_all_others() -> None:
+    assert seen_wrongly() == []
+    assert any(key.role == "township" for key, _, _ in looks("complaint"))
+    assert any(key.role == "clerk" and field == "contact" for key, _, field in looks("report"))
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("_PERSONAL", ("claims", "text")),
+        ("hides_reporter", lambda *look: False),
+        ("sight", lambda *look: "masked"),
+    ],
+)
+def test_a_seeded_fault_shows_a_reporter(
+    name: str, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, name, fault)
+
+    assert seen_wrongly() != []
+
+
+def test_what_tells_a_reporter_is_what_a_person_said_of_persons() -> None:
+    data = ComplaintReceived.model_validate(
+        {"source": "mayor", "source_ref": "1", "tier": "CITY", "kind": "report",
+         "received_at": datetime(2021, 11, 10, tzinfo=UTC)}
+    )  # fmt: skip
+
+    told = [name for name in (*FIELDS, "claims/1") if tells_reporter(data, name)]
+
+    assert told == ["text", "contact", "claims/1"]

@@ -13,6 +13,7 @@ from shared.policy import Policy, adopt, read_book
 from tests.simulated import identity_number
 
 START = datetime(2021, 11, 10, 9, tzinfo=ZONE)
+BEYOND = timedelta(days=20)
 BOOK = "dengfeng-2021-35"
 TOWNS = ("410185109", "410185100", "410185105")
 SOURCES = (("window", "CITY"), ("12345", "CITY"), ("national", "NAT"), ("henan", "PROV"))
@@ -88,7 +89,7 @@ class History:
                 "ownership": "private",
                 "industry": self.rng.choice(("4710", "1811", "6242", "8392")),
             },
-            "site": {"township": self.rng.choice(TOWNS)},
+            "site": {"township": self.rng.choice((*TOWNS, *TOWNS, None))},
             "workers": 1,
             "amount_fen": amount,
             "claims": [claim],
@@ -107,7 +108,8 @@ class History:
         }
 
     def _act(self, case: str) -> tuple[str, dict[str, Any]]:
-        line = {"line": "1", "amount_fen": self.rng.choice((300_000, 800_000, 4_100_000))}
+        number = self.rng.choice(("1", "1", "1", "2"))
+        line = {"line": number, "amount_fen": self.rng.choice((300_000, 800_000, 4_100_000))}
         self.paid += 1
         payment = {"payment": f"p{self.rng.randrange(max(1, self.paid))}", "lines": [line]}
         later = (self.at + timedelta(days=self.rng.choice((2, 5, 9, 60)))).isoformat()
@@ -115,6 +117,13 @@ class History:
             ("AssignmentSigned", {}),
             ("TriageDecided", {"task_force": "TF1", "township": self.rng.choice(TOWNS)}),
             ("TriageDecided", {"department": "市人社局", "township": TOWNS[0]}),
+            (
+                "TriageDecided",
+                {"department": "市人社局", "task_force": "TF1", "township": TOWNS[0]},
+            ),
+            ("TriageDecided", {"task_force": "TF7", "township": "NO_TOWNSHIP"}),
+            ("TriageDecided", {"township": TOWNS[0]}),
+            ("HandlerDesignated", {"township": TOWNS[0]}),
             ("ReturnRequested", {"reason": "x"}),
             ("ReturnApproved", {"improper": False}),
             ("HandlerDesignated", {"task_force": "TF1", "township": TOWNS[0]}),
@@ -146,9 +155,40 @@ class History:
             ("FalseClosureFound", {"evidence": "x"}),
             ("SourceReplied", {"source": "12345", "source_ref": f"h-{case}"}),
             ("IllegalDemandRecorded", {"police_doc_no": "G1"}),
+            ("MergeApproved", {"master": self.rng.choice(self.cases)}),
             ("MergeRevoked", {}),
+            *self._beside(case, line),
         ]
         return self.rng.choice(acts)
+
+    def _beside(self, case: str, line: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        """What seldom happens, and starts, stops or renews clocks of the law."""
+        pay_day = f"{self.at + timedelta(days=self.rng.choice((3, 10, 30))):%Y-%m-%d}"
+        part = {"n": 1, "due_on": pay_day, "amount_fen": line["amount_fen"]}
+        decision = {"doc_no": f"E{case}", "doc_type": "decision", "service_mode": "posted"}
+        return [
+            ("SupplementRequested", {}),
+            ("SupplementReceived", {}),
+            ("ComplaintNotAccepted", {"reason": "NOT_WAGES"}),
+            ("ComplaintTransferredOut", {"to_body": "x"}),
+            ("ReturnNotApproved", {}),
+            ("InstalmentPlanAgreed", {"plan": [part]}),
+            ("InspectionFiled", {}),
+            ("InspectionClosed", {}),
+            ("PaymentOrderServed", decision),
+            ("PaymentOrderComplied", {"doc_no": f"E{case}"}),
+            ("ReferralReceipted", {}),
+            ("PoliceFiled", {"doc_no": "P2"}),
+            ("PoliceDeclined", {"doc_no": "P3"}),
+            ("ReconsiderationRequested", {}),
+            ("ReconsiderationDecided", {"result": self.rng.choice(("upheld", "reversed"))}),
+            ("MaterialsHandedOver", {}),
+            ("CreditListingDecided", {"rule": "R45"}),
+            ("LegalPathEnded", {}),
+            ("SupervisionNoticeReplied", {}),
+            ("ClosureReturned", {"stage": self.rng.choice(("tf", "office"))}),
+            ("CaseWrittenOff", {}),
+        ]
 
 
 def straight(seed: int) -> list[Line]:
@@ -203,8 +243,27 @@ def ping_pong(seed: int) -> list[Line]:
     return history.lines
 
 
+def filed_again(seed: int) -> list[Line]:
+    """A case that the police file anew while an alert stands, on the same day or another."""
+    history = History(seed, length=1)
+    rng, case = history.rng, history.cases[0]
+    history.lines[0].data["employer"]["industry"] = "4710"
+    if history.lines[-1].type != "ComplaintAccepted":
+        history._line(case, "ComplaintAccepted", {})
+    history._line(case, "TriageDecided", {"task_force": "TF1", "township": TOWNS[0]})
+    first = history.at
+    for number in range(3):
+        happened = rng.choice((first, first + timedelta(hours=rng.randrange(12)), history.at))
+        doc = {"doc_no": f"P{number}"}
+        history._line(case, "PoliceFiled", doc, occurred=min(happened, history.at))
+        history.at += timedelta(hours=rng.choice((2, 20, 50, 80, 110)))
+        if rng.random() < 0.2:
+            history._line(case, "MaterialsHandedOver", {})
+    return history.lines
+
+
 def played(lines: list[Line], book: Policy) -> DryRun:
-    """The story through the real deciders, and some weeks beyond."""
+    """The story through the real deciders, and BEYOND its end."""
     dry = DryRun(lines, book, units=False)
-    dry.play(lines[-1].at + timedelta(days=20))
+    dry.play(lines[-1].at + BEYOND)
     return dry

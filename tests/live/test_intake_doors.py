@@ -378,6 +378,7 @@ async def test_a_key_that_the_vault_lacks_was_not_erased(desk: Desk) -> None:
 
 async def test_a_bulk_export_waits_for_a_second_person(desk: Desk) -> None:
     await desk.post(complaint("export", source="mayor"))
+    await desk.post(complaint("export-report", source="mayor", kind="report"))
     asked = await desk.http.post(
         "/v1/exports",
         json={"query": {"source": "mayor"}, "reason": "核对"},
@@ -394,8 +395,11 @@ async def test_a_bulk_export_waits_for_a_second_person(desk: Desk) -> None:
     rows = await desk.http.get(export, headers=desk.bearer("clerk"))
     assert rows.status_code == 200
     lines = [orjson.loads(line) for line in rows.content.splitlines()]
-    assert [line["source_ref"] for line in lines] == ["export"]
+    assert [line["source_ref"] for line in lines] == ["export", "export-report"]
     assert lines[0]["fields"]["contact"]["name"] == "王小二"
+    told = lines[1]["fields"]
+    assert (told["contact"], told["text"], told["claims/1"]) == (None, None, None)
+    assert told["employer/name"] is not None
     denied = await desk.http.post(
         "/v1/exports", json={"query": {}, "reason": "x"}, headers=desk.bearer("TF1")
     )

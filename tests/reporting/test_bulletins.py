@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import zlib
@@ -11,11 +12,12 @@ from typing import Any
 import docx
 import pytest
 
-from services.reporting import pdf, printing
+from services.reporting import pdf, printing, projection
 from services.reporting.bulletins import Issue, bulletin, content_hash, issues
 from shared import events as ev
 from shared.calendar import start_of
 from shared.events import Event
+from shared.log import Record
 from shared.policy import Policy
 from tests.reporting import histories
 from tests.reporting.conftest import Read
@@ -61,6 +63,47 @@ async def test_an_issue_stays_and_the_next_one_corrects(read: Read, book: Policy
     following = await issue_of(read, book, first.no + 1)
     assert unit in [item["unit"] for item in following["corrections"]]
     assert all(item["corrects"] == first.no for item in following["corrections"])
+
+
+async def changed(read: Read, book: Policy, seed: int) -> list[int]:
+    """Issues that read otherwise at the end of a campaign than when their cut-off had just passed.
+
+    The log is folded from cut-off to cut-off; what is entered late comes with a later part.
+    """
+    events = histories.tell(seed, 60, book)
+    records = histories.records(events)
+    published: dict[int, dict[str, Any]] = {}
+    taken = 0
+    for issue in issues(book, END):
+        until = taken
+        while until < len(events) and events[until].recordedtime <= issue.at:
+            until += 1
+        await read.take([records[taken:until]])
+        taken = until
+        published[issue.no] = await issue_of(read, book, issue.no)
+    await read.take([records[taken:]])
+    return [no for no, then in published.items() if await issue_of(read, book, no) != then]
+
+
+@pytest.mark.parametrize("seed", [61, 62, 63])
+async def test_what_was_published_never_changes(read: Read, book: Policy, seed: int) -> None:
+    """I-13, of every issue of a campaign and whatever came to be known after it."""
+    assert await changed(read, book, seed) == []
+
+
+async def test_a_row_that_holds_from_when_it_happened_changes_what_was_published(
+    read: Read, book: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check above can fail: rows must hold from when something was recorded."""
+    right = projection._read
+
+    def from_when_it_happened(record: Record, instant: datetime | None) -> projection.Decoded:
+        found = right(record, instant)
+        return dataclasses.replace(found, instant=found.event.time)
+
+    monkeypatch.setattr(projection, "_read", from_when_it_happened)
+
+    assert await changed(read, book, 61) != []
 
 
 async def open_case(read: Read, issue: Issue) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from shared import events as ev
 from shared.envelope import derived_id
 from shared.events import AnyData, Event
 from shared.settle import Books
-from tests.routing.spec import complaint, fact, policy
+from tests.routing.spec import complaint, fact, policy, when
 
 
 def case(name: str) -> str:
@@ -185,6 +185,22 @@ def test_a_revoked_merge_gives_the_case_back() -> None:
     assert case("B") in [event.subject for event in found(city, ev.CaseAssigned)]
 
 
+def test_a_line_is_found_from_when_an_earlier_one_stands_again() -> None:
+    """C came while no other stood; B is separated a week later, and from then on C repeats it."""
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        received("B", "2021-11-16 09:00", "w1"),
+        of_case("A", ev.ComplaintNotAccepted(reason="NO_NEXUS"), "2021-11-17 09:00"),
+        received("C", "2021-11-18 09:00", "w1", source="12345"),
+        of_case("B", ev.MergeRevoked(), "2021-11-25 09:00"),
+    )
+
+    (told,) = (event for event in found(city, ev.MatchFound) if event.subject == case("C"))
+    assert isinstance(told.data, ev.MatchFound)
+    assert (told.data.with_case, told.time) == (case("B"), when("2021-11-25 09:00"))
+    assert [event for event in city.log if event.time != event.recordedtime] == []
+
+
 # --- groups --------------------------------------------------------------------------------------
 
 
@@ -231,6 +247,22 @@ def test_a_group_grows_by_a_higher_level_once() -> None:
     (changed,) = found(city, ev.GroupLevelChanged)
     assert isinstance(changed.data, ev.GroupLevelChanged)
     assert (changed.subject, changed.data.level, changed.data.workers) == (case("A"), "G2", 32)
+
+
+def test_a_case_that_is_separated_counts_from_then_on() -> None:
+    """Six workers under another case do not count; separated, they make twelve."""
+    city = world(
+        received("M", "2021-11-22 08:00", "w9"),
+        site("A", "2021-11-22 09:00", "w1", workers=6),
+        of_case("A", ev.MergeApproved(master=case("M")), "2021-11-22 10:00"),
+        site("B", "2021-11-22 11:00", "w2", workers=6),
+        of_case("A", ev.MergeRevoked(), "2021-11-24 09:00"),
+    )
+
+    (formed,) = found(city, ev.GroupFormed)
+    assert (formed.subject, formed.time) == (case("A"), when("2021-11-24 09:00"))
+    (joined,) = found(city, ev.GroupJoined)
+    assert (joined.subject, joined.time) == (case("B"), when("2021-11-24 09:00"))
 
 
 def test_the_same_worker_twice_counts_once() -> None:

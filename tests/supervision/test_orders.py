@@ -14,10 +14,12 @@ from tests.supervision.spec import (
     Told,
     assigned,
     closed,
+    followed_up,
     lines_of,
     local,
     paid,
     reversed_,
+    reviewed,
     served,
     when,
 )
@@ -132,6 +134,29 @@ class TestThreshold:
         assert case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet) == []
         case.at("2022-01-20 09:00", lines_of([(900_000, 3)]))
         assert case.times(ev.ReferralThresholdMet) == ["2022-01-20 09:00"]
+
+    def test_of_a_closed_case_it_is_met_when_it_is_reopened(self) -> None:
+        """Not back in time: nobody could have proposed a referral while the case was closed."""
+        case = ordered()
+        paid(case, "2022-01-10 10:00", 1)
+        case.until("2022-01-13 10:00")
+        reviewed(case, "2022-01-13 10:00", "WITHDRAWN")
+        followed_up(case, "2022-01-13 11:00", got_paid="part")
+        reversed_(case, "2022-01-20 10:00", 1)
+        assert case.until("2022-02-10 10:00").of(ev.ReferralThresholdMet) == []
+        case.at("2022-02-10 10:00", ev.FalseClosureFound())
+        assert case.times(ev.ReferralThresholdMet) == ["2022-02-10 10:00"]
+        assert case.alerts("T39") == []
+
+    def test_of_a_merged_case_it_is_met_when_it_is_separated(self) -> None:
+        case = ordered()
+        paid(case, "2022-01-10 10:00", 1)
+        case.until("2022-01-13 10:00")
+        case.at("2022-01-13 10:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
+        reversed_(case, "2022-01-13 10:00", 1)
+        assert case.until("2022-02-10 10:00").of(ev.ReferralThresholdMet) == []
+        case.at("2022-02-10 10:00", ev.ComplaintUnmerged(cause="r", master="m"))
+        assert case.times(ev.ReferralThresholdMet) == ["2022-02-10 10:00"]
 
     def test_once_a_case(self) -> None:
         case = ordered()

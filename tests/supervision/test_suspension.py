@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from shared import events as ev
-from tests.supervision.spec import Told, assigned, local, paid, reassignment, reviewed, when
+from tests.supervision.spec import (
+    Told,
+    assigned,
+    assignment,
+    local,
+    paid,
+    reassignment,
+    reviewed,
+    when,
+)
 
 START = "2021-11-11 10:00"  # handling due 11-25 24:00
 
@@ -122,3 +131,12 @@ def test_it_is_nothing_to_a_case_under_review() -> None:
     case.at("2021-11-13 10:00", ev.CaseSuspended())
     case.at("2021-11-18 10:00", ev.CaseResumed())
     assert len(case.deadlines("T09")) == 1
+
+
+def test_a_merge_ends_it_and_what_is_separated_is_warned_of_again() -> None:
+    case = suspended("2021-11-15 10:00")
+    case.at("2021-11-16 10:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
+    case.at("2021-11-17 10:00", ev.ComplaintUnmerged(cause="r", master="m"))
+    case.at("2021-11-17 10:00", assignment(cause="separated"))
+    case.until("2022-01-01 00:00")
+    assert [level for _, level in case.alerts("T09")][:3] == ["L1", "L2", "L3"]

@@ -16,7 +16,10 @@ from shared.policy import Policy
 
 
 class Member(Frozen, frozen=True):
-    """One case: its known workers (keyed hashes) and its head-count."""
+    """One case: its known workers (keyed hashes) and its head-count.
+
+    `at`: its registration; `since`: when it was told whether it still counts.
+    """
 
     case: str
     workers: tuple[str, ...]
@@ -25,6 +28,12 @@ class Member(Frozen, frozen=True):
     at: datetime
     id: str
     counts: bool = True
+    since: datetime | None = None
+
+    @property
+    def counts_at(self) -> datetime:
+        """Since when it counts: a case that was merged counts anew once it is separated."""
+        return max(self.at, self.since or self.at)
 
 
 class Group(Frozen, frozen=True):
@@ -57,7 +66,9 @@ class GroupRouting:
         if isinstance(data, ev.MatchUpdated):
             counts = data.status in ("reopened", "separated", "assigned")
             members = tuple(
-                replace(member, counts=counts) if member.case == data.case else member
+                replace(member, counts=counts, since=data.since)
+                if member.case == data.case
+                else member
                 for member in state.members
             )
             return replace(state, members=members)
@@ -97,7 +108,7 @@ def owed(state: Group, policy: Policy) -> list[Event]:
         return []
     count = heads(members)
     level = level_of(count, policy)
-    latest = max(members, key=lambda member: member.at)
+    latest = max(members, key=lambda member: member.counts_at)
     result: list[Event] = []
     if level is not None and (state.level is None or level > state.level):
         first = min(members, key=lambda member: (member.received_at, member.at))
@@ -112,10 +123,10 @@ def owed(state: Group, policy: Policy) -> list[Event]:
         }
         kind = ev.GroupFormed if state.level is None else ev.GroupLevelChanged
         data: ev.GroupFormed | ev.GroupLevelChanged = kind.model_validate(fields)
-        result.append(owe(master, latest.at, data, decidedby=state.subject))
+        result.append(owe(master, latest.counts_at, data, decidedby=state.subject))
     elif state.master is not None and any(member.case == state.master for member in members):
         for member in members:
             if member.case != state.master and member.case not in state.joined:
                 joined = ev.GroupJoined(cause=member.id, group=state.subject, master=state.master)
-                result.append(owe(member.case, latest.at, joined, decidedby=state.subject))
+                result.append(owe(member.case, latest.counts_at, joined, decidedby=state.subject))
     return result

@@ -14,7 +14,7 @@ from shared.policy import Policy
 
 
 class Entry(Frozen, frozen=True):
-    """One claim line under this key."""
+    """One claim line under this key. `at`: its registration; `since`: of a later status."""
 
     case: str
     line: str
@@ -24,6 +24,11 @@ class Entry(Frozen, frozen=True):
     id: str
     status: str = "open"
     since: datetime | None = None
+
+    @property
+    def stands_at(self) -> datetime:
+        """Since when it is as it is: a line that was merged stands anew once it is separated."""
+        return max(self.at, self.since or self.at)
 
 
 class Matches(Frozen, frozen=True):
@@ -90,7 +95,8 @@ def owed(state: Matches, policy: Policy) -> list[Event]:
                     with_line=earlier.line,
                     reopens=reopens,
                 )
-                result.append(owe(entry.case, entry.at, data, decidedby=state.subject))
+                at = max(entry.stands_at, earlier.stands_at)
+                result.append(owe(entry.case, at, data, decidedby=state.subject))
                 break
     return result
 

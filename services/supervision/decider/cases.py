@@ -188,14 +188,20 @@ def replied(state: Watch, event: Event, data: ev.SourceReplied | ev.ClaimLinesAd
 
 
 def merged(state: Watch, event: Event, data: ev.ComplaintMerged) -> Watch:
-    """The case goes on under its master, with its lines, its sources and their clocks."""
-    state = replace(state, merged_into=data.master)
+    """The case goes on under its master, with its lines, its sources and their clocks.
+
+    A suspension ends with its clock: what is separated later is assigned anew.
+    """
+    state = replace(state, merged_into=data.master, suspended_at=None)
     return stop(state, event, *ENDS_WITH_CASE, *POLICE_LANE, "T10", "T42")
 
 
 def unmerged(state: Watch, event: Event) -> Watch:
-    """On its own again, from where it was: to be decided on, or to be assigned."""
-    state = replace(state, merged_into=None)
+    """On its own again, from where it was: to be decided on, or to be assigned.
+
+    What it did not owe while merged (a referral, say) it owes from now on, not back in time.
+    """
+    state = replace(state, merged_into=None, facts_at=event.known_at)
     if state.accepted:
         state = start(state, "T03", event, variant="urgent" if state.urgent else "length")
     else:

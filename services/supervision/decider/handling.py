@@ -354,8 +354,15 @@ def _reopen(state: Watch, event: Event, reason: str) -> Watch:
 def reopened(state: Watch, event: Event, data: ev.CaseReopened) -> Watch:
     state = without_owed(state, "CaseReopened", data.cause)
     state = stop(state, event, "T14", "T15")
+    # What a closed case did not owe (a referral, say) it owes from now on, not back in time.
     state = replace(
-        state, closed=False, closed_at=None, closure_kind=None, written_off=False, reviewing=False
+        state,
+        closed=False,
+        closed_at=None,
+        closure_kind=None,
+        written_off=False,
+        reviewing=False,
+        facts_at=event.known_at,
     )
     state = start(state, "T18", event)
     state = start(state, "A", event, variant="reopened")
