@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -38,6 +39,10 @@ hypothesis.settings.register_profile(
     "qingqian-ci", deadline=None, derandomize=True, database=None, print_blob=True
 )
 hypothesis.settings.load_profile("qingqian-ci" if os.environ.get("CI") else "qingqian")
+
+
+# Told to end, a run of the tests ends what it has started, as after Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

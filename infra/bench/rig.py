@@ -28,6 +28,7 @@ from infra.problem import Unready
 from infra.ready import readiness
 from infra.stack.local import LocalStack
 from infra.stack.process import Child, free_ports, spawn
+from infra.stack.services import FRUGAL
 from shared import keys
 from shared.envelope import derived_id
 from shared.events import ClockAdopted, ClockAdvanced, Event, Fact, PolicyAdopted
@@ -165,7 +166,7 @@ class Installation:
             [sys.executable, *module],
             run=self.stack.run,
             log=self.stack.data_dir / "log" / f"{self.settings.namespace}{name}.log",
-            env=environment | self.settings.environment() | extra,
+            env=environment | self.settings.environment() | FRUGAL | extra,
         )
         self.children[name] = child
         return child

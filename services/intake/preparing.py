@@ -215,13 +215,18 @@ class Workshop:
         return found
 
     def _open(self, policy: Policy) -> ProcessPoolExecutor:
-        """Helpers that know the book in force; a new book needs new ones."""
+        """Helpers that know the book in force; a new book needs new ones.
+
+        They are forked from a server that has read the code, so that they share its memory.
+        """
         if self._pool is None or self._hash != policy.hash:
             self.close()
             self._hash = policy.hash
+            forking = multiprocessing.get_context("forkserver")
+            forking.set_forkserver_preload([__name__])
             self._pool = ProcessPoolExecutor(
                 self.helpers,
-                multiprocessing.get_context("spawn"),
+                forking,
                 _begin,
                 (self.safe.master, policy.raw, policy.adopted_at, policy.adoption_id),
             )

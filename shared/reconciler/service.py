@@ -39,8 +39,12 @@ from shared.settings import Settings, SettingsError, load
 
 log = journal("service")
 
-MOST: Final = 2000
-"""Records of a batch, from which it takes no more fetches; a fetch has as many at most."""
+MOST: Final = 1000
+"""Records of a batch, from which it takes no more fetches. Larger ones are hardly cheaper, and
+what they hold at their peak the process keeps."""
+
+FETCHED: Final = 500
+"""Records of a fetch; up to two dozen fetches may wait here."""
 
 WITHIN: Final = {"wall": 0.05, "log": 0.005}
 """Seconds that a batch waits to fill, which is also the pace of the idle loop. Few large batches
@@ -219,7 +223,7 @@ class Process:
             broker_session_timeout=SESSION_TIMEOUT,
             broker_heartbeat_interval=HEARTBEAT,
             broker_max_poll_interval=3600.0,
-            broker_max_poll_records=MOST,
+            broker_max_poll_records=FETCHED,
             stream_buffer_maxsize=PARTITIONS,
             ConsumerScheduler=ByPartition,
             stream_wait_empty=False,

@@ -54,8 +54,8 @@ from shared.streams import CITY, unit_subject
 
 log = journal("reconciler")
 
-STREAMS_IN_MEMORY: Final = 4_000
-"""Of one worker, over all its partitions: some 50 MB, at 12 KB a stream with its ids seen."""
+STREAMS_IN_MEMORY: Final = 3_000
+"""Of one worker, over all its partitions: some 36 MB, at 12 KB a stream with its ids seen."""
 
 RECLAIM_AFTER: Final = 12.0
 """Seconds after which a partition that was lost, and is still assigned, is claimed again: longer

@@ -12,6 +12,7 @@ import yaml
 
 from infra import topics
 from infra.stack import jars, kafka, postgres
+from infra.stack.services import FRUGAL
 from shared.settings import PREFIX, SERVICES, Settings, names
 
 ROOT = Path(__file__).parents[2]
@@ -163,3 +164,9 @@ def test_the_topics_are_those_of_the_design() -> None:
     assert found["governance-events"][0] == 1
     assert found["feed-complaints"][0] == 3
     assert found["feed-complaints"][1]["retention.ms"] == str(7 * 86_400_000)
+
+
+def test_the_image_is_as_frugal_with_memory_as_the_local_stack() -> None:
+    lines = (ROOT / "infra" / "Dockerfile").read_text("utf-8").splitlines()
+    given = {line.strip().removesuffix(" \\") for line in lines}
+    assert {f"{name}={value}" for name, value in FRUGAL.items()} <= given
