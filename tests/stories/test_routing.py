@@ -313,3 +313,37 @@ class TestOneCaseOfTwoLines:
             full("2022-01-18 00:00"),
             full("2022-02-17 00:00"),
         )
+
+
+class TestWhoIsCounted:
+    def test_a_worker_with_two_lines_is_one_worker(self, story: Story) -> None:
+        """Ten lines of nine workers are no group (domain 8, 9: the 10th distinct worker)."""
+        site = {"name": "示例九人大厦", "funding": "private", "kind": "other"}
+        lines = [claim(number, 100_000) for number in range(301, 310)]
+        again = claim(301, 100_000, ("2021-07", "2021-08"))
+        nine = [*lines, again]
+        story.complaint(AT, "A", project=site, workers=9, amount_fen=1_000_000, claims=nine)
+        story.run("2021-12-07 10:00")
+        assert story.of("GroupFormed") == []
+
+    def test_a_line_without_a_name_is_somebody_else(self, story: Story) -> None:
+        site = {"name": "示例十人大厦", "funding": "private", "kind": "other"}
+        ten = [*(claim(number, 100_000) for number in range(301, 310)), claim(None, 100_000)]
+        story.complaint(AT, "A", project=site, workers=9, amount_fen=1_000_000, claims=ten)
+        story.run("2021-12-07 10:00")
+        assert story.one("GroupFormed")["workers"] == 10
+
+
+class TestPlatformLabour:
+    @pytest.mark.parametrize(
+        ("industry", "text"),
+        [("5292", "直播公司拖欠主播工资"), ("7111", "网约车平台拖欠网约车司机工资")],
+    )
+    def test_words_show_what_has_no_code(self, story: Story, industry: str, text: str) -> None:
+        """Ride-hailing and live-streaming: R11 stands before R12 (domain 5.2)."""
+        story.complaint(AT, "A", employer=employer(industry), project=None, text=text)
+        story.line("2021-12-06 11:00", "A", "ComplaintAccepted", urgent=False)
+        story.run("2021-12-06 12:00")
+        assert story.of("CaseAssigned") == []
+        asked = story.one("TriageRequested")
+        assert (asked["rule"], asked["reason"]) == ("R11", "PLATFORM_WORK")

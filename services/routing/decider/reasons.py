@@ -33,7 +33,7 @@ _NAMES: Final = {
     "R9": ("ownership", "industry"),
     "R10": ("via", "attracted"),
     "R11": ("industry", "platform"),
-    "R12": ("registered", "ownership", "industry"),
+    "R12": ("registered", "ownership", "industry", "platform"),
     "R13": ("industry", "ownership"),
 }
 """The facts that each rule looks at (domain 5.2)."""

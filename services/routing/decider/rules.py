@@ -133,6 +133,10 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
     entry = department_entry(code, policy)
     if entry is not None and entry.registered_to is None:
         yield Answer("R11", None, entry.co, entry.triage, entry.department)
+    elif facts.platform:
+        # Ride-hailing and live-streaming have no code: only the words show them.
+        platform = platform_entry(policy)
+        yield Answer("R11", None, platform.co, platform.triage, platform.department)
     private = facts.ownership in ("private", "collective", "unknown")
     if facts.registered and private and code is not None:
         yield Answer("R12", "TF7", bureau)
@@ -177,7 +181,7 @@ def _by_signals(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
     if sure and lead == "TRIAGE" and not facts.platform:
         answer = Answer("R13", None, (), "UNCOVERED_SECTOR", None, confidence, margin, evidence)
     elif sure and lead == "TRIAGE":
-        entry = next(item for item in rules.departments if item.triage == "PLATFORM_WORK")
+        entry = platform_entry(policy)
         answer = Answer(
             "R11", None, entry.co, "PLATFORM_WORK", entry.department, confidence, margin, evidence
         )
@@ -188,6 +192,13 @@ def _by_signals(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
         reason: TriageReason = "LOW_CONFIDENCE" if facts.terms else "FACTS_MISSING"
         answer = Answer("R1", proposal, (), reason, None, confidence, margin, evidence)
     return answer, runner_up
+
+
+def platform_entry(policy: Policy) -> DepartmentRule:
+    """Who takes platform labour, which has no task force (domain 5.5)."""
+    return next(
+        item for item in policy.content.routing.departments if item.triage == "PLATFORM_WORK"
+    )
 
 
 def department_entry(code: str | None, policy: Policy) -> DepartmentRule | None:
