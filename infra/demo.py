@@ -166,12 +166,11 @@ async def _noticed(client: Client) -> list[dict[str, Any]]:
     """The cases at a level that brings a 督办函."""
     found = []
     for level in ("L4", "L5", "L6", "L7"):
-        path = f"/v1/cases?level={level}&limit=500"
-        page = await client.read(path, READER)
-        found += page["items"]
-        while page["next"] is not None:
-            page = await client.read(f"{path}&cursor={quote(page['next'])}", READER)
+        after: str | None = ""
+        while after is not None:
+            page = await client.read(f"/v1/cases?level={level}&limit=500{after}", READER)
             found += page["items"]
+            after = page["next"] and f"&cursor={quote(page['next'])}"
     return found
 
 

@@ -308,10 +308,8 @@ def _collect(value: BaseModel, path: str, found: list[str]) -> None:
                 found.append(place)
 
 
-def unsealed_in(model: type[BaseModel], data: dict[str, Any], path: str = "") -> list[str]:
-    """The same of data that are JSON values already."""
-    if _is_sealed_in(model, data):
-        return []
+def unsealed_in(model: type[BaseModel], data: dict[str, Any]) -> list[str]:
+    """The same of data that are JSON values already; places are made only of what is found."""
     found: list[str] = []
     registered = model is Employer and data.get("uscc") is not None
     for part in sealed_parts(model):
@@ -320,27 +318,11 @@ def unsealed_in(model: type[BaseModel], data: dict[str, Any], path: str = "") ->
             continue
         many = isinstance(content, list)
         for index, item in enumerate(content if many else (content,)):
-            place = f"{path}/{part.name}/{index}" if many else f"{path}/{part.name}"
             if part.model is not None:
-                found += unsealed_in(part.model, item, place)
-            elif not item.startswith(SEALED_PREFIX):
-                found.append(place)
+                inner = unsealed_in(part.model, item)
+            else:
+                inner = [] if item.startswith(SEALED_PREFIX) else [""]
+            if inner:
+                place = f"/{part.name}/{index}" if many else f"/{part.name}"
+                found += [place + rest for rest in inner]
     return found
-
-
-def _is_sealed_in(model: type[BaseModel], data: dict[str, Any]) -> bool:
-    """Whether there is nothing to find: asked of every complaint, so it makes no places."""
-    for part in sealed_parts(model):
-        content = data.get(part.name)
-        if content is None:
-            continue
-        inner = part.model
-        for item in content if isinstance(content, list) else (content,):
-            if inner is not None:
-                if not _is_sealed_in(inner, item):
-                    return False
-            elif not item.startswith(SEALED_PREFIX) and not (
-                model is Employer and part.name == "name" and data.get("uscc") is not None
-            ):
-                return False
-    return True

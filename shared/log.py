@@ -12,12 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, M
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
-from struct import unpack
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.partitioner import murmur2
 
 from shared.envelope import encode, unsealed_fields, writer_of
 from shared.events import TYPES, AnyData, Event, Model, Service
@@ -88,29 +88,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 @lru_cache(maxsize=16_384)
 def partition_of(subject: str, partitions: int = PARTITIONS) -> int:
     """The partition of a subject, as every Kafka client's default partitioner has it."""
-    return (murmur2(subject.encode()) & 0x7FFFFFFF) % partitions
-
-
-def murmur2(key: bytes) -> int:
-    """Kafka's hash of a key, 32 bits (Apache Kafka, `Utils.murmur2`).
-
-    Written out, because every new case is placed by it and the client library's, byte by byte,
-    takes twice as long.
-    """
-    whole = len(key) & ~3
-    value = 0x9747B28C ^ len(key)
-    for word in unpack(f"<{whole >> 2}I", key[:whole]):
-        mixed = word * _MIX & _WORD
-        mixed = (mixed ^ mixed >> 24) * _MIX & _WORD
-        value = value * _MIX & _WORD ^ mixed
-    if whole < len(key):
-        value = (value ^ int.from_bytes(key[whole:], "little")) * _MIX & _WORD
-    value = (value ^ value >> 13) * _MIX & _WORD
-    return value ^ value >> 15
-
-
-_MIX: Final = 0x5BD1E995
-_WORD: Final = 0xFFFFFFFF
+    return int(murmur2(subject.encode()) & 0x7FFFFFFF) % partitions
 
 
 def topic_of(subject: str) -> str:

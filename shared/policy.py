@@ -494,6 +494,12 @@ class Policy:
         return {entry.code: entry for entry in self.content.organisation.townships}
 
     @cached_property
+    def unit_names(self) -> dict[str, str]:
+        """What the 22 units are called, by code."""
+        forces = {code: entry.name for code, entry in self.task_forces.items()}
+        return forces | {code: entry.name for code, entry in self.townships.items()}
+
+    @cached_property
     def units(self) -> tuple[str, ...]:
         """The 22 units of the campaign: 7 task forces, then 15 townships."""
         return (*self.task_forces, *self.townships)

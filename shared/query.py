@@ -7,18 +7,19 @@ case without knowing any key; from the hash nobody gets back to the 80 bits of t
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from typing import Final
 
 from shared.sealing import Matcher
 
-_HEX: Final = 20
+_BYTES: Final = 10
 _GROUP: Final = 4
 # Crockford's alphabet: no letter that looks like a digit, so a code can be read out on the phone.
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS: Final = tuple(one + other for one in _ALPHABET for other in _ALPHABET)
-_SHIFTS: Final = range(70, -1, -10)
+_TO_READ: Final = str.maketrans(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+)
 _MISREAD: Final = str.maketrans("OIL", "011")
 _NOT_A_SIGN: Final = re.compile(r"[\W_]+")
 
@@ -31,8 +32,8 @@ def query_code(matcher: Matcher, case_id: str) -> str:
 
 def _signs(matcher: Matcher, case_id: str) -> str:
     """The first 80 bits of the case's hash, five to a sign."""
-    number = int(matcher.hash("query", case_id)[:_HEX], 16)
-    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    raw = bytes.fromhex(matcher.hash("query", case_id))[:_BYTES]
+    return base64.b32encode(raw).decode().translate(_TO_READ)
 
 
 def status_key_of(matcher: Matcher, case_id: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict, deque
 from random import Random
 from typing import Final
 
@@ -17,7 +16,7 @@ from infra.bench.figures import Figure, Limit, Peer
 from infra.simulator import book
 from infra.simulator.complaints import City, Complaint
 from services.intake.complaint import admit, read_object
-from services.intake.likeness import Features, Known, apart, blocks, features, known, likeness
+from services.intake.likeness import Features, Near, apart, blocks, features, known, likeness
 from services.intake.vault import Safe
 from shared.envelope import case_id_of
 from shared.events import ComplaintReceived
@@ -64,9 +63,7 @@ def _look(safe: Safe, arrived: list[Arrived], policy: Policy) -> tuple[float, in
     """Seconds of the processor, pairs that share a key, and those that had to be opened."""
     rules = policy.content.matching
     pack, unpack = msgspec.json.Encoder().encode, msgspec.json.Decoder(Features).decode
-    near: dict[str, deque[tuple[str, Known]]] = defaultdict(
-        lambda: deque(maxlen=rules.most_candidates)
-    )
+    near = Near(rules.most_candidates)
     kept: dict[str, tuple[str, bytes]] = {}
     pairs = opened = 0
     begun = time.process_time()
@@ -74,7 +71,7 @@ def _look(safe: Safe, arrived: list[Arrived], policy: Policy) -> tuple[float, in
         opener = safe.open(case, wrapped)
         mine = features(case, data, opener)
         keys, beside = blocks(data, mine, safe.matcher), known(mine)
-        for other, theirs in dict(pair for key in keys for pair in near[key]).items():
+        for other, theirs in near.sharing(keys).items():
             pairs += 1
             if apart(beside, theirs):
                 continue
@@ -82,6 +79,5 @@ def _look(safe: Safe, arrived: list[Arrived], policy: Policy) -> tuple[float, in
             sealed, key = kept[other]
             likeness(mine, unpack(safe.open(other, key).open(sealed)), rules)
         kept[case] = (opener.seal(pack(mine).decode(), "likeness"), wrapped)
-        for block in keys:
-            near[block].append((case, beside))
+        near.add(keys, case, beside)
     return time.process_time() - begun, pairs, opened

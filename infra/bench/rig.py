@@ -7,7 +7,6 @@ runs do not meet. Everything lives in a temporary folder and ends with the bench
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -28,13 +27,13 @@ from infra.problem import Unready
 from infra.ready import readiness
 from infra.stack.local import LocalStack
 from infra.stack.process import Child, free_ports, spawn
-from infra.stack.services import FRUGAL
+from infra.stack.services import environment_of
 from shared import keys
 from shared.envelope import derived_id
 from shared.events import ClockAdopted, ClockAdvanced, Event, Fact, PolicyAdopted
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader
 from shared.policy import Policy, adopt, content_hash, read_book
-from shared.settings import PREFIX, SCHEMAS, SERVICES, Settings
+from shared.settings import SCHEMAS, SERVICES, Settings
 from shared.streams import GOVERNANCE
 
 BOOK: Final = "dengfeng-2021-35"
@@ -160,13 +159,12 @@ class Installation:
     def launch(self, name: str, argv: Sequence[str] | None = None, **extra: str) -> Child:
         """Start a service, or another Python module with its arguments, on this installation."""
         module = argv or ("-m", f"services.{name}")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         child = spawn(
             f"{self.settings.namespace}{name}",
             [sys.executable, *module],
             run=self.stack.run,
             log=self.stack.data_dir / "log" / f"{self.settings.namespace}{name}.log",
-            env=environment | self.settings.environment() | FRUGAL | extra,
+            env=environment_of(self.settings) | extra,
         )
         self.children[name] = child
         return child

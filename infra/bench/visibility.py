@@ -137,9 +137,10 @@ class Watch:
         )
 
 
-def own() -> float:
-    """Processor seconds that the client, which is this process, has used."""
-    return time.process_time()
+def used(made: Installation) -> dict[str, float]:
+    """Processor seconds of each service so far, and of the client, which is this process."""
+    services = {name: made.usage(name).seconds for name in SERVICES}
+    return services | {"client": time.process_time()}
 
 
 def bodies(first: int, count: int) -> list[dict[str, Any]]:
@@ -171,9 +172,9 @@ async def measure(rig: Rig, seconds: int) -> list[Figure]:
         async with aiohttp.ClientSession(connector=connector) as http:
             warm = await _paced(made, http, bodies(0, PACE))
             rig.say(f"visible: warmed up with {len(warm.posted)} complaints")
-            before = {name: made.usage(name).seconds for name in SERVICES} | {"client": own()}
+            before = used(made)
             watch = await _paced(made, http, bodies(PACE, PACE * seconds))
-            after = {name: made.usage(name).seconds for name in SERVICES} | {"client": own()}
+            after = used(made)
         peaks = ", ".join(f"{name} {made.usage(name).peak_mb:.0f} MB" for name in SERVICES)
         each = ", ".join(
             f"{name} {(after[name] - before[name]) / len(watch.posted) * 1000:.1f} ms"

@@ -27,6 +27,12 @@ FRUGAL: Final = {
 would else keep some of its own (a fifth of the peak of supervision). The image sets them too."""
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Ours, with these settings in place of those that stand in it."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return others | settings.environment() | FRUGAL
+
+
 class Services:
     """The services of one installation; those that an earlier command left running are taken over.
 
@@ -138,6 +144,5 @@ class Services:
         return f"{name} ended while starting: {line} (log: {child.log})"
 
     def _environment(self) -> dict[str, str]:
-        others = {name: v for name, v in os.environ.items() if not name.startswith(PREFIX)}
         settings = self.settings.model_copy(update={"data_dir": self.settings.data_dir.resolve()})
-        return others | settings.environment() | FRUGAL | {"PYTHONUNBUFFERED": "1"}
+        return environment_of(settings) | {"PYTHONUNBUFFERED": "1"}

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -108,6 +110,22 @@ def features(case_id: str, data: ComplaintReceived, opener: Sealer) -> Features:
         amount_fen=data.amount_fen,
         text=_plain(text)[:_TEXT] if text else None,
     )
+
+
+class Near:
+    """Of each blocking key the newest complaints, at most so many: those worth comparing with."""
+
+    def __init__(self, most: int) -> None:
+        self._of: dict[str, deque[tuple[str, Known]]] = defaultdict(lambda: deque(maxlen=most))
+
+    def add(self, keys: Iterable[str], case: str, found: Known) -> None:
+        """One more, newer than all before it."""
+        for key in keys:
+            self._of[key].append((case, found))
+
+    def sharing(self, keys: Iterable[str]) -> dict[str, Known]:
+        """The complaints that share one of the keys, each once."""
+        return dict(pair for key in keys for pair in self._of.get(key, ()))
 
 
 def blocks(data: ComplaintReceived, found: Features, matcher: Matcher) -> tuple[str, ...]:

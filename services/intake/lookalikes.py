@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from services.intake.likeness import (
     Features,
     Known,
     Likeness,
+    Near,
     apart,
     blocks,
     features,
@@ -305,17 +305,16 @@ class Lookalikes:
             list({key for arrival in fresh for key in arrival.keys}),
             most,
         )
-        seen: dict[str, deque[tuple[str, Known]]] = defaultdict(lambda: deque(maxlen=most))
+        near = Near(most)
         for row in rows:
-            seen[row["block"]].append((row["case_id"], Known(row["uscc"], row["workers"])))
+            near.add((row["block"],), row["case_id"], Known(row["uscc"], row["workers"]))
         met = {}
         for arrival in fresh:
-            near = dict(pair for key in arrival.keys for pair in seen[key])
-            met[arrival.features.case_id] = [
-                case for case, theirs in sorted(near.items()) if not apart(arrival.known, theirs)
+            case_id, sharing = arrival.features.case_id, near.sharing(arrival.keys)
+            met[case_id] = [
+                case for case, theirs in sorted(sharing.items()) if not apart(arrival.known, theirs)
             ]
-            for key in arrival.keys:
-                seen[key].append((arrival.features.case_id, arrival.known))
+            near.add(arrival.keys, case_id, arrival.known)
         return met
 
     async def _opened(self, connection: Connection, cases: set[str]) -> dict[str, Features]:

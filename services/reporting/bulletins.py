@@ -103,11 +103,10 @@ async def _ranked(snapshot: Snapshot, cut: Cut, of: rankings.List, issue: Issue)
 def _line(item: Scored, policy: Policy) -> dict[str, Any]:
     """序号 | 受理单位 | 交办总量 | 办结率 | 满意率 | 按期率 | 响应率 | 评分; points as text."""
     counts = item.counts
-    entry = policy.task_forces.get(counts.unit) or policy.townships[counts.unit]
     return {
         "rank": item.rank,
         "unit": counts.unit,
-        "name": entry.name,
+        "name": policy.unit_names[counts.unit],
         "base": counts.base,
         "rates": {name: list(pair) for name, pair in counts.rates.items()},
         "deductions": counts.deductions,

@@ -116,8 +116,7 @@ def _item(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(unit: str, cut: Cut) -> str:
-    entry = cut.policy.task_forces.get(unit) or cut.policy.townships.get(unit)
-    return entry.name if entry else unit
+    return cut.policy.unit_names.get(unit, unit)
 
 
 async def workbook(found: Mapping[str, Any], cut: Cut) -> bytes:

@@ -60,8 +60,7 @@ def _unit(code: str | None, policy: Policy) -> str | None:
     """A unit by its name, where the book knows it."""
     if code is None:
         return None
-    entry = policy.task_forces.get(code) or policy.townships.get(code)
-    return entry.name if entry else word(code, "zh")
+    return policy.unit_names.get(code) or word(code, "zh")
 
 
 def _local(text: str | None) -> datetime | None:

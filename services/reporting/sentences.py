@@ -50,12 +50,8 @@ class Names:
 
     def __init__(self, policy: Policy | None = None) -> None:
         """Without a book the codes stand for themselves."""
-        self._units: dict[str, str] = {}
-        self._timers: dict[str, str] = {}
-        if policy is not None:
-            self._units = {code: entry.name for code, entry in policy.task_forces.items()}
-            self._units |= {code: entry.name for code, entry in policy.townships.items()}
-            self._timers = {rule.id: rule.name for rule in policy.content.timers}
+        self._units = policy.unit_names if policy is not None else {}
+        self._timers = policy.timers if policy is not None else {}
 
     def of(self, field: str, value: Any, language: Language) -> Any:
         """The value of a field, or the name where it is such a code; clocks in Chinese only."""
@@ -68,7 +64,7 @@ class Names:
         if field in _UNITS:
             return self._units.get(value, value)
         if field == "timer" and language == "zh" and value in self._timers:
-            return f"{value}（{self._timers[value]}）"
+            return f"{value}（{self._timers[value].name}）"
         return value
 
 

@@ -32,10 +32,9 @@ def apart(counts: Counts) -> dict[str, Any]:
 def ranked(item: Scored, policy: Policy) -> dict[str, Any]:
     """A unit's place in a ranking."""
     counts = item.counts
-    entry = policy.task_forces.get(counts.unit) or policy.townships[counts.unit]
     return apart(counts) | {
         "rank": item.rank,
-        "name": entry.name,
+        "name": policy.unit_names[counts.unit],
         "score": item.score,
         "raw": item.raw,
         "parts": item.parts,

@@ -191,14 +191,20 @@ class History:
         ]
 
 
+def _accepted(seed: int) -> History:
+    """The beginning of a history of one case that was accepted."""
+    history = History(seed, length=1)
+    if history.lines[-1].type != "ComplaintAccepted":
+        history._line(history.cases[0], "ComplaintAccepted", {})
+    return history
+
+
 def straight(seed: int) -> list[Line]:
     """A history that goes the whole way, so that closing is reached by every seed."""
-    history = History(seed, length=1)
+    history = _accepted(seed)
     rng, case = history.rng, history.cases[0]
     amount = history.lines[0].data["amount_fen"]
     line = {"line": "1", "amount_fen": amount}
-    if history.lines[-1].type != "ComplaintAccepted":
-        history._line(case, "ComplaintAccepted", {})
     steps: list[tuple[str, dict[str, Any], dict[str, str] | None]] = [
         ("TriageDecided", {"task_force": "TF1", "township": TOWNS[0]}, None),
         ("AssignmentSigned", {}, None),
@@ -227,11 +233,9 @@ def straight(seed: int) -> list[Line]:
 
 def ping_pong(seed: int) -> list[Line]:
     """A case that its units return again and again."""
-    history = History(seed, length=1)
+    history = _accepted(seed)
     rng, case = history.rng, history.cases[0]
     history.lines[0].data["employer"]["industry"] = "4710"
-    if history.lines[-1].type != "ComplaintAccepted":
-        history._line(case, "ComplaintAccepted", {})
     for _ in range(4):
         for name, data in (
             ("ReturnRequested", {"reason": "x"}),
@@ -245,11 +249,9 @@ def ping_pong(seed: int) -> list[Line]:
 
 def filed_again(seed: int) -> list[Line]:
     """A case that the police file anew while an alert stands, on the same day or another."""
-    history = History(seed, length=1)
+    history = _accepted(seed)
     rng, case = history.rng, history.cases[0]
     history.lines[0].data["employer"]["industry"] = "4710"
-    if history.lines[-1].type != "ComplaintAccepted":
-        history._line(case, "ComplaintAccepted", {})
     history._line(case, "TriageDecided", {"task_force": "TF1", "township": TOWNS[0]})
     first = history.at
     for number in range(3):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import pytest
 
+from services.routing.decider.rules import CERTAIN, Facts, choose
 from shared import events as ev
+from shared.policy import adopt, read_book
 from tests.routing.spec import accepted_complaint, decisions, fact, of
+
+ADOPTED: Final = datetime(2021, 11, 10, tzinfo=UTC)
 
 
 def assigned(**fields: Any) -> ev.CaseAssigned:
@@ -124,6 +130,23 @@ def test_what_no_task_force_covers_goes_to_the_office(
     assert answer.reason == reason
     assert answer.proposal is not None
     assert answer.proposal.department == department
+
+
+def test_a_book_without_an_entry_for_platform_labour_is_no_bug() -> None:
+    """From its words then nothing follows: the code, or the office, decides."""
+    raw = copy.deepcopy(read_book("dengfeng-2021-35"))
+    whole = adopt(raw, ADOPTED, "adoption")
+    entries = raw["routing"]["departments"]
+    silent = [entry for entry in entries if entry.get("triage") != "PLATFORM_WORK"]
+    assert len(silent) == len(entries) - 1
+    other = copy.deepcopy(raw)
+    other["routing"]["departments"] = silent
+    without = adopt(other, ADOPTED, "adoption-2")
+
+    coded = Facts(industry="5292", ownership="private", registered=True, platform=True)
+    assert [choose(coded, book)[0].rule for book in (whole, without)] == ["R11", "R12"]
+    told = Facts(leads=(("TRIAGE", CERTAIN),), terms=("主播",), platform=True)
+    assert [choose(told, book)[0].rule for book in (whole, without)] == ["R11", "R13"]
 
 
 def test_without_any_fact_the_office_is_asked() -> None:

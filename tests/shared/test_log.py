@@ -30,7 +30,6 @@ from shared.log import (
     Unsealed,
     check,
     gathered,
-    murmur2,
     partition_of,
     topic_of,
 )
@@ -52,9 +51,11 @@ def test_a_subject_has_the_partition_of_kafkas_java_client(subject: str, hashed:
     assert partition_of(subject) == (hashed & 0x7FFFFFFF) % PARTITIONS
 
 
-@given(st.binary(max_size=80))
-def test_a_key_is_hashed_as_the_client_library_does(key: bytes) -> None:
-    assert murmur2(key) == partitioner.murmur2(key) & 0xFFFFFFFF
+@given(st.text(max_size=40))
+def test_a_subject_has_the_partition_that_the_client_library_gives(subject: str) -> None:
+    numbers = list(range(PARTITIONS))
+    given = partitioner.DefaultPartitioner()(subject.encode(), numbers, numbers)
+    assert partition_of(subject) == given
 
 
 async def test_records_gather_unless_somebody_wants_them() -> None:

@@ -168,10 +168,10 @@ def decide(
 
 
 def refused_author(by: By, data: AnyData, state: CaseFile) -> Refusal | None:
-    """None if `by` may author the act on this stream, else the refusal (403).
+    """None if `by` may author the act on this stream, else the refusal (403; I-05, I-08, I-19).
 
-    Of what a meeting decided also its owner may. Where no meeting here has decided it, that is
-    what is wrong with the act, not its author.
+    Of what a meeting decided also its owner may (方案 五(四)二). Where no meeting here has decided
+    it, that is what is wrong with the act, not its author.
     """
     owner = None
     if isinstance(data, e.MeasureCompleted) and data.meeting is not None:
@@ -185,10 +185,14 @@ def unknown(type: str, state: CaseFile, policy: Policy) -> Refusal | None:
     kind = kind_of(state.subject)
     if kind == "case" and state.state == "NONE" and type != "ComplaintReceived":
         return Refusal(404, "UNKNOWN_CASE", "no such case")
-    code = unit_code(state.subject)
-    if kind == "unit" and code not in (*policy.units, *policy.content.organisation.departments):
+    if kind == "unit" and not _is_of_the_book(unit_code(state.subject), policy):
         return Refusal(404, "UNKNOWN_UNIT", "no such unit")
     return None
+
+
+def _is_of_the_book(code: str, policy: Policy) -> bool:
+    """Whether it is a task force, a township or a department."""
+    return code in policy.units or code in policy.content.organisation.departments
 
 
 def _recorded(act: Act, master: CaseFile | None) -> AnyData | Refusal:
@@ -317,7 +321,7 @@ def _wrong_decisions(data: e.MeetingHeld, policy: Policy) -> Refusal | None:
 
 def _unknown_owner(code: str, place: str, policy: Policy) -> Refusal | None:
     """责任单位 is a unit of the book: a person's name would stand on the log in clear (I-14)."""
-    if code in policy.units or code in policy.content.organisation.departments or code == OFFICE:
+    if code == OFFICE or _is_of_the_book(code, policy):
         return None
     return Refusal(422, "UNKNOWN_UNIT", "no task force, township or department", place)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
@@ -371,10 +370,6 @@ def _keys(state: Desk) -> list[tuple[str, ev.ClaimLine | None]]:
     return [*keys, *((key, None) for key in state.received.group_keys[:1])]
 
 
-def _unnamed(claims: Iterable[ev.ClaimLine]) -> int:
-    return sum(1 for line in claims if not line.worker)
-
-
 def _registrations(state: Desk) -> list[Event]:
     """MatchRegistered on every stream that this complaint's lines and workers belong to."""
     received, asked = state.received, state.received_event
@@ -389,8 +384,9 @@ def _registrations(state: Desk) -> list[Event]:
         return []
     site = received.site.township if received.site else None
     people = tuple(sorted({line.worker for line in received.claims if line.worker}))
-    # A worker may have two lines; a line that names nobody is somebody else's.
-    heads = max(received.workers or 1, len(people) + _unnamed(received.claims))
+    # A worker may have two lines; a line that names nobody is somebody else's (domain 8, 9).
+    unnamed = sum(not line.worker for line in received.claims)
+    heads = max(received.workers or 1, len(people) + unnamed)
     result: list[Event] = []
     for key, line in wanted:
         number = line.line if line else None

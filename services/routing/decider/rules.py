@@ -133,9 +133,8 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
     entry = department_entry(code, policy)
     if entry is not None and entry.registered_to is None:
         yield Answer("R11", None, entry.co, entry.triage, entry.department)
-    elif facts.platform:
-        # Ride-hailing and live-streaming have no code: only the words show them.
-        platform = platform_entry(policy)
+    elif facts.platform and (platform := platform_entry(policy)) is not None:
+        # Ride-hailing and live-streaming have no code: only the words show them (domain 5.2, R11).
         yield Answer("R11", None, platform.co, platform.triage, platform.department)
     private = facts.ownership in ("private", "collective", "unknown")
     if facts.registered and private and code is not None:
@@ -178,13 +177,12 @@ def _by_signals(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
     runner_up = RunnerUp(lead=second[0], rule="signals", ppm=second[1]) if second else None
     evidence = facts.terms[:8]
     sure = confidence >= rules.confidence_ppm and margin >= rules.margin_ppm
-    if sure and lead == "TRIAGE" and not facts.platform:
+    platform = platform_entry(policy) if facts.platform else None
+    if sure and lead == "TRIAGE" and platform is None:
         answer = Answer("R13", None, (), "UNCOVERED_SECTOR", None, confidence, margin, evidence)
-    elif sure and lead == "TRIAGE":
-        entry = platform_entry(policy)
-        answer = Answer(
-            "R11", None, entry.co, "PLATFORM_WORK", entry.department, confidence, margin, evidence
-        )
+    elif sure and lead == "TRIAGE" and platform is not None:
+        co, department = platform.co, platform.department
+        answer = Answer("R11", None, co, platform.triage, department, confidence, margin, evidence)
     elif sure:
         answer = Answer("R1-signals", lead, (), None, None, confidence, margin, evidence)
     else:
@@ -194,11 +192,10 @@ def _by_signals(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
     return answer, runner_up
 
 
-def platform_entry(policy: Policy) -> DepartmentRule:
-    """Who takes platform labour, which has no task force (domain 5.5)."""
-    return next(
-        item for item in policy.content.routing.departments if item.triage == "PLATFORM_WORK"
-    )
+def platform_entry(policy: Policy) -> DepartmentRule | None:
+    """Who takes platform labour, which has no task force (domain 5.5); None: the book is silent."""
+    entries = policy.content.routing.departments
+    return next((item for item in entries if item.triage == "PLATFORM_WORK"), None)
 
 
 def department_entry(code: str | None, policy: Policy) -> DepartmentRule | None:
@@ -227,11 +224,7 @@ def default_co(department: str, facts: Facts, policy: Policy) -> tuple[str, ...]
     """Co-handlers of an office decision that names none (domain 5.5)."""
     entry = department_entry(facts.industry, policy)
     if entry is None or entry.department != department:
-        platform = [
-            item for item in policy.content.routing.departments if item.triage == "PLATFORM_WORK"
-        ]
         by_text = facts.platform and facts.industry is None
-        entry = (
-            platform[0] if by_text and platform and platform[0].department == department else None
-        )
+        platform = platform_entry(policy) if by_text else None
+        entry = platform if platform and platform.department == department else None
     return tuple(unit for unit in entry.co if unit != department) if entry else ()

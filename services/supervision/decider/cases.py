@@ -199,7 +199,8 @@ def merged(state: Watch, event: Event, data: ev.ComplaintMerged) -> Watch:
 def unmerged(state: Watch, event: Event) -> Watch:
     """On its own again, from where it was: to be decided on, or to be assigned.
 
-    What it did not owe while merged (a referral, say) it owes from now on, not back in time.
+    What it did not owe while merged (a referral, say) it owes from now on, not back in time: a
+    decision counts from its own time (domain 4.1).
     """
     state = replace(state, merged_into=None, facts_at=event.known_at)
     if state.accepted:

@@ -354,7 +354,8 @@ def _reopen(state: Watch, event: Event, reason: str) -> Watch:
 def reopened(state: Watch, event: Event, data: ev.CaseReopened) -> Watch:
     state = without_owed(state, "CaseReopened", data.cause)
     state = stop(state, event, "T14", "T15")
-    # What a closed case did not owe (a referral, say) it owes from now on, not back in time.
+    # What a closed case did not owe (a referral, say) it owes from now on, not back in time:
+    # a decision counts from its own time (domain 4.1).
     state = replace(
         state,
         closed=False,
