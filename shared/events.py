@@ -1345,6 +1345,21 @@ class SourceReplyOwed(SupervisionDecision):
         return f"{self.cause}|{self.source}|{self.source_ref}"
 
 
+class GroupMemberUpdated(SupervisionDecision):
+    """群体成员情况, on the leading case: whether a member's lines are still unpaid (I-01).
+
+    `status`: `unpaid`, or `settled` once every claim line of the member is paid, or the member is
+    closed, merged or gone.
+    """
+
+    group: str
+    case: str
+    status: Literal["unpaid", "settled"]
+
+    def natural_key(self) -> str:
+        return f"{self.case}|{self.group}|{self.cause}"
+
+
 # --- publications of reporting -------------------------------------------------------------------
 
 
@@ -1552,6 +1567,7 @@ AnySupervisionDecision = (
     | CaseReopened
     | FalseClosureSuspected
     | SourceReplyOwed
+    | GroupMemberUpdated
 )
 AnyPublication = (
     LedgerSnapshotTaken

@@ -244,10 +244,15 @@ class TwelveWorkers:
             story.line("2021-11-25 09:00", case, "ComplaintAccepted", urgent=False)
         for case in self.cases:
             story.signed("2021-11-25 10:00", case)
-        *paid, unpaid = self.cases
-        for case in paid:
+        first, *others, last = self.cases
+        for case in others:
             story.closed("2021-11-29 10:00", case, 500_000)
-        story.line("2021-11-29 10:00", unpaid, "ClosureRequested", kind="PAID_IN_FULL")
+        story.paid("2021-11-29 10:00", 500_000, case=first)
+        for case in (first, last):
+            story.line("2021-11-29 10:00", case, "ClosureRequested", kind="PAID_IN_FULL")
+        story.paid("2021-11-29 15:00", 500_000, case=last)
+        story.reviewed("2021-11-30 09:00", first)
+        story.followed_up("2021-11-30 09:00", first)
 
     def then(self, story: Story) -> None:
         formed = story.one("GroupFormed", "C01")
@@ -259,10 +264,19 @@ class TwelveWorkers:
             assert story.one("GroupJoined", case)["master"] == story.named("C01")
             assert story.dues("T09", case) == [], "handled under the master"
         assert story.dues("T09", "C01") == ["2021-12-10 00:00"]
-        # Every line is paid for itself (I-01).
-        *paid, unpaid = self.cases
-        assert [case for case in self.cases if story.of("CaseClosed", case)] == paid
-        assert story.one("ClosureRefused", unpaid)["reasons"] == ["UNPAID"]
+        # Every line is paid for itself, and the leading case waits for all (I-01).
+        first, *_, last = self.cases
+        for case in (first, last):
+            refused = story.one("ClosureRefused", case)
+            assert (refused["at"], refused["reasons"]) == ("2021-11-29 10:00", ["UNPAID"])
+        settled = [
+            (item["at"], item["status"])
+            for item in story.of("GroupMemberUpdated", first)
+            if item["case"] == story.named(last)
+        ]
+        assert settled == [("2021-11-24 09:15", "unpaid"), ("2021-11-29 15:00", "settled")]
+        assert [case for case in self.cases if story.of("CaseClosed", case)] == self.cases[:-1]
+        assert story.times("CaseClosed", first) == ["2021-11-30 09:00"]
 
 
 class VillageRoad:

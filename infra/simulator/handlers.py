@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from infra.agenda import Act, Cast
 from infra.client import Answer
@@ -19,13 +19,40 @@ from infra.simulator import season
 from infra.simulator.complaints import Complaint
 from infra.simulator.script import decision
 from infra.story import Line
-from shared.calendar import Calendar
+from shared.calendar import Calendar, at_hour, civil
 
 _AGAIN = 3
 """How often an act that had to wait is tried again."""
 
 _REPLIED = 0.99
 """Share of the 督办函 that a unit answers."""
+
+_ASK_AGAIN_WD = 3
+"""Working days until a closing that was refused is asked for again."""
+
+_CLOSING = frozenset(
+    (
+        "ClosureReviewPassed",
+        "FollowUpAttempted",
+        "FollowUpCompleted",
+        "FollowUpWaived",
+        "ComplainantTold",
+        "CaseWrittenOff",
+    )
+)
+
+
+_ASKS: Final[Sequence[tuple[str, dict[str, object]]]] = (
+    ("ProgressReported", {"text": "本案已付清，正在督促付清同组其他工人。"}),
+    ("ClosureRequested", {"kind": "PAID_IN_FULL"}),
+    ("ClosureReviewPassed", {"stage": "tf"}),
+)
+_CLOSES: Final[Sequence[tuple[str, dict[str, object]]]] = (
+    ("ClosureReviewPassed", {"stage": "office"}),
+    ("FollowUpCompleted", {"got_paid": "Y", "satisfaction": "satisfied"}),
+    ("ComplainantTold", {"of": "ending", "channel": "phone"}),
+    ("CaseWrittenOff", {}),
+)
 
 
 class Handlers:
@@ -42,13 +69,16 @@ class Handlers:
         self.refusals: Counter[tuple[int, str, str]] = Counter()
         self._ended: set[str] = set()
         self._in_triage: set[str] = set()
+        self._asked_again: set[str] = set()
         self._tries: Counter[tuple[str, str]] = Counter()
         self._labels = {case_id: label for label, case_id in cast.case_ids.items()}
         self._read: set[str] = set()
 
     def wanted(self, act: Act) -> bool:
-        """False for what would come after the end of its case."""
-        if act.line.case in self._ended:
+        """False for what would come after the end of its case, or is asked for again later."""
+        line = act.line
+        overtaken = line.number and line.case in self._asked_again and line.type in _CLOSING
+        if line.case in self._ended or overtaken:
             self.dropped += 1
             return False
         return True
@@ -62,14 +92,32 @@ class Handlers:
                 self.complaints += answer.code != "duplicate"
                 self.duplicates += answer.code == "duplicate"
             self._in_triage.discard(line.case) if line.type == "TriageDecided" else None
-            return ()
+            reviewed = line.type == "ClosureReviewPassed" and line.data.get("stage") == "tf"
+            again = reviewed and line.case in self._asked_again
+            return self._in_turn(line, line.at, _CLOSES) if again else ()
         self.refusals[answer.status, answer.code, line.type] += 1
         if answer.code == "MERGED":
             self._ended.add(line.case)
             return ()
         if answer.status == 409 and answer.detail.endswith("state TRIAGE"):
             return self._triage(line)
+        if line.type == "ClosureReviewPassed" and answer.detail.endswith("state HANDLING"):
+            # It was refused: a leading case waits until the whole group is paid (I-01).
+            self._asked_again.add(line.case)
+            day = self.calendar.after(civil(line.at), _ASK_AGAIN_WD)
+            return self._in_turn(line, at_hour(day, 9), _ASKS)
         return ()
+
+    def _in_turn(
+        self, line: Line, at: datetime, steps: Sequence[tuple[str, dict[str, object]]]
+    ) -> list[Act]:
+        """These acts one after the other in office hours, up to the campaign's end."""
+        acts = []
+        for name, data in steps:
+            at = season.next_working_slot(at, self.calendar)
+            if at <= season.END:
+                acts.append(self._act(line, at, name, data))
+        return acts
 
     def _triage(self, line: Line) -> list[Act]:
         """The case waits for the office: it decides within the day, and the act is tried again."""
@@ -111,7 +159,8 @@ class Handlers:
         lines = [
             f"{self.posted} acts posted: {self.complaints} complaints, "
             f"{self.duplicates} sent again, "
-            f"{sum(self.refusals.values())} refused; {self.dropped} not posted (case had ended)"
+            f"{sum(self.refusals.values())} refused; {self.dropped} not posted "
+            "(case had ended or closes later)"
         ]
         return lines + [
             f"  {count:>5} × {status} {code} on {type}"

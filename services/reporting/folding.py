@@ -85,6 +85,7 @@ Unheard: TypeAlias = (
     | ev.OpinionAlertCleared
     | ev.GroupNoticeGiven
     | ev.SourceReplyOwed
+    | ev.GroupMemberUpdated
     | ev.MatchFound
     | ev.MatchDismissed
     | ev.PiiAccessed

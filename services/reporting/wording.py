@@ -257,6 +257,10 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
         "群体案件升级（{level}，{workers}人，{members:count}件）。",
         "Group level changed ({level}, {workers} workers, {members:count} cases).",
     ),
+    "GroupMemberUpdated": (
+        "群体成员案件{case}：{status}。",
+        "Member {case} of the group: {status}.",
+    ),
     "GroupJoined": ("加入群体案件，由{master}牵头。", "Joined a group led by {master}."),
     "TriageRequested": (
         "提请研判：{reason}[，建议{proposal:unit}]。",
@@ -388,6 +392,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "mostly": ("基本满意", "mostly satisfied"),
     "unsatisfied": ("不满意", "unsatisfied"),
     "unreached": ("未联系上", "unreached"),
+    "unpaid": ("尚未付清", "unpaid"),
+    "settled": ("已付清或已了结", "paid or ended"),
     "UNPAID": ("未足额支付", "unpaid"),
     "FOLLOW_UP_MISSING": ("缺少回访", "follow-up missing"),
     "NOT_PAID": ("群众未拿到欠薪", "worker not paid"),

@@ -13,6 +13,7 @@ import pytest
 
 from infra import simulator
 from infra.agenda import Cast
+from infra.client import Answer
 from infra.demo import story_line
 from infra.simulator import season
 from infra.simulator.handlers import Handlers
@@ -223,3 +224,36 @@ def test_the_handlers_answer_an_open_notice_once_and_nearly_every_one() -> None:
     assert (
         handlers.replies([case("a", "2021-11-12T09:00:00Z"), case("b", None, "other")], now) == []
     )
+
+
+async def test_the_handlers_ask_again_for_a_closing_that_was_refused() -> None:
+    """A leading case waits until the whole group is paid; the rest of its script waits with it."""
+    lines = [story_line(number, line) for number, line in enumerate(simulator.plan(1, "small"), 1)]
+    cast = Cast(lines)
+    handlers = Handlers(cast, simulator.received(1, "small"), policy().calendar)
+    review = next(line for line in lines if line.type == "ClosureReviewPassed")
+    later = next(
+        line for line in lines if line.case == review.case and line.type == "FollowUpCompleted"
+    )
+    no = Answer(409, "STATE", "ClosureReviewPassed is not possible in state HANDLING")
+    yes = Answer(202, "accepted", "")
+
+    asked = await handlers.react(cast.act(review), no)
+    closed = await handlers.react(asked[-1], yes)
+
+    assert [act.line.type for act in asked] == [
+        "ProgressReported",
+        "ClosureRequested",
+        "ClosureReviewPassed",
+    ]
+    assert asked[0].line.at.date() == policy().calendar.after(review.at.date(), 3)
+    assert [act.line.type for act in closed] == [
+        "ClosureReviewPassed",
+        "FollowUpCompleted",
+        "ComplainantTold",
+        "CaseWrittenOff",
+    ]
+    instants = [act.line.at for act in (*asked, *closed)]
+    assert instants == sorted(set(instants))
+    assert not handlers.wanted(cast.act(later)), "what the script had in its place"
+    assert all(handlers.wanted(act) for act in (*asked, *closed))

@@ -142,6 +142,8 @@ READERS = (
     written.month, written.count, written.contact, written.number_text, written.text,
     written.truth,
 )  # fmt: skip
+EXAMPLE = "2021-11-10 09:00"
+"""How a date is written: what a refusal gives as advice is nobody's value."""
 VALUES = st.one_of(
     st.text(max_size=40),
     st.text("0123456789年月日时分万亿元一二三四五零.-/:至 ", max_size=20),
@@ -156,7 +158,8 @@ def test_no_value_brings_a_reader_down(value: Any) -> None:
     """It is read, or refused as misread; and the refusal does not repeat it."""
     for read in READERS:
         detail = refusal(read, value)
-        assert detail is None or len(str(value)) < 4 or str(value) not in detail
+        said = (detail or "").replace(EXAMPLE, "")
+        assert len(str(value)) < 4 or str(value) not in said
 
 
 def refusal(read: Callable[[Any], Any], value: Any) -> str | None:

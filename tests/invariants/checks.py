@@ -105,6 +105,35 @@ def i01(log: Log) -> Iterator[str]:
                 )
                 if not money.full() or not after:
                     yield f"{subject} closed unpaid or without follow-up"
+    yield from _led_and_unpaid(log)
+
+
+def _led_and_unpaid(log: Log) -> Iterator[str]:
+    """No leading case closed as paid while a member of its group is neither paid nor ended."""
+    money: dict[str, Money] = defaultdict(Money)
+    led: dict[str, set[str]] = defaultdict(set)
+    ended: set[str] = set()
+    for event in log:
+        data, case = event.data, event.subject
+        money[case].take(event)
+        if isinstance(data, ev.GroupJoined):
+            led[data.master].add(case)
+        elif isinstance(data, ENDS):
+            ended.add(case)
+        elif isinstance(data, ev.CaseReopened | ev.ComplaintUnmerged):
+            ended.discard(case)
+        if isinstance(data, ev.CaseClosed) and data.kind == "PAID_IN_FULL":
+            for member in led[case] - ended:
+                if not money[member].full():
+                    yield f"{case} closed while {member} of its group is unpaid"
+
+
+ENDS = (
+    ev.CaseClosed,
+    ev.ComplaintMerged,
+    ev.ComplaintNotAccepted,
+    ev.ComplaintTransferredOut,
+)
 
 
 def i02(log: Log) -> Iterator[str]:

@@ -231,6 +231,48 @@ def straight(seed: int) -> list[Line]:
     return history.lines
 
 
+def gang(seed: int) -> list[Line]:
+    """A group of four cases: some are paid, some not, and the leading one asks to be closed."""
+    history = _accepted(seed)
+    rng, first = history.rng, history.cases[0]
+    project = {"name": "示例大厦", "funding": "private", "kind": "housing"}
+    history.lines[0].data["project"] = project
+    # A gang of three a case: its members are not named.
+    history.lines[0].data.update(workers=3, claims=[])
+    for _ in range(3):
+        history._complaint()
+        case = history.cases[-1]
+        line = next(line for line in history.lines if line.case == case)
+        line.data.update(project=project, workers=3, claims=[])
+        if history.lines[-1].type != "ComplaintAccepted":
+            history._line(case, "ComplaintAccepted", {})
+    amounts = {line.case: line.data["amount_fen"] for line in history.lines if line.data}
+    acts: list[tuple[str, str, dict[str, Any]]] = []
+    for case in history.cases:
+        acts.append((case, "TriageDecided", {"task_force": "TF1", "township": TOWNS[0]}))
+        acts.append((case, "AssignmentSigned", {}))
+        part = {"line": "1", "amount_fen": amounts[case]}
+        if case == first or rng.random() < 0.7:
+            acts.append((case, "PaymentVerified", {"payment": f"p{case}", "lines": [part]}))
+        else:
+            kind = {"kind": "WITHDRAWN"}
+            acts.append((case, rng.choice(("ProgressReported", "ClosureRequested")), kind))
+    for _ in range(2):
+        acts += [(first, "ClosureRequested", {"kind": "PAID_IN_FULL"})]
+        acts += [(first, "ClosureReviewPassed", {"stage": stage}) for stage in ("tf", "office")]
+        acts += [(first, "FollowUpCompleted", {"got_paid": "Y", "satisfaction": "satisfied"})]
+        case = rng.choice(history.cases)
+        part = {"line": "1", "amount_fen": amounts[case]}
+        name = rng.choice(("PaymentVerified", "PaymentReversed"))
+        place = len(acts) - rng.randrange(4)
+        acts.insert(place, (case, name, {"payment": f"p{case}", "lines": [part]}))
+    for case, name, data in acts:
+        history.at += timedelta(hours=rng.choice((0, 1, 20)))
+        data = {"text": "在联系"} if name == "ProgressReported" else data
+        history._line(case, name, data)
+    return history.lines
+
+
 def ping_pong(seed: int) -> list[Line]:
     """A case that its units return again and again."""
     history = _accepted(seed)

@@ -252,7 +252,7 @@ SUPERVISION = """
 DeadlineSet AlertRaised AlertCleared SupervisionNoticeIssued CaseEscalated
 AssignmentDeemedSigned ExtensionRefused SuspensionLapsed SupplementLapsed InstalmentDefaulted
 PaymentOrderDefaulted ReferralThresholdMet CaseReferredToPublicSecurity ClosureRefused
-CaseClosed CaseReopened FalseClosureSuspected SourceReplyOwed
+CaseClosed CaseReopened FalseClosureSuspected SourceReplyOwed GroupMemberUpdated
 """
 REPORTING = """
 LedgerSnapshotTaken RankingPublished BulletinIssued CorrectionIssued PhaseTargetEvaluated

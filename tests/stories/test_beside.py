@@ -91,6 +91,89 @@ class TestGroup:
             assert story.one("GroupJoined", f"C{number:02}")["master"] == "C01"
         assert story.of("GroupJoined", "C01") == []
 
+    def accepted(self, story: Story, numbers: range) -> None:
+        for number in numbers:
+            story.line("2021-11-24 09:00", f"C{number:02}", "ComplaintAccepted", urgent=False)
+        for number in numbers:
+            story.signed("2021-11-24 10:00", f"C{number:02}")
+
+    def paid(self, story: Story, at: str, *numbers: int) -> None:
+        for number in numbers:
+            story.paid(at, 500_000, case=f"C{number:02}", payment=f"款{number}")
+
+    def test_the_leading_case_closes_once_every_line_is_paid(self, story: Story) -> None:
+        self.joined(story, 11)
+        self.accepted(story, range(1, 12))
+        self.paid(story, "2021-11-25 09:00", *range(1, 11))
+        story.line("2021-11-25 10:00", "C01", "ClosureRequested", kind="PAID_IN_FULL")
+        self.paid(story, "2021-11-25 11:00", 11)
+        story.reviewed("2021-11-25 12:00", "C01")
+        story.followed_up("2021-11-26 09:00", "C01")
+        story.run("2021-11-26 09:00")
+        assert [(d["at"], d["reasons"]) for d in story.of("ClosureRefused", "C01")] == [
+            ("2021-11-25 10:00", ["UNPAID"])
+        ]
+        assert story.times("CaseClosed", "C01") == ["2021-11-26 09:00"]
+        told = [d for d in story.of("GroupMemberUpdated", "C01") if d["case"] == "C11"]
+        assert [(d["at"], d["status"]) for d in told] == [
+            ("2021-11-23 11:00", "unpaid"),
+            ("2021-11-25 11:00", "settled"),
+        ]
+
+    def group(self, story: Story) -> None:
+        """Ten members, all but the tenth paid, on 11-25."""
+        self.joined(story, 10)
+        self.accepted(story, range(1, 11))
+        self.paid(story, "2021-11-25 09:00", *range(1, 10))
+
+    def test_who_withdrew_or_was_merged_holds_up_nobody(self, story: Story) -> None:
+        self.joined(story, 10)
+        # Its line goes on under C02, which owes it from now on.
+        story.line("2021-11-23 11:00", "C10", "MergeApproved", master="C02")
+        self.accepted(story, range(1, 10))
+        self.paid(story, "2021-11-25 09:00", *range(1, 9))
+        story.reviewed("2021-11-25 09:30", "C09", kind="WITHDRAWN")
+        story.followed_up("2021-11-25 10:00", "C09", got_paid="N")
+        story.line("2021-11-25 12:00", "C01", "ClosureRequested", kind="PAID_IN_FULL")
+        story.paid("2021-11-25 13:00", 500_000, "2", case="C02")
+        story.line("2021-11-25 14:00", "C01", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2021-11-25 14:00")
+        assert story.times("ClosureRefused", "C01") == ["2021-11-25 12:00"]
+        told = [
+            (d["case"], d["at"])
+            for d in story.of("GroupMemberUpdated", "C01", status="settled")
+            if d["case"] in ("C02", "C09", "C10")
+        ]
+        assert told == [
+            ("C10", "2021-11-23 11:00"),
+            ("C09", "2021-11-25 10:00"),
+            ("C02", "2021-11-25 13:00"),
+        ]
+
+    def test_a_member_that_loses_its_payment_brings_the_leading_case_back(
+        self, story: Story
+    ) -> None:
+        self.group(story)
+        self.paid(story, "2021-11-25 10:00", 10)
+        story.reviewed("2021-11-25 12:00", "C01")
+        story.followed_up("2021-11-26 09:00", "C01")
+        lines = [{"line": "1", "amount_fen": 500_000}]
+        story.line("2021-11-29 09:00", "C10", "PaymentReversed", payment="款10", lines=lines)
+        story.run("2021-11-29 09:00")
+        reopened = story.one("CaseReopened", "C01")
+        assert (reopened["at"], reopened["reason"]) == ("2021-11-29 09:00", "PAYMENT_REVERSED")
+
+    def test_the_office_cannot_waive_a_members_money(self, story: Story) -> None:
+        self.group(story)
+        self.paid(story, "2021-11-25 10:00", 10)
+        story.reviewed("2021-11-25 12:00", "C01")
+        lines = [{"line": "1", "amount_fen": 1}]
+        story.line("2021-11-25 13:00", "C10", "PaymentReversed", payment="款10", lines=lines)
+        story.followed_up("2021-11-26 09:00", "C01")
+        story.run("2021-11-26 09:00")
+        assert story.one("ClosureRefused", "C01")["reasons"] == ["NOT_PAID"]
+        assert story.of("CaseClosed", "C01") == []
+
     def test_notified_in_time(self, story: Story) -> None:
         self.joined(story, 10)
         story.line("2021-11-23 11:59", "C01", "GroupNoticeGiven", group="一组", level="G1")

@@ -339,6 +339,50 @@ class TestInstalments:
         story.run("2022-01-30 00:00")
         assert [d["n"] for d in story.of("InstalmentDefaulted")] == [1]
 
+    @pytest.mark.parametrize(
+        ("paid", "void"), [("2022-01-26 23:59", False), ("2022-01-27 00:00", True)]
+    )
+    def test_paid_in_time_and_recorded_late_is_no_default(
+        self, story: Story, paid: str, *, void: bool
+    ) -> None:
+        self.begun(story)
+        self.plan(story, "2022-01-24 10:00", "2022-01-26", "2022-01-28", "2022-02-10")
+        story.paid("2022-01-27 10:00", 400_000, happened_=paid)
+        story.run("2022-02-11 00:00")
+        assert [(d["at"], d["n"], d["plan_void"]) for d in story.of("InstalmentDefaulted")] == [
+            ("2022-01-27 00:00", 1, False),
+            ("2022-01-29 00:00", 2, void),
+            *([] if void else [("2022-02-11 00:00", 3, True)]),
+        ]
+
+    def test_a_void_plan_stands_again_once_it_is_known_to_have_been_kept(
+        self, story: Story
+    ) -> None:
+        self.begun(story)
+        self.plan(story, "2022-01-24 10:00", "2022-01-26", "2022-01-28", "2022-02-10")
+        story.paid("2022-01-29 10:00", 800_000, happened_="2022-01-26 16:00", payment="一")
+        story.paid("2022-02-09 10:00", 400_000)
+        story.run("2022-02-20 00:00")
+        assert [d["n"] for d in story.of("InstalmentDefaulted")] == [1, 2]
+        assert story.dues("T16") == [
+            "2022-01-27 00:00",
+            "2022-01-29 00:00",
+            "2022-02-11 00:00",
+            "2022-02-11 00:00",
+        ]
+
+    def test_a_payment_that_bounced_is_a_default_again(self, story: Story) -> None:
+        self.begun(story)
+        self.plan(story, "2022-01-24 10:00", "2022-01-26", "2022-01-28", "2022-02-10")
+        story.paid("2022-01-27 10:00", 400_000, happened_="2022-01-26 16:00", payment="一")
+        lines = [{"line": "1", "amount_fen": 400_000}]
+        story.line("2022-01-28 10:00", "A", "PaymentReversed", payment="一", lines=lines)
+        story.run("2022-01-29 00:00")
+        assert [(d["n"], d["plan_void"]) for d in story.of("InstalmentDefaulted")] == [
+            (1, False),
+            (2, True),
+        ]
+
     def test_a_plan_is_not_payment(self, story: Story) -> None:
         self.begun(story)
         self.plan(story, "2022-01-24 10:00", "2022-02-10", "2022-02-20", "2022-03-10")

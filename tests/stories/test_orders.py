@@ -230,6 +230,71 @@ class TestNoFineInstead:
         assert story.dues("T18") == ["2022-01-18 00:00"]
 
 
+class TestKnownLate:
+    """An order that was obeyed in time is obeyed, however late that is recorded (domain 4.1)."""
+
+    def met(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-04 10:00", limit="2022-01-12 00:00")
+
+    def test_paid_in_time_leaves_nothing_to_refer(self, story: Story) -> None:
+        self.met(story)
+        story.paid("2022-01-12 10:00", happened_="2022-01-11 23:59")
+        story.reviewed("2022-01-12 11:00")
+        story.followed_up("2022-01-13 10:00")
+        story.run("2022-02-20 00:00")
+        # Both decisions stay; nothing follows from them.
+        assert story.times("PaymentOrderDefaulted") == ["2022-01-12 00:00"]
+        assert story.times("ReferralThresholdMet") == ["2022-01-12 00:00"]
+        assert story.alerts("T39") == []
+        assert story.alerts("T42") == []
+        assert story.of("ClosureRefused") == []
+        assert story.times("CaseClosed") == ["2022-01-13 10:00"]
+
+    def test_an_alert_that_stood_is_cleared_then(self, story: Story) -> None:
+        self.met(story)
+        story.paid("2022-01-14 10:00", happened_="2022-01-11 16:00")
+        story.run("2022-02-20 00:00")
+        assert story.alerts("T39") == ["2022-01-14 00:00 L3"]
+        assert story.cleared("T39") == ["2022-01-14 10:00 L3"]
+
+    @pytest.mark.parametrize("fen", [799_999, 800_000])
+    def test_only_in_full_and_before_the_limit(self, story: Story, fen: int) -> None:
+        self.met(story)
+        at = "2022-01-12 00:00" if fen == 800_000 else "2022-01-11 23:59"
+        story.paid("2022-01-12 10:00", fen, happened_=at)
+        story.line("2022-01-12 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2022-01-14 00:00")
+        assert "REFERRAL_PENDING" in story.one("ClosureRefused")["reasons"]
+        assert story.alerts("T39") == ["2022-01-14 00:00 L3"]
+
+    def test_said_by_the_bureau(self, story: Story) -> None:
+        self.met(story)
+        story.line("2022-01-12 10:00", "A", "PaymentOrderComplied", happened_="2022-01-11 16:00")
+        story.run("2022-01-20 00:00")
+        assert story.alerts("T39") == []
+
+    def test_a_payment_that_bounced_is_referred_after_all(self, story: Story) -> None:
+        self.met(story)
+        story.paid("2022-01-12 10:00", happened_="2022-01-11 16:00", payment="一")
+        lines = [{"line": "1", "amount_fen": 800_000}]
+        story.line("2022-01-17 10:00", "A", "PaymentReversed", payment="一", lines=lines)
+        story.line("2022-01-17 11:00", "A", "ClosureRequested", kind="WITHDRAWN")
+        story.run("2022-01-19 00:00")
+        assert story.dues("T39") == ["2022-01-14 00:00", "2022-01-19 00:00"]
+        assert story.one("ClosureRefused")["reasons"] == ["REFERRAL_PENDING"]
+
+    def test_what_was_proposed_is_a_persons_to_decide(self, story: Story) -> None:
+        self.met(story)
+        story.line("2022-01-12 09:00", "A", "ReferralProposed")
+        story.paid("2022-01-12 10:00", happened_="2022-01-11 16:00")
+        story.line("2022-01-12 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.line("2022-01-12 12:00", "A", "ReferralDeclined", reason="PAID_BEFORE_FILING")
+        story.line("2022-01-12 13:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2022-01-12 14:00")
+        assert [d["at"] for d in story.of("ClosureRefused")] == ["2022-01-12 11:00"]
+
+
 class TestListing:
     """Before 2022 a decision lists within twenty days; from then on an order's default in ten."""
 

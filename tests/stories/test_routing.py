@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.stories.telling import DAJINDIAN, Story, claim, full
+from tests.stories.telling import DAJINDIAN, TANGZHUANG, Story, claim, full
 
 AT = "2021-12-06 10:00"
 
@@ -347,3 +347,16 @@ class TestPlatformLabour:
         assert story.of("CaseAssigned") == []
         asked = story.one("TriageRequested")
         assert (asked["rule"], asked["reason"]) == ("R11", "PLATFORM_WORK")
+
+    def test_the_office_hands_it_on_with_the_default_co_handlers(self, story: Story) -> None:
+        """Domain 5.5: 市人社局 with 市商务局 and 市委网信办, code or no code."""
+        text = "网约车平台拖欠网约车司机工资"
+        story.complaint(AT, "A", employer=employer("7111"), project=None, text=text)
+        story.line("2021-12-06 11:00", "A", "ComplaintAccepted", urgent=False)
+        story.line(
+            "2021-12-06 15:00", "A", "TriageDecided", department="市人社局", township=TANGZHUANG
+        )
+        story.run("2021-12-06 16:00")
+        assigned = story.one("CaseAssigned")
+        assert assigned["department"] == "市人社局"
+        assert assigned["co_handlers"] == ["市商务局", "市委网信办"]

@@ -182,6 +182,7 @@ Unheard: TypeAlias = (
     | e.CaseReferredToPublicSecurity
     | e.FalseClosureSuspected
     | e.SourceReplyOwed
+    | e.GroupMemberUpdated
     | e.LedgerSnapshotTaken
     | e.RankingPublished
     | e.BulletinIssued

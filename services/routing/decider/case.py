@@ -174,6 +174,7 @@ Unheard: TypeAlias = (
     | ev.ClosureRefused
     | ev.FalseClosureSuspected
     | ev.SourceReplyOwed
+    | ev.GroupMemberUpdated
     | ev.LedgerSnapshotTaken
     | ev.RankingPublished
     | ev.BulletinIssued

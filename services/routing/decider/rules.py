@@ -224,7 +224,6 @@ def default_co(department: str, facts: Facts, policy: Policy) -> tuple[str, ...]
     """Co-handlers of an office decision that names none (domain 5.5)."""
     entry = department_entry(facts.industry, policy)
     if entry is None or entry.department != department:
-        by_text = facts.platform and facts.industry is None
-        platform = platform_entry(policy) if by_text else None
+        platform = platform_entry(policy) if facts.platform else None
         entry = platform if platform and platform.department == department else None
     return tuple(unit for unit in entry.co if unit != department) if entry else ()

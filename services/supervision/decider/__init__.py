@@ -7,6 +7,7 @@ from typing import Any
 
 from services.supervision.decider.agenda import Remembered, agenda, due_now, first_instant
 from services.supervision.decider.facts import evolve
+from services.supervision.decider.groups import tell
 from services.supervision.decider.state import Watch, empty
 from services.supervision.decider.units import CitySupervision, UnitSupervision
 from shared.events import Event, Kind, Service
@@ -24,7 +25,8 @@ class CaseSupervision:
         return empty(subject)
 
     def evolve(self, state: Watch, event: Event) -> Watch:
-        return evolve(state, event)
+        state = evolve(state, event)
+        return tell(state, event) if state.leaders else state
 
     def __init__(self) -> None:
         self._agenda = Remembered(agenda)

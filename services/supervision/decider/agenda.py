@@ -84,7 +84,7 @@ def due_now(steps: list[Step], now: datetime) -> list[Event]:
 
 def _from_fact(state: Watch, item: Owed) -> Event:
     data = TYPES[item.type].model_validate({"cause": item.cause, **item.fields})
-    return owe(state.subject, item.at, data)
+    return owe(item.on or state.subject, item.at, data, decidedby=state.subject)
 
 
 # --- deadlines and alerts ------------------------------------------------------------------------
@@ -312,7 +312,8 @@ def _extension_refused(state: Watch, asked: Asked, code: str) -> Event:
 
 def _threshold(state: Watch, policy: Policy) -> Iterator[Step]:
     """ReferralThresholdMet once an order has expired unpaid and a limb is reached (I-09)."""
-    if state.closed or state.out or state.merged_into is not None or state.threshold_id is not None:
+    met = state.threshold_id is not None and not state.threshold_lapsed
+    if state.closed or state.out or state.merged_into is not None or met:
         return
     for order in state.orders:
         if order.default_id is None or order.defaulted_at is None or order.complied:

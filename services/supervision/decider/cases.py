@@ -278,23 +278,6 @@ def lines_removed(state: Watch, event: Event, data: ev.ClaimLinesRemoved) -> Wat
     return stop(stop(state, event, "T10", item=of), event, "T41", item=f"conclusion|{of}")
 
 
-# --- groups --------------------------------------------------------------------------------------
-
-
-def group_formed(state: Watch, event: Event, data: ev.GroupFormed | ev.GroupLevelChanged) -> Watch:
-    """T51: the group's leader is told within two hours (条例 14)."""
-    state = replace(state, group_level=data.level)
-    return start(state, "T51", event, item=f"{data.group}|{data.level}")
-
-
-def group_notified(state: Watch, event: Event, data: ev.GroupNoticeGiven) -> Watch:
-    """A notice of a level also gives those below it."""
-    for clock in state.clocks:
-        if clock.timer == "T51" and (clock.item or "").rsplit("|", 1)[-1] <= data.level:
-            state = stop(state, event, "T51", item=clock.item)
-    return state
-
-
 # --- assignment ----------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
-from services.supervision.decider import cases, clocks, handling
+from services.supervision.decider import cases, clocks, groups, handling
 from services.supervision.decider.state import Watch, owe_later, replace, start, stop, without_owed
 from shared import events as ev
 from shared.events import AnyData, Event
@@ -131,11 +131,13 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.ReturnNotApproved() | ev.ReturnRefused():
             return stop(state, event, "T06")
         case ev.GroupFormed() | ev.GroupLevelChanged():
-            return cases.group_formed(state, event, data)
+            return groups.formed(state, event, data)
         case ev.GroupJoined():
-            return stop(replace(state, group_member=True), event, "T09")
+            return groups.joined(state, event, data)
+        case ev.GroupMemberUpdated():
+            return groups.updated(state, event, data)
         case ev.GroupNoticeGiven():
-            return cases.group_notified(state, event, data)
+            return groups.notified(state, event, data)
         case ev.FirstContactMade():
             return stop(state, event, "T07")
         case ev.ProgressReported():
@@ -177,10 +179,10 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.PenaltyDecided() | ev.ExtraCompensationOrdered():
             return stop(state, event, "T22", exact=True)
         case ev.ReferralThresholdMet():
-            met = replace(state, threshold_id=event.id, referral_decided=False)
-            return start(met, "T39", event)
+            return handling.threshold_met(state, event, data)
         case ev.ReferralProposed():
-            return start(stop(state, event, "T39"), "T30", event)
+            state = stop(replace(state, threshold_lapsed=False), event, "T39")
+            return start(state, "T30", event)
         case ev.ReferralApproved():
             state = stop(replace(state, referral_decided=True), event, "T30", "T39")
             return start(state, "T31", event)

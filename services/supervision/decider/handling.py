@@ -7,7 +7,9 @@ from datetime import datetime
 from services.supervision.decider.cases import ENDS_WITH_CASE, owe_replies
 from services.supervision.decider.clocks import jump
 from services.supervision.decider.standards import (
+    all_paid,
     paid_in_full,
+    paid_in_full_before,
     reasons_at_follow_up,
     reasons_at_request,
     reasons_standing,
@@ -150,24 +152,25 @@ def payment(state: Watch, event: Event, data: ev.PaymentVerified | ev.PaymentRev
         elif isinstance(data, ev.PaymentReversed):
             paid.append(replace(entry, amount_fen=max(0, entry.amount_fen - amount)))
     if isinstance(data, ev.PaymentVerified):
-        paid += [Paid(name, line, amount) for (name, line), amount in given.items()]
+        paid += [Paid(name, line, amount, event.time) for (name, line), amount in given.items()]
         last = state.last_paid_time
         state = replace(state, last_paid_time=event.time if last is None else max(last, event.time))
     state = replace(state, paid=tuple(paid), facts_at=event.known_at)
     if state.closed and state.closure_kind == "PAID_IN_FULL" and not paid_in_full(state):
-        state = _reopen(state, event, "PAYMENT_REVERSED")
+        state = reopen(state, event, "PAYMENT_REVERSED")
     return _instalments_paid(_orders_paid(state, event), event)
 
 
 def _instalments_paid(state: Watch, event: Event) -> Watch:
     """T16 runs for each instalment neither paid nor defaulted; a reversal starts it anew."""
-    plan = state.plan
-    if plan is None or plan.void or state.closed:
+    if state.plan is None or state.closed:
         return state
+    plan = _seen_late(state, state.plan)
+    state = replace(state, plan=plan)
     paid = verified_fen(state) - plan.base_fen
     for part in plan.parts:
         item, running = str(part.n), state.clock("T16", str(part.n)) is not None
-        owed = paid < part.total_fen and not part.defaulted
+        owed = paid < part.total_fen and not part.defaulted and not plan.void
         if owed and not running:
             state = start(
                 state, "T16", event, item=item, started_at=plan.agreed_at, fixed_due=part.due_on
@@ -177,14 +180,33 @@ def _instalments_paid(state: Watch, event: Event) -> Watch:
     return state
 
 
+def _seen_late(state: Watch, plan: Instalments) -> Instalments:
+    """A default stays on the log; it does not count towards a void plan where the instalment was
+    paid on its day and recorded after it: an act is judged by its `time` (domain 4.1)."""
+    parts = []
+    for part in plan.parts:
+        end = part.ended_at
+        if end is not None:
+            early = sum(paid.amount_fen for paid in state.paid if paid.at < end)
+            part = replace(part, in_time=early - plan.base_fen >= part.total_fen)
+        parts.append(part)
+    return replace(plan, parts=tuple(parts))
+
+
 def instalment_defaulted(state: Watch, event: Event, data: ev.InstalmentDefaulted) -> Watch:
+    clock = state.clock("T16", str(data.n))
+    ended_at = clock.due_at if clock is not None else None
     state = stop(state, event, "T16", item=str(data.n))
     if state.plan is None:
         return state
     parts = tuple(
-        replace(part, defaulted=True) if part.n == data.n else part for part in state.plan.parts
+        replace(part, defaulted=True, ended_at=ended_at) if part.n == data.n else part
+        for part in state.plan.parts
     )
-    state = replace(state, plan=replace(state.plan, parts=parts, void=data.plan_void))
+    plan = replace(state.plan, parts=parts)
+    if data.plan_void:
+        plan = replace(plan, void_from=plan.defaults)
+    state = replace(state, plan=plan)
     return stop(state, event, "T16") if data.plan_void else state
 
 
@@ -224,32 +246,89 @@ def _orders_paid(state: Watch, event: Event) -> Watch:
             )
         elif running and not open_:
             state = stop(state, event, "T23", item=order.doc_no)
-    return stop(state, event, "T24") if full else state
+    state = stop(state, event, "T24") if full else state
+    return _default_undone(state, event) if any(o.default_id for o in state.orders) else state
 
 
 def order_complied(state: Watch, event: Event, data: ev.PaymentOrderComplied) -> Watch:
     orders = tuple(
-        replace(order, complied=True) if data.doc_no in (None, order.doc_no) else order
+        replace(order, complied_at=event.time)
+        if data.doc_no in (None, order.doc_no) and order.complied_at is None
+        else order
         for order in state.orders
     )
-    return stop(replace(state, orders=orders), event, "T23", "T24", item=data.doc_no)
+    state = stop(replace(state, orders=orders), event, "T23", "T24", item=data.doc_no)
+    return _default_undone(state, event)
 
 
 def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) -> Watch:
+    clock = state.clock("T23", data.doc_no)
+    ended_at = clock.due_at if clock is not None else None
     orders = tuple(
-        replace(order, defaulted_at=event.time, default_id=event.id)
+        replace(order, defaulted_at=event.time, default_id=event.id, ended_at=ended_at)
         if order.doc_no == data.doc_no
         else order
         for order in state.orders
     )
     state = stop(replace(state, orders=orders), event, "T23", item=data.doc_no)
+    return _to_be_listed(state, event, data.doc_no)
+
+
+def _to_be_listed(state: Watch, event: Event, doc_no: str) -> Watch:
+    """T42 runs from an order's default (令45), once."""
     under_way = any(
         clock.timer == "T42" and clock.running and clock.set_id is not None
         for clock in state.clocks
     )
     if under_way or state.listed:
         return state
-    return start(state, "T42", event, item=f"default|{data.doc_no}")
+    return start(state, "T42", event, item=f"default|{doc_no}")
+
+
+def _default_undone(state: Watch, event: Event) -> Watch:
+    """What rests on a default falls away once it is recorded that its order was obeyed in time.
+
+    The default stays on the log; an act is judged by its `time` (domain 4.1), and who paid before
+    the order expired has not refused to (刑法 276-1). So T42 ends and T39 with it, unless a
+    referral was proposed: then a person decides. A reversal of the payment brings both back.
+    """
+    for order in state.orders:
+        if order.ended_at is None:
+            continue
+        obeyed = order.complied_at is not None and order.complied_at < order.ended_at
+        in_time = obeyed or paid_in_full_before(state, order.ended_at)
+        if in_time == order.in_time:
+            continue
+        orders = tuple(
+            replace(other, in_time=in_time) if other is order else other for other in state.orders
+        )
+        state = replace(state, orders=orders)
+        if in_time:
+            state = stop(state, event, "T42", item=f"default|{order.doc_no}")
+        elif not state.closed:
+            state = _to_be_listed(state, event, order.doc_no)
+        if order.doc_no == state.threshold_doc:
+            state = _threshold_lapses(state, event, lapses=in_time)
+    return state
+
+
+def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> Watch:
+    met = replace(
+        state,
+        threshold_id=event.id,
+        threshold_doc=data.doc_no,
+        threshold_lapsed=False,
+        referral_decided=False,
+    )
+    return start(met, "T39", event)
+
+
+def _threshold_lapses(state: Watch, event: Event, *, lapses: bool) -> Watch:
+    if lapses and state.clock("T39") is not None:
+        return stop(replace(state, threshold_lapsed=True), event, "T39")
+    if not lapses and state.threshold_lapsed:
+        return start(replace(state, threshold_lapsed=False), "T39", event)
+    return state
 
 
 def legal_path_entered(state: Watch, event: Event, data: ev.LegalPathEntered) -> Watch:
@@ -317,7 +396,7 @@ def follow_up_waived(state: Watch, event: Event) -> Watch:
     """The office's decision about an unsatisfied or unreachable worker; never about money."""
     kind = state.closure_kind or "PAID_IN_FULL"
     reasons = reasons_standing(state)
-    if kind == "PAID_IN_FULL" and not paid_in_full(state):
+    if kind == "PAID_IN_FULL" and not all_paid(state):
         reasons = ["NOT_PAID", *reasons]
     if reasons:
         state = owe_later(state, "ClosureRefused", event, reasons=list(reasons))
@@ -338,11 +417,11 @@ def closed(state: Watch, event: Event, data: ev.CaseClosed) -> Watch:
 
 def false_closure(state: Watch, event: Event) -> Watch:
     if state.closed:
-        return _reopen(state, event, "FALSE_CLOSURE")
+        return reopen(state, event, "FALSE_CLOSURE")
     return jump(state, event, "L5")
 
 
-def _reopen(state: Watch, event: Event, reason: str) -> Watch:
+def reopen(state: Watch, event: Event, reason: str) -> Watch:
     """CLOSED at any time; once written off (销号) only within the window of T15 (domain 3.3)."""
     window = state.clock("T15")
     late = window is not None and window.due_at is not None and event.time >= window.due_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.supervision.decider.state import Line, Watch
+from services.supervision.decider.state import Line, Watch, replace
 from shared.calendar import civil
 from shared.events import (
     ClosureRequested,
@@ -34,9 +34,21 @@ def paid_in_full(state: Watch) -> bool:
     return bool(state.lines) and all(unpaid_fen(state, line) == 0 for line in state.lines)
 
 
+def all_paid(state: Watch) -> bool:
+    """Paid in full, and so is every other case of the group that it leads (I-01, scenario 9)."""
+    return paid_in_full(state) and all(member.settled for member in state.members)
+
+
+def paid_in_full_before(state: Watch, instant: datetime) -> bool:
+    """Whether payments made before an instant, however late recorded, cover every claim line."""
+    early = replace(state, paid=tuple(paid for paid in state.paid if paid.at < instant))
+    return paid_in_full(early)
+
+
 def referral_pending(state: Watch) -> bool:
     """Threshold met and neither approved nor declined (I-10: no fine instead of referral)."""
-    return state.threshold_id is not None and not state.referral_decided
+    met = state.threshold_id is not None and not state.threshold_lapsed
+    return met and not state.referral_decided
 
 
 def reasons_standing(state: Watch) -> list[RefusalOfClosure]:
@@ -51,7 +63,7 @@ def reasons_standing(state: Watch) -> list[RefusalOfClosure]:
 
 def reasons_at_request(state: Watch, data: ClosureRequested) -> list[RefusalOfClosure]:
     """What forbids a request to close."""
-    unpaid = data.kind == "PAID_IN_FULL" and not paid_in_full(state)
+    unpaid = data.kind == "PAID_IN_FULL" and not all_paid(state)
     return [*(("UNPAID",) if unpaid else ()), *reasons_standing(state)]
 
 
@@ -66,7 +78,7 @@ def reasons_at_follow_up(
         reasons.append("FOLLOW_UP_MISSING")
     if (state.closure_kind or "PAID_IN_FULL") == "PAID_IN_FULL":
         reached = data.satisfaction != "unreached"
-        if not paid_in_full(state) or (reached and data.got_paid != "Y"):
+        if not all_paid(state) or (reached and data.got_paid != "Y"):
             reasons.append("NOT_PAID")
         if state.last_paid_time is not None and event.time < state.last_paid_time:
             reasons.append("FOLLOW_UP_MISSING")

@@ -132,23 +132,34 @@ class Line(Frozen, frozen=True):
 
 
 class Paid(Frozen, frozen=True):
-    """What is verified of one payment on one claim line."""
+    """What is verified of one payment, made at `at`, on one claim line."""
 
     payment: str
     line: str
     amount_fen: int
+    at: datetime
 
 
 class Order(Frozen, frozen=True):
-    """A served payment order. `limit_at`: as the document names it. `default_id`: its default."""
+    """A served payment order. `limit_at`: as the document names it. `default_id`: its default.
+
+    `ended_at`: when it expired, known once it is defaulted; `in_time`: what was recorded later
+    shows that it had been obeyed before.
+    """
 
     doc_no: str
     doc_type: str
     served_at: datetime
     limit_at: datetime | None = None
-    complied: bool = False
+    complied_at: datetime | None = None
     defaulted_at: datetime | None = None
     default_id: str | None = None
+    ended_at: datetime | None = None
+    in_time: bool = False
+
+    @property
+    def complied(self) -> bool:
+        return self.complied_at is not None or self.in_time
 
 
 class Asked(Frozen, frozen=True):
@@ -168,35 +179,68 @@ class Asked(Frozen, frozen=True):
 
 
 class Owed(Frozen, frozen=True):
-    """A decision that follows from a fact without a policy: its type, cause, instant and fields."""
+    """A decision that follows from a fact without a policy: its type, cause, instant and fields.
+
+    `on`: the stream it is for, where that is not the own one.
+    """
 
     type: str
     cause: str
     at: datetime
     fields: dict[str, str | list[str] | None]
+    on: str | None = None
+
+
+class Leader(Frozen, frozen=True):
+    """The leading case of a group this case joined, and what it was last told (None: nothing)."""
+
+    group: str
+    master: str
+    told: str | None = None
+
+
+class Member(Frozen, frozen=True):
+    """Another case of the group that this case leads; unsettled until it tells otherwise."""
+
+    group: str
+    case: str
+    settled: bool = False
 
 
 class Part(Frozen, frozen=True):
-    """One instalment. `total_fen`: due with all before it. `due_on`: noon of its civil date."""
+    """One instalment. `total_fen`: due with all before it. `due_on`: noon of its civil date.
+
+    `ended_at`: when its day was over, known once it is defaulted; `in_time`: what was recorded
+    later shows that it had been paid before.
+    """
 
     n: int
     due_on: datetime
     total_fen: int
     defaulted: bool = False
+    ended_at: datetime | None = None
+    in_time: bool = False
 
 
 class Instalments(Frozen, frozen=True):
-    """An agreed plan. `base_fen`: verified when it was agreed; parts by date."""
+    """An agreed plan. `base_fen`: verified when it was agreed; parts by date.
+
+    `void_from`: so many defaults made it void.
+    """
 
     cause: str
     agreed_at: datetime
     base_fen: int
     parts: tuple[Part, ...]
-    void: bool = False
+    void_from: int | None = None
 
     @property
     def defaults(self) -> int:
-        return sum(part.defaulted for part in self.parts)
+        return sum(part.defaulted and not part.in_time for part in self.parts)
+
+    @property
+    def void(self) -> bool:
+        return self.void_from is not None and self.defaults >= self.void_from
 
 
 class Incident(Frozen, frozen=True):
@@ -240,6 +284,8 @@ class Watch(Frozen, frozen=True):
     township: str | None = None
     group_level: str | None = None
     group_member: bool = False
+    leaders: tuple[Leader, ...] = ()
+    members: tuple[Member, ...] = ()
     handle_by: datetime | None = None
     first_handle_by: datetime | None = None
     suspended_at: datetime | None = None
@@ -250,6 +296,8 @@ class Watch(Frozen, frozen=True):
     plan: Instalments | None = None
     orders: tuple[Order, ...] = ()
     threshold_id: str | None = None
+    threshold_doc: str | None = None
+    threshold_lapsed: bool = False
     referral_decided: bool = False
     police_filed: bool = False
     legal_ended: bool = False

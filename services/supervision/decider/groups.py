@@ -1,0 +1,84 @@
+"""A group: its leading case closes as paid only once every member is (I-01, scenario 9).
+
+Each member keeps its own lines, so it alone knows whether they are paid. It tells the leading
+case when it joins and whenever that changes.
+"""
+
+from __future__ import annotations
+
+from services.supervision.decider.handling import reopen
+from services.supervision.decider.standards import paid_in_full
+from services.supervision.decider.state import Leader, Member, Owed, Watch, replace, start, stop
+from shared import events as ev
+from shared.events import Event
+
+_TELLS = "GroupMemberUpdated"
+
+
+def formed(state: Watch, event: Event, data: ev.GroupFormed | ev.GroupLevelChanged) -> Watch:
+    """T51: the group's leader is told within two hours (条例 14). Members owe until they tell."""
+    known = {member.case for member in state.members if member.group == data.group}
+    fresh = [
+        Member(data.group, case)
+        for case in data.members
+        if case not in known and case != state.subject
+    ]
+    state = replace(state, group_level=data.level, members=(*state.members, *fresh))
+    return start(state, "T51", event, item=f"{data.group}|{data.level}")
+
+
+def notified(state: Watch, event: Event, data: ev.GroupNoticeGiven) -> Watch:
+    """A notice of a level also gives those below it."""
+    for clock in state.clocks:
+        if clock.timer == "T51" and (clock.item or "").rsplit("|", 1)[-1] <= data.level:
+            state = stop(state, event, "T51", item=clock.item)
+    return state
+
+
+def joined(state: Watch, event: Event, data: ev.GroupJoined) -> Watch:
+    """A member loses T09, and tells the leading case of itself from now on."""
+    others = tuple(leader for leader in state.leaders if leader.group != data.group)
+    leaders = (*others, Leader(data.group, data.master))
+    return stop(replace(state, group_member=True, leaders=leaders), event, "T09")
+
+
+def tell(state: Watch, event: Event) -> Watch:
+    """After any event of a member: what its leading cases do not know yet is owed to them."""
+    done = state.closed or state.out or state.merged_into is not None or paid_in_full(state)
+    status = "settled" if done else "unpaid"
+    if all(leader.told == status for leader in state.leaders):
+        return state
+    owed = tuple(
+        Owed(
+            _TELLS,
+            event.id,
+            event.known_at,
+            {"group": leader.group, "case": state.subject, "status": status},
+            on=leader.master,
+        )
+        for leader in state.leaders
+        if leader.told != status
+    )
+    leaders = tuple(replace(leader, told=status) for leader in state.leaders)
+    return replace(state, leaders=leaders, owed=(*state.owed, *owed))
+
+
+def updated(state: Watch, event: Event, data: ev.GroupMemberUpdated) -> Watch:
+    """On the member: it was told. On the leading case: whether it may be closed, or stay so."""
+    if event.decider == state.subject:
+        kept = tuple(
+            item
+            for item in state.owed
+            if (item.type, item.cause, item.fields.get("group")) != (_TELLS, data.cause, data.group)
+        )
+        return replace(state, owed=kept)
+    before = next((m for m in state.members if (m.group, m.case) == (data.group, data.case)), None)
+    after = Member(data.group, data.case, data.status == "settled")
+    others = tuple(member for member in state.members if member is not before)
+    state = replace(state, members=(*others, after))
+    if after.settled or not state.closed or state.closure_kind != "PAID_IN_FULL":
+        return state
+    # It was paid and is no longer; or it joined while the closing was on its way.
+    was_settled = before is not None and before.settled
+    reason = "PAYMENT_REVERSED" if was_settled else "REPEATED_COMPLAINT"
+    return reopen(state, event, reason)
