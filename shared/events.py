@@ -1009,12 +1009,16 @@ class MatchRegistered(RoutingDecision):
 
 
 class MatchUpdated(RoutingDecision):
-    """Tells a match or group stream what became of a case."""
+    """Tells a match or group stream what became of a case.
+
+    `kind`: of a closing that is not by payment in full.
+    """
 
     streams: ClassVar[tuple[Kind, ...]] = ("match", "group")
     case: str
     status: Literal["assigned", "merged", "closed", "reopened", "out", "separated"]
     since: Instant
+    kind: Code | None = None
 
     def natural_key(self) -> str:
         return f"{self.case}|{self.status}|{self.cause}"
@@ -1091,16 +1095,20 @@ class ClaimLinesRemoved(RoutingDecision):
 
 
 class GroupFormed(RoutingDecision):
-    """群体案件成立, on the master's stream."""
+    """群体案件成立, on the master's stream.
+
+    It forms anew when its leading case has ended unpaid; `formation`: which time, from 2 on.
+    """
 
     group: str
     level: GroupLevel
     workers: int
     members: tuple[str, ...]
     master: str
+    formation: int | None = None
 
     def natural_key(self) -> str:
-        return self.group
+        return _formed(self.group, self.formation)
 
 
 class GroupLevelChanged(RoutingDecision):
@@ -1111,9 +1119,10 @@ class GroupLevelChanged(RoutingDecision):
     workers: int
     members: tuple[str, ...]
     master: str
+    formation: int | None = None
 
     def natural_key(self) -> str:
-        return f"{self.group}|{self.level}"
+        return f"{_formed(self.group, self.formation)}|{self.level}"
 
 
 class GroupJoined(RoutingDecision):
@@ -1121,9 +1130,14 @@ class GroupJoined(RoutingDecision):
 
     group: str
     master: str
+    formation: int | None = None
 
     def natural_key(self) -> str:
-        return self.group
+        return _formed(self.group, self.formation)
+
+
+def _formed(group: str, formation: int | None) -> str:
+    return group if formation is None else f"{group}|{formation}"
 
 
 class TriageRequested(RoutingDecision):
@@ -1360,6 +1374,19 @@ class GroupMemberUpdated(SupervisionDecision):
         return f"{self.case}|{self.group}|{self.cause}"
 
 
+class GroupLeft(SupervisionDecision):
+    """群体牵头案件终结, on a member not yet settled: its leading case ended otherwise than paid.
+
+    The member has a handling clock of its own again (T09).
+    """
+
+    group: str
+    master: str
+
+    def natural_key(self) -> str:
+        return f"{self.group}|{self.master}|{self.cause}"
+
+
 # --- publications of reporting -------------------------------------------------------------------
 
 
@@ -1568,6 +1595,7 @@ AnySupervisionDecision = (
     | FalseClosureSuspected
     | SourceReplyOwed
     | GroupMemberUpdated
+    | GroupLeft
 )
 AnyPublication = (
     LedgerSnapshotTaken

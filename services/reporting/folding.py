@@ -180,6 +180,8 @@ def evolve(case: Case, event: Event) -> Case:
         case ev.GroupJoined():
             joined = clocks.drop_handling(case)
             return replace(joined, group=data.group, group_master=data.master)
+        case ev.GroupLeft():
+            return replace(case, group_master=None) if data.master == case.group_master else case
         case ev.TriageRequested():
             return replace(case, state="TRIAGE", triage=data.reason)
         case ev.CaseAssigned() | ev.CaseReassigned():

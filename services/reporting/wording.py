@@ -261,6 +261,10 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
         "群体成员案件{case}：{status}。",
         "Member {case} of the group: {status}.",
     ),
+    "GroupLeft": (
+        "群体牵头案件{master}已终结，本案恢复单独办理。",
+        "The leading case {master} has ended; handled on its own again.",
+    ),
     "GroupJoined": ("加入群体案件，由{master}牵头。", "Joined a group led by {master}."),
     "TriageRequested": (
         "提请研判：{reason}[，建议{proposal:unit}]。",

@@ -54,12 +54,16 @@ from shared.streams import CITY, unit_subject
 
 log = journal("reconciler")
 
-STREAMS_IN_MEMORY: Final = 3_000
-"""Of one worker, over all its partitions: some 36 MB, at 12 KB a stream with its ids seen."""
+STREAMS_IN_MEMORY: Final = 2_000
+"""Of one worker, over all its partitions: some 24 MB, at 12 KB a stream with its ids seen."""
 
 RECLAIM_AFTER: Final = 12.0
 """Seconds after which a partition that was lost, and is still assigned, is claimed again: longer
 than the session timeout, so that a frozen worker has learnt of its end by then."""
+
+AT_ONCE: Final = 3
+"""Partitions whose batches are in memory as events and rows at one time: enough that one folds
+while others wait for the database and the log."""
 
 CHUNK: Final = 500
 """Streams settled, or resent, in one transaction."""
@@ -96,6 +100,7 @@ class Worker:
         self.partitions: dict[int, Partition] = {}
         self.stopping = False
         self.fault_at = 0.0
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     # --- assignment -------------------------------------------------------------------------------
 
@@ -174,6 +179,10 @@ class Worker:
                 await self._take_in(partition, records)
 
     async def _take_in(self, partition: Partition, records: Sequence[Record]) -> None:
+        async with self._turns:
+            await self._take_in_turn(partition, records)
+
+    async def _take_in_turn(self, partition: Partition, records: Sequence[Record]) -> None:
         events, bases = await self._sort(records)
         books, now = self.governance.books, self.governance.clock.now()
         await self._load(partition, {event.subject for event in events})
@@ -243,15 +252,16 @@ class Worker:
     ) -> None:
         """Decide what these streams owe by the clock up to `cut`; the caller holds them."""
         books = self.governance.books
-        await self._load(partition, subjects)
-        rows: list[Row] = []
-        for subject in subjects:
-            row = partition.cache.get(subject)
-            if row is None:
-                raise RuntimeError(f"{subject} is stored and was not found")
-            self._owe(row, settle_to(row.decider, row.stream, cut, books), now)
-            rows.append(row)
-        await self._commit(partition, rows, partition.next, books)
+        async with self._turns:
+            await self._load(partition, subjects)
+            rows: list[Row] = []
+            for subject in subjects:
+                row = partition.cache.get(subject)
+                if row is None:
+                    raise RuntimeError(f"{subject} is stored and was not found")
+                self._owe(row, settle_to(row.decider, row.stream, cut, books), now)
+                rows.append(row)
+            await self._commit(partition, rows, partition.next, books)
 
     async def look_ahead(self, partition: Partition) -> None:
         """Read the partition's earliest wake-up; needs no lock."""

@@ -258,7 +258,8 @@ def gang(seed: int) -> list[Line]:
             kind = {"kind": "WITHDRAWN"}
             acts.append((case, rng.choice(("ProgressReported", "ClosureRequested")), kind))
     for _ in range(2):
-        acts += [(first, "ClosureRequested", {"kind": "PAID_IN_FULL"})]
+        kind = rng.choice(("PAID_IN_FULL",) * 4 + ("WITHDRAWN",))
+        acts += [(first, "ClosureRequested", {"kind": kind})]
         acts += [(first, "ClosureReviewPassed", {"stage": stage}) for stage in ("tf", "office")]
         acts += [(first, "FollowUpCompleted", {"got_paid": "Y", "satisfaction": "satisfied"})]
         case = rng.choice(history.cases)

@@ -174,7 +174,11 @@ class Telling:
                     master=story.subject,
                 )
             else:
-                story.rule(ev.GroupJoined, group="group:1", master=self.chance.choice(self.known))
+                master = self.chance.choice(self.known)
+                story.rule(ev.GroupJoined, group="group:1", master=master)
+                if story.maybe(20):
+                    gone = self.chance.choice((master, "somebody else"))
+                    story.rule(ev.GroupLeft, group="group:1", master=gone)
 
     def _deadlines(self, story: Story) -> None:
         day = story.clock.date() + timedelta(days=self.chance.choice((5, 9, 14)))

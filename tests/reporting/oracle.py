@@ -186,8 +186,14 @@ class Case:
     @cached_property
     def master(self) -> str | None:
         """The case that leads its group, perhaps itself."""
-        found = self.of(ev.GroupFormed, ev.GroupLevelChanged, ev.GroupJoined)
-        return found[-1].data.master if found else None  # type: ignore[union-attr]
+        leads: str | None = None
+        for event in self.of(ev.GroupFormed, ev.GroupLevelChanged, ev.GroupJoined, ev.GroupLeft):
+            master = event.data.master  # type: ignore[union-attr]
+            if not isinstance(event.data, ev.GroupLeft):
+                leads = master
+            elif leads == master:
+                leads = None
+        return leads
 
     @cached_property
     def joined(self) -> bool:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared import events as ev
@@ -122,6 +122,7 @@ class Town:
 
 
 @settings(max_examples=150, deadline=None)
+@example(seed=115328, acts=19)  # A line that moved and came back, with a reply on its way.
 @given(seed=st.integers(0, 10**9), acts=st.integers(1, 30))
 def test_no_worker_and_no_fen_is_lost_or_counted_twice(seed: int, acts: int) -> None:
     town = Town(seed)

@@ -281,6 +281,7 @@ DECISIONS: Final[dict[str, dict[str, Any]]] = {
     "GroupFormed": _GROUP | {"level": "G1"},
     "GroupLevelChanged": _GROUP | {"level": "G2"},
     "GroupJoined": {"group": "group:project", "master": CASE},
+    "GroupLeft": {"group": "group:project", "master": CASE},
     "GroupMemberUpdated": {"group": "group:project", "case": CASE, "status": "settled"},
     "TriageRequested": {
         "reason": "LOW_CONFIDENCE",

@@ -253,6 +253,7 @@ DeadlineSet AlertRaised AlertCleared SupervisionNoticeIssued CaseEscalated
 AssignmentDeemedSigned ExtensionRefused SuspensionLapsed SupplementLapsed InstalmentDefaulted
 PaymentOrderDefaulted ReferralThresholdMet CaseReferredToPublicSecurity ClosureRefused
 CaseClosed CaseReopened FalseClosureSuspected SourceReplyOwed GroupMemberUpdated
+GroupLeft
 """
 REPORTING = """
 LedgerSnapshotTaken RankingPublished BulletinIssued CorrectionIssued PhaseTargetEvaluated

@@ -174,6 +174,64 @@ class TestGroup:
         assert story.one("ClosureRefused", "C01")["reasons"] == ["NOT_PAID"]
         assert story.of("CaseClosed", "C01") == []
 
+    def withdrawn(self, story: Story, at: str) -> None:
+        """The leading worker takes the complaint back; nobody has been paid."""
+        story.reviewed(at, "C01", kind="WITHDRAWN")
+        story.followed_up(at, "C01", got_paid="N")
+
+    def test_too_few_for_a_group_once_it_lost_its_leading_case(self, story: Story) -> None:
+        self.joined(story, 10)
+        self.accepted(story, range(1, 11))
+        self.paid(story, "2021-11-25 09:00", 2)
+        self.withdrawn(story, "2021-11-25 10:00")
+        story.run("2021-12-10 00:00")
+        assert story.times("CaseClosed", "C01") == ["2021-11-25 10:00"]
+        for number in range(3, 11):
+            case = f"C{number:02}"
+            assert story.one("GroupLeft", case)["at"] == "2021-11-25 10:00"
+            # Ten working days: 11-26, 29, 30, 12-01, 02, 03, 06, 07, 08, 09.
+            assert story.dues("T09", case) == ["2021-12-10 00:00"]
+            assert story.alerts("T09", case)[-1] == "2021-12-10 00:00 L3"
+        assert story.of("GroupLeft", "C02") == [], "paid"
+        assert len(story.of("GroupFormed", "C01")) == 1
+        assert story.of("GroupFormed", "C02") == []
+
+    def test_enough_for_a_group_go_on_under_the_next(self, story: Story) -> None:
+        self.joined(story, 12)
+        self.accepted(story, range(1, 13))
+        self.withdrawn(story, "2021-11-25 10:00")
+        self.paid(story, "2021-11-26 09:00", *range(2, 12))
+        story.line("2021-11-26 10:00", "C02", "ClosureRequested", kind="PAID_IN_FULL")
+        self.paid(story, "2021-11-26 11:00", 12)
+        story.reviewed("2021-11-26 12:00", "C02")
+        story.followed_up("2021-11-29 09:00", "C02")
+        story.run("2021-11-29 09:00")
+        formed = story.one("GroupFormed", "C02")
+        assert (formed["at"], formed["level"], formed["workers"]) == ("2021-11-25 10:00", "G1", 11)
+        assert story.dues("T51", "C02") == ["2021-11-25 12:00"]
+        assert story.dues("T09", "C02") == ["2021-12-10 00:00"], "it leads from then on"
+        for number in range(3, 13):
+            masters = [d["master"] for d in story.of("GroupJoined", f"C{number:02}")]
+            assert masters == ["C01", "C02"]
+        assert story.times("ClosureRefused", "C02") == ["2021-11-26 10:00"]
+        assert story.times("CaseClosed", "C02") == ["2021-11-29 09:00"]
+
+    def test_a_second_leading_case_that_ends(self, story: Story) -> None:
+        """Formed a third time, and a fourth under the first again, which was reopened."""
+        self.joined(story, 12)
+        self.accepted(story, range(1, 13))
+        self.withdrawn(story, "2021-11-25 10:00")
+        story.line("2021-11-25 11:00", "C01", "FalseClosureFound", evidence="未撤诉")
+        story.reviewed("2021-11-26 10:00", "C02", kind="WITHDRAWN")
+        story.followed_up("2021-11-26 10:00", "C02", got_paid="N")
+        story.run("2021-12-20 00:00")
+        assert story.times("CaseReopened", "C01") == ["2021-11-25 11:00"]
+        assert story.times("GroupFormed", "C01") == ["2021-11-23 10:00", "2021-11-26 10:00"]
+        assert story.times("GroupFormed", "C02") == ["2021-11-25 10:00"]
+        for number in range(3, 13):
+            masters = [d["master"] for d in story.of("GroupJoined", f"C{number:02}")]
+            assert masters == ["C01", "C02", "C01"]
+
     def test_notified_in_time(self, story: Story) -> None:
         self.joined(story, 10)
         story.line("2021-11-23 11:59", "C01", "GroupNoticeGiven", group="一组", level="G1")

@@ -183,6 +183,7 @@ Unheard: TypeAlias = (
     | e.FalseClosureSuspected
     | e.SourceReplyOwed
     | e.GroupMemberUpdated
+    | e.GroupLeft
     | e.LedgerSnapshotTaken
     | e.RankingPublished
     | e.BulletinIssued

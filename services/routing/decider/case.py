@@ -175,6 +175,7 @@ Unheard: TypeAlias = (
     | ev.FalseClosureSuspected
     | ev.SourceReplyOwed
     | ev.GroupMemberUpdated
+    | ev.GroupLeft
     | ev.LedgerSnapshotTaken
     | ev.RankingPublished
     | ev.BulletinIssued
@@ -291,7 +292,8 @@ def _evolve(state: Desk, event: Event) -> Desk:
         case ev.AssignmentWithdrawn():
             return replace(state, withdraw=None, unit=None)
         case ev.CaseClosed():
-            return _tell(state, event, "closed")
+            kind = None if data.kind == "PAID_IN_FULL" else data.kind
+            return _tell(state, event, "closed", kind)
         case ev.CaseReopened():
             return _tell(state, event, "reopened")
     assert_never(data)
@@ -335,8 +337,8 @@ def _unmerged(state: Desk, event: Event) -> Desk:
     return replace(again, accepted=_asked(event), answered=None)
 
 
-def _tell(state: Desk, event: Event, status: str) -> Desk:
-    return replace(state, told=(*state.told, Told(event.id, status, event.known_at)))
+def _tell(state: Desk, event: Event, status: str, kind: str | None = None) -> Desk:
+    return replace(state, told=(*state.told, Told(event.id, status, event.known_at, kind)))
 
 
 def owed(state: Desk, policy: Policy) -> list[Event]:
@@ -416,7 +418,13 @@ def _notices(state: Desk) -> list[Event]:
             if f"{key}|{told.id}" in state.heard:
                 continue
             data = ev.MatchUpdated.model_validate(
-                {"cause": told.id, "case": state.subject, "status": told.status, "since": told.at}
+                {
+                    "cause": told.id,
+                    "case": state.subject,
+                    "status": told.status,
+                    "since": told.at,
+                    "kind": told.kind,
+                }
             )
             result.append(owe(key, told.at, data, decidedby=state.subject))
     return result

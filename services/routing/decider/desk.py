@@ -71,6 +71,7 @@ class Told(Frozen, frozen=True):
     id: str
     status: str
     at: datetime
+    kind: str | None = None
 
 
 class Desk(Frozen, frozen=True):

@@ -18,7 +18,8 @@ from shared.policy import Policy
 class Member(Frozen, frozen=True):
     """One case: its known workers (keyed hashes) and its head-count.
 
-    `at`: its registration; `since`: when it was told whether it still counts.
+    `at`: its registration; `since`: when it was told whether it still counts; `paid`: closed as
+    paid in full, which a leading case is once every member is (I-01).
     """
 
     case: str
@@ -29,6 +30,7 @@ class Member(Frozen, frozen=True):
     id: str
     counts: bool = True
     since: datetime | None = None
+    paid: bool = False
 
     @property
     def counts_at(self) -> datetime:
@@ -42,6 +44,7 @@ class Group(Frozen, frozen=True):
     master: str | None = None
     level: str | None = None
     joined: tuple[str, ...] = ()
+    formations: int = 0
 
 
 class GroupRouting:
@@ -65,15 +68,21 @@ class GroupRouting:
             return replace(state, members=(*state.members, member))
         if isinstance(data, ev.MatchUpdated):
             counts = data.status in ("reopened", "separated", "assigned")
+            paid = data.status == "closed" and data.kind is None
             members = tuple(
-                replace(member, counts=counts, since=data.since)
+                replace(member, counts=counts, since=data.since, paid=paid)
                 if member.case == data.case
                 else member
                 for member in state.members
             )
             return replace(state, members=members)
-        if isinstance(data, (ev.GroupFormed, ev.GroupLevelChanged)):
-            return replace(state, master=data.master, level=data.level)
+        if isinstance(data, ev.GroupFormed):
+            formed = state.formations + 1
+            return replace(
+                state, master=data.master, level=data.level, joined=(), formations=formed
+            )
+        if isinstance(data, ev.GroupLevelChanged):
+            return replace(state, level=data.level)
         if isinstance(data, ev.GroupJoined):
             return replace(state, joined=(*state.joined, event.subject))
         return state
@@ -102,31 +111,58 @@ def level_of(count: int, policy: Policy) -> GroupLevel | None:
 
 
 def owed(state: Group, policy: Policy) -> list[Event]:
-    """GroupFormed or a higher level on the master, GroupJoined on every other member."""
+    """GroupFormed or a higher level on the master, GroupJoined on every other member.
+
+    Where the leading case ended otherwise than paid, those who are left form a group anew if they
+    are enough.
+    """
     members = tuple(member for member in state.members if member.counts)
     if not members:
         return []
     count = heads(members)
     level = level_of(count, policy)
-    latest = max(members, key=lambda member: member.counts_at)
-    result: list[Event] = []
-    if level is not None and (state.level is None or level > state.level):
-        first = min(members, key=lambda member: (member.received_at, member.at))
-        master = state.master or first.case
-        fields = {
-            "cause": latest.id,
+    at = max(member.counts_at for member in members)
+    leader = next((each for each in state.members if each.case == state.master), None)
+    if leader is None or not leader.counts:
+        if level is None or (leader is not None and leader.paid):
+            return []
+        at = max(at, leader.counts_at) if leader is not None else at
+        return [_formed(state, members, level, count, at)]
+    if level is not None and level > (state.level or ""):
+        return [_formed(state, members, level, count, at)]
+    formation = state.formations if state.formations > 1 else None
+    return [
+        owe(
+            member.case,
+            at,
+            ev.GroupJoined(
+                cause=member.id, group=state.subject, master=leader.case, formation=formation
+            ),
+            decidedby=state.subject,
+        )
+        for member in members
+        if member.case != leader.case and member.case not in state.joined
+    ]
+
+
+def _formed(
+    state: Group, members: tuple[Member, ...], level: GroupLevel, count: int, at: datetime
+) -> Event:
+    """GroupFormed on the earliest member, or GroupLevelChanged on the case that leads."""
+    leads = any(member.case == state.master for member in members)
+    first = min(members, key=lambda member: (member.received_at, member.at)).case
+    master = state.master if leads and state.master else first
+    formation = state.formations if leads else state.formations + 1
+    kind = ev.GroupLevelChanged if leads else ev.GroupFormed
+    data: ev.GroupFormed | ev.GroupLevelChanged = kind.model_validate(
+        {
+            "cause": max(members, key=lambda member: member.counts_at).id,
             "group": state.subject,
             "level": level,
             "workers": count,
             "members": tuple(member.case for member in members),
             "master": master,
+            "formation": formation if formation > 1 else None,
         }
-        kind = ev.GroupFormed if state.level is None else ev.GroupLevelChanged
-        data: ev.GroupFormed | ev.GroupLevelChanged = kind.model_validate(fields)
-        result.append(owe(master, latest.counts_at, data, decidedby=state.subject))
-    elif state.master is not None and any(member.case == state.master for member in members):
-        for member in members:
-            if member.case != state.master and member.case not in state.joined:
-                joined = ev.GroupJoined(cause=member.id, group=state.subject, master=state.master)
-                result.append(owe(member.case, latest.counts_at, joined, decidedby=state.subject))
-    return result
+    )
+    return owe(master, at, data, decidedby=state.subject)

@@ -95,7 +95,9 @@ def sent(state: Desk, event: Event, data: ev.ClaimLinesAdded) -> Desk:
     """An own decision that put lines on another case."""
     answers = tuple(item for item in state.answers if item.id != data.cause)
     state = replace(state, answers=answers)
-    if data.from_case != state.subject or state.merged_into is not None:
+    # Own lines told whole, again with a reply, are not those that moved and came back.
+    back = state.merged_into is not None and not data.whole
+    if data.from_case != state.subject or back:
         passed = tuple(dict.fromkeys((*state.passed, data.from_case)))
         stale = tuple(case for case in state.stale if case != data.from_case)
         return replace(state, passed=passed, stale=stale)

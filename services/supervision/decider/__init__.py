@@ -7,7 +7,7 @@ from typing import Any
 
 from services.supervision.decider.agenda import Remembered, agenda, due_now, first_instant
 from services.supervision.decider.facts import evolve
-from services.supervision.decider.groups import tell
+from services.supervision.decider.groups import leave, tell
 from services.supervision.decider.state import Watch, empty
 from services.supervision.decider.units import CitySupervision, UnitSupervision
 from shared.events import Event, Kind, Service
@@ -26,6 +26,8 @@ class CaseSupervision:
 
     def evolve(self, state: Watch, event: Event) -> Watch:
         state = evolve(state, event)
+        if state.members:
+            state = leave(state, event)
         return tell(state, event) if state.leaders else state
 
     def __init__(self) -> None:

@@ -300,8 +300,11 @@ def assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassign
         state = start(state, "T06", event, item="window")
     state = start(state, "T07", event, variant="urgent" if state.urgent else "length")
     state = start(state, "T08", event)
-    if state.group_member:
-        return state
+    return state if state.group_member else handle(state, event)
+
+
+def handle(state: Watch, event: Event) -> Watch:
+    """T09 starts, or starts anew: after a reassignment not far beyond the first due."""
     large = state.group_level in ("G2", "G3")
     marks = [*((URGENT,) if state.urgent else ()), *((LARGE_GROUP,) if large else ())]
     variant = "+".join(marks) or "length"

@@ -136,6 +136,8 @@ def evolve(state: Watch, event: Event) -> Watch:
             return groups.joined(state, event, data)
         case ev.GroupMemberUpdated():
             return groups.updated(state, event, data)
+        case ev.GroupLeft():
+            return groups.left(state, event, data)
         case ev.GroupNoticeGiven():
             return groups.notified(state, event, data)
         case ev.FirstContactMade():

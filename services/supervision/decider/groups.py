@@ -6,6 +6,7 @@ case when it joins and whenever that changes.
 
 from __future__ import annotations
 
+from services.supervision.decider.cases import handle
 from services.supervision.decider.handling import reopen
 from services.supervision.decider.standards import paid_in_full
 from services.supervision.decider.state import Leader, Member, Owed, Watch, replace, start, stop
@@ -24,6 +25,7 @@ def formed(state: Watch, event: Event, data: ev.GroupFormed | ev.GroupLevelChang
         if case not in known and case != state.subject
     ]
     state = replace(state, group_level=data.level, members=(*state.members, *fresh))
+    state = _on_its_own(state, event, data.group)
     return start(state, "T51", event, item=f"{data.group}|{data.level}")
 
 
@@ -40,6 +42,48 @@ def joined(state: Watch, event: Event, data: ev.GroupJoined) -> Watch:
     others = tuple(leader for leader in state.leaders if leader.group != data.group)
     leaders = (*others, Leader(data.group, data.master))
     return stop(replace(state, group_member=True, leaders=leaders), event, "T09")
+
+
+def left(state: Watch, event: Event, data: ev.GroupLeft) -> Watch:
+    """On the leading case: told. On a member: on its own, unless another case leads by now."""
+    if event.decider == state.subject:
+        kept = tuple(
+            item
+            for item in state.owed
+            if (item.type, item.cause, item.on) != ("GroupLeft", data.cause, event.subject)
+        )
+        return replace(state, owed=kept)
+    led = any((o.group, o.master) == (data.group, data.master) for o in state.leaders)
+    return _on_its_own(state, event, data.group) if led else state
+
+
+def _on_its_own(state: Watch, event: Event, group: str) -> Watch:
+    """No longer a member of this group; of no other one either, it is handled for itself."""
+    leaders = tuple(leader for leader in state.leaders if leader.group != group)
+    if len(leaders) == len(state.leaders):
+        return state
+    state = replace(state, leaders=leaders, group_member=bool(leaders))
+    ended = state.closed or state.out or state.merged_into is not None or state.reviewing
+    return state if leaders or ended or state.handler is None else handle(state, event)
+
+
+def leave(state: Watch, event: Event) -> Watch:
+    """After any event of a leading case: once it ended otherwise than paid, nobody waits for it."""
+    paid = state.closed and state.closure_kind == "PAID_IN_FULL"
+    if paid or not (state.closed or state.out or state.merged_into is not None):
+        return state
+    owed = tuple(
+        Owed(
+            "GroupLeft",
+            event.id,
+            event.known_at,
+            {"group": member.group, "master": state.subject},
+            on=member.case,
+        )
+        for member in state.members
+        if not member.settled
+    )
+    return replace(state, members=(), owed=(*state.owed, *owed))
 
 
 def tell(state: Watch, event: Event) -> Watch:

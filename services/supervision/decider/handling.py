@@ -117,7 +117,7 @@ def resumed(state: Watch, event: Event) -> Watch:
         clock,
         cause=event.id,
         known_at=event.known_at,
-        spans=(*clock.spans, (begin, event.time)),
+        spans=(*clock.spans, (max(begin, clock.started_at), event.time)),
         set_id=None,
         moved=True,
     )
