@@ -1308,8 +1308,17 @@ class PaymentOrderDefaulted(SupervisionDecision):
     doc_no: str
 
 
+class ThresholdFigures(Model):
+    """From when non-payment is referred: of one worker, or of many (法释〔2013〕3号 3)."""
+
+    single_months: int
+    single_fen: Fen
+    many_workers: int
+    many_fen: Fen
+
+
 class ReferralThresholdMet(SupervisionDecision):
-    """达移送标准 (法释〔2013〕3号 3)."""
+    """达移送标准 (法释〔2013〕3号 3). `figures`: of the rule `threshold` that was applied."""
 
     limb: Literal[1, 2]
     workers: int
@@ -1317,6 +1326,7 @@ class ReferralThresholdMet(SupervisionDecision):
     amount_fen: Fen
     threshold: str
     doc_no: str
+    figures: ThresholdFigures | None = None
 
 
 class CaseReferredToPublicSecurity(SupervisionDecision):
@@ -1363,12 +1373,13 @@ class GroupMemberUpdated(SupervisionDecision):
     """群体成员情况, on the leading case: whether a member's lines are still unpaid (I-01).
 
     `status`: `unpaid`, or `settled` once every claim line of the member is paid, or the member is
-    closed, merged or gone.
+    closed, merged or gone. `paid_at`: of its last payment, which a follow-up must come after.
     """
 
     group: str
     case: str
     status: Literal["unpaid", "settled"]
+    paid_at: Instant | None = None
 
     def natural_key(self) -> str:
         return f"{self.case}|{self.group}|{self.cause}"

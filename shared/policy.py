@@ -55,9 +55,12 @@ class TaskForceEntry(Rules):
 
 
 class TownshipEntry(Rules):
+    """`former_codes`: statistical codes it had before, which older records still name."""
+
     code: str
     name: str
     kind: Literal["street", "town", "township"]
+    former_codes: tuple[str, ...] = ()
 
 
 class Organisation(Rules):
@@ -494,6 +497,12 @@ class Policy:
         return {entry.code: entry for entry in self.content.organisation.townships}
 
     @cached_property
+    def former_townships(self) -> dict[str, str]:
+        """Of each former code the township that has it today."""
+        entries = self.content.organisation.townships
+        return {code: entry.code for entry in entries for code in entry.former_codes}
+
+    @cached_property
     def unit_names(self) -> dict[str, str]:
         """What the 22 units are called, by code."""
         forces = {code: entry.name for code, entry in self.task_forces.items()}
@@ -646,6 +655,11 @@ def _misfits_of_units(content: Content) -> Iterator[Misfit]:
         for index, code in enumerate(listed):
             if code in listed[:index]:
                 yield ("organisation", name, index), f"{code} is there twice"
+    former = [code for entry in organisation.townships for code in entry.former_codes]
+    for index, entry in enumerate(organisation.townships):
+        for code in entry.former_codes:
+            if code in townships or former.count(code) > 1:
+                yield ("organisation", "townships", index), f"{code} is another township's code"
     departments = set(organisation.departments)
     for index, force in enumerate(organisation.task_forces):
         for name in ("lead_units", "members"):

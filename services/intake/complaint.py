@@ -221,7 +221,8 @@ def _check_source(
             detail = "no day of the working calendar in force"
             found.append(Problem(place, "calendar", detail))
     township = complaint.site.township if complaint.site else None
-    if township is not None and township != NO_TOWNSHIP and township not in policy.townships:
+    known = {NO_TOWNSHIP, *policy.townships, *policy.former_townships}
+    if township is not None and township not in known:
         detail = "no township of the policy in force"
         found.append(Problem("/site/township", "unknown_township", detail))
 

@@ -413,6 +413,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "THIRD": ("第三次延期", "third extension"),
     "BEYOND_CAP": ("超过专项行动期限", "beyond the campaign date"),
     "FALSE_CLOSURE": ("虚假办结", "false closure"),
+    "MEMBER_UNPAID": ("群体成员未付清", "a member of the group is unpaid"),
     "PAYMENT_REVERSED": ("支付被撤销", "payment reversed"),
     "directive": ("限期改正指令书", "directive"),
     "decision": ("行政处理决定书", "decision"),

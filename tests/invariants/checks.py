@@ -34,6 +34,7 @@ class Money:
         self.claimed: dict[str, int | None] = {}
         self.claims: dict[str, set[str]] = {}
         self.payments: dict[str, dict[str, int]] = {}
+        self.paid_at: dict[str, datetime] = {}
         self.last_payment: datetime | None = None
 
     def take(self, event: Event) -> None:
@@ -56,6 +57,9 @@ class Money:
             paid: dict[str, int] = defaultdict(int)
             for part in data.lines:
                 paid[part.line] += part.amount_fen
+            stands = any(self.payments.get(data.payment, {}).values())
+            before = self.paid_at.get(data.payment, event.time)
+            self.paid_at[data.payment] = min(before, event.time) if stands else event.time
             self.payments[data.payment] = self.payments.get(data.payment, {}) | paid
             self.last_payment = max(self.last_payment or event.time, event.time)
         elif isinstance(data, ev.PaymentReversed):
@@ -320,16 +324,33 @@ def threshold_after_default(log: Log) -> Iterator[str]:
 
 
 def i10(log: Log) -> Iterator[str]:
-    """While a referral is neither approved nor declined the case does not close."""
+    """While a referral is neither approved nor declined the case does not close; but one that was
+    not proposed ends where the order had been obeyed in time, as it was recorded later.
+    """
     for subject, events in streams(log).items():
-        pending = False
+        pending, proposed, ends = False, False, {}
+        expired: datetime | None = None
+        money, early = Money(), Money()
         for event in events:
-            if isinstance(event.data, ev.ReferralThresholdMet):
-                pending = True
-            elif isinstance(event.data, ev.ReferralApproved | ev.ReferralDeclined):
+            data = event.data
+            money.take(event)
+            if isinstance(data, ev.DeadlineSet) and data.timer == "T23":
+                ends[data.item] = data.due_at
+            elif isinstance(data, ev.ReferralThresholdMet):
+                pending, proposed, expired = True, False, ends.get(data.doc_no)
+                early.claimed, early.claims = dict(money.claimed), dict(money.claims)
+            elif isinstance(data, ev.ReferralProposed):
+                proposed = True
+            elif isinstance(data, ev.ReferralApproved | ev.ReferralDeclined):
                 pending = False
-            elif isinstance(event.data, ev.CaseClosed) and pending:
-                yield f"{subject} closed instead of referred"
+            elif isinstance(data, ev.CaseClosed) and pending:
+                early.payments = {
+                    name: paid
+                    for name, paid in money.payments.items()
+                    if expired is not None and money.paid_at[name] < expired
+                }
+                if proposed or not early.full():
+                    yield f"{subject} closed instead of referred"
 
 
 def i11(log: Log) -> Iterator[str]:

@@ -255,11 +255,11 @@ def gang(seed: int) -> list[Line]:
         if case == first or rng.random() < 0.7:
             acts.append((case, "PaymentVerified", {"payment": f"p{case}", "lines": [part]}))
         else:
-            kind = {"kind": "WITHDRAWN"}
-            acts.append((case, rng.choice(("ProgressReported", "ClosureRequested")), kind))
+            name = rng.choice(("ProgressReported", "ClosureRequested"))
+            acts.append((case, name, {"kind": "WITHDRAWN"}))
     for _ in range(2):
-        kind = rng.choice(("PAID_IN_FULL",) * 4 + ("WITHDRAWN",))
-        acts += [(first, "ClosureRequested", {"kind": kind})]
+        wanted = rng.choice(("PAID_IN_FULL",) * 4 + ("WITHDRAWN",))
+        acts += [(first, "ClosureRequested", {"kind": wanted})]
         acts += [(first, "ClosureReviewPassed", {"stage": stage}) for stage in ("tf", "office")]
         acts += [(first, "FollowUpCompleted", {"got_paid": "Y", "satisfaction": "satisfied"})]
         case = rng.choice(history.cases)

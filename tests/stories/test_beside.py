@@ -161,7 +161,7 @@ class TestGroup:
         story.line("2021-11-29 09:00", "C10", "PaymentReversed", payment="款10", lines=lines)
         story.run("2021-11-29 09:00")
         reopened = story.one("CaseReopened", "C01")
-        assert (reopened["at"], reopened["reason"]) == ("2021-11-29 09:00", "PAYMENT_REVERSED")
+        assert (reopened["at"], reopened["reason"]) == ("2021-11-29 09:00", "MEMBER_UNPAID")
 
     def test_the_office_cannot_waive_a_members_money(self, story: Story) -> None:
         self.group(story)
@@ -231,6 +231,54 @@ class TestGroup:
         for number in range(3, 13):
             masters = [d["master"] for d in story.of("GroupJoined", f"C{number:02}")]
             assert masters == ["C01", "C02", "C01"]
+
+    def test_who_comes_after_the_leading_case_was_closed_as_paid(self, story: Story) -> None:
+        """The old group is done; sixty more workers are one of their own, and keep no one open."""
+        for case, hour in (("A", 9), ("B", 10)):
+            story.assigned(f"2021-11-02 {hour:02}:00", case, project=TOWER, workers=5)
+            story.signed(f"2021-11-02 {hour:02}:30", case)
+        story.closed("2021-11-03 09:00", "B")
+        story.closed("2021-11-03 10:00", "A")
+        story.complaint("2021-11-08 09:00", "C", project=TOWER, workers=60)
+        story.line("2021-11-08 10:00", "C", "ComplaintAccepted", urgent=False)
+        story.signed("2021-11-08 11:00", "C")
+        story.closed("2021-11-09 09:00", "C")
+        story.line("2021-11-15 09:00", "A", "FalseClosureFound", evidence="流水")
+        story.reviewed("2021-11-16 10:00", "A")
+        story.followed_up("2021-11-16 15:00", "A")
+        story.run("2021-11-16 15:00")
+        assert story.times("GroupFormed", "A") == ["2021-11-02 10:00"]
+        formed = story.one("GroupFormed", "C")
+        assert (formed["at"], formed["level"], formed["workers"]) == ("2021-11-08 09:00", "G3", 60)
+        assert story.of("GroupLevelChanged", "A") == []
+        assert story.of("ClosureRefused", "A") == []
+        assert story.times("CaseClosed", "A") == ["2021-11-03 10:00", "2021-11-16 15:00"]
+
+    def test_a_follow_up_comes_after_the_last_payment_of_any_member(self, story: Story) -> None:
+        self.group(story)
+        self.paid(story, "2021-11-25 10:00", 10)
+        story.reviewed("2021-11-25 12:00", "C01")
+        lines = [{"line": "1", "amount_fen": 500_000}]
+        story.line("2021-11-26 09:00", "C05", "PaymentReversed", payment="款5", lines=lines)
+        story.paid("2021-11-29 10:00", 500_000, case="C05", payment="款5b")
+        story.followed_up("2021-11-29 15:00", "C01", happened_="2021-11-28 10:00")
+        story.followed_up("2021-11-29 16:00", "C01")
+        story.run("2021-11-29 16:00")
+        assert story.one("ClosureRefused", "C01")["reasons"] == ["FOLLOW_UP_MISSING"]
+        assert story.times("CaseClosed", "C01") == ["2021-11-29 16:00"]
+
+    def test_no_level_falls_below_that_of_a_larger_group(self, story: Story) -> None:
+        """I-20: once G2 was late, the notice that was owed for G1 raises no L4."""
+        story.complaint("2021-11-22 09:00", "A", workers=12, project=TOWER)
+        story.complaint("2021-11-23 09:00", "B", workers=18, project=TOWER)
+        story.run("2021-11-25 00:00")
+        assert story.alerts("T51") == [
+            "2021-11-22 10:00 L1",
+            "2021-11-22 11:00 L3",
+            "2021-11-23 10:00 L1",
+            "2021-11-23 11:00 L6",
+        ]
+        assert len(story.of("SupervisionNoticeIssued", timer="T51")) == 1
 
     def test_notified_in_time(self, story: Story) -> None:
         self.joined(story, 10)

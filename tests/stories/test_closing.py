@@ -179,6 +179,19 @@ class TestFollowUp:
         assert story.dues("T18") == ["2021-11-23 00:00"]
         assert story.of("CaseClosed") == []
 
+    def test_the_office_decides_after_the_last_payment(self, story: Story) -> None:
+        """A decision that is dated before it waits for another one (I-01)."""
+        story.assigned("2021-11-15 09:00")
+        story.signed("2021-11-15 10:00")
+        story.paid("2021-11-17 10:00", payment="一")
+        story.reviewed("2021-11-17 11:00")
+        at = "2021-11-18 10:00"
+        story.line(at, "A", "FollowUpWaived", reason="三次未联系上", happened_="2021-11-17 09:00")
+        story.line("2021-11-18 11:00", "A", "FollowUpWaived", reason="三次未联系上")
+        story.run("2021-11-18 11:00")
+        assert story.one("ClosureRefused")["reasons"] == ["FOLLOW_UP_MISSING"]
+        assert story.times("CaseClosed") == ["2021-11-18 11:00"]
+
     def test_asked_by_the_handlers_own_unit(self, story: Story) -> None:
         self.reviewed(story)
         own = {"unit": TANGZHUANG, "role": "office"}
@@ -214,6 +227,45 @@ class TestFollowUp:
         story.followed_up("2021-11-17 10:00", got_paid="N")
         story.run("2021-11-17 10:00")
         assert story.one("CaseClosed")["kind"] == kind
+
+
+class TestFastLaneUnderReview:
+    """4.3: fled and false closure jump under the running T09, else under the T18 that follows."""
+
+    def begun(self, story: Story) -> None:
+        story.assigned("2021-11-15 09:00")
+        story.signed("2021-11-15 10:00")
+        story.paid("2021-11-15 11:00")
+        story.reviewed("2021-11-16 10:00")
+
+    def test_false_closure(self, story: Story) -> None:
+        self.begun(story)
+        story.line("2021-11-16 15:00", "A", "FalseClosureFound", evidence="流水")
+        story.followed_up("2021-11-17 10:00", got_paid="part", satisfaction="unsatisfied")
+        story.run("2021-11-18 08:00")
+        jumped = story.one("AlertRaised", timer="T18")
+        assert (jumped["at"], jumped["level"]) == ("2021-11-17 10:00", "L5")
+        assert jumped["due_at"] == full("2021-11-16 15:00")
+        assert len(story.of("SupervisionNoticeIssued", timer="T18")) == 1
+
+    def test_fled(self, story: Story) -> None:
+        self.begun(story)
+        lines = [{"line": "1", "amount_fen": 900_000, "months": 3}]
+        story.line("2021-11-16 15:00", "A", "FactsVerified", root_cause="FLED", lines=lines)
+        story.followed_up("2021-11-17 10:00")
+        story.run("2021-11-18 08:00")
+        jumped = story.one("AlertRaised", timer="T18")
+        assert (jumped["at"], jumped["level"]) == ("2021-11-17 10:00", "L4")
+        assert "市公安局" in jumped["recipients"]
+
+    def test_nothing_where_it_closes_all_the_same(self, story: Story) -> None:
+        self.begun(story)
+        lines = [{"line": "1", "amount_fen": 800_000, "months": 3}]
+        story.line("2021-11-16 15:00", "A", "FactsVerified", root_cause="FLED", lines=lines)
+        story.followed_up("2021-11-17 10:00")
+        story.run("2021-11-30 00:00")
+        assert story.times("CaseClosed") == ["2021-11-17 10:00"]
+        assert [a for a in story.alerts("T18") + story.alerts("T09") if "L4" in a] == []
 
 
 class TestReopening:

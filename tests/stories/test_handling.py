@@ -430,3 +430,26 @@ class TestWhatWasSetStaysSet:
         story.line(at, "A", "ReturnRequested", reason="不属本辖区")
         story.line(at, "A", "ReturnApproved", improper=False)
         story.line("2021-11-11 13:00", "A", "TriageDecided", task_force="TF1", township=DAJINDIAN)
+
+
+class TestSignedLate:
+    """T05: deemed signed on 11-12 at 24:00."""
+
+    @pytest.mark.parametrize(
+        ("signed", "refused"), [("2021-11-12 23:59", 0), ("2021-11-13 00:00", 1)]
+    )
+    def test_in_time_and_recorded_after_it_was_deemed(
+        self, story: Story, signed: str, refused: int
+    ) -> None:
+        story.assigned("2021-11-11 10:00")
+        story.line("2021-11-15 10:00", "A", "AssignmentSigned", happened_=signed)
+        story.run("2021-11-16 00:00", refused=refused)
+        assert story.times("AssignmentDeemedSigned") == ["2021-11-13 00:00"]
+        assert [code for _, _, code in story.refusals()] == ["STATE"] * refused
+
+    def test_only_once(self, story: Story) -> None:
+        story.assigned("2021-11-11 10:00")
+        for _ in range(2):
+            at = "2021-11-15 10:00"
+            story.line(at, "A", "AssignmentSigned", happened_="2021-11-12 10:00")
+        story.run("2021-11-16 00:00", refused=1)

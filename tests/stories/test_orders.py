@@ -258,15 +258,27 @@ class TestKnownLate:
         assert story.alerts("T39") == ["2022-01-14 00:00 L3"]
         assert story.cleared("T39") == ["2022-01-14 10:00 L3"]
 
-    @pytest.mark.parametrize("fen", [799_999, 800_000])
-    def test_only_in_full_and_before_the_limit(self, story: Story, fen: int) -> None:
+    def test_paid_at_the_limit_is_late_whenever_it_is_recorded(self, story: Story) -> None:
         self.met(story)
-        at = "2022-01-12 00:00" if fen == 800_000 else "2022-01-11 23:59"
-        story.paid("2022-01-12 10:00", fen, happened_=at)
+        story.paid("2022-01-12 10:00", happened_="2022-01-12 00:00")
         story.line("2022-01-12 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
         story.run("2022-01-14 00:00")
-        assert "REFERRAL_PENDING" in story.one("ClosureRefused")["reasons"]
+        assert story.one("ClosureRefused")["reasons"] == ["REFERRAL_PENDING"]
         assert story.alerts("T39") == ["2022-01-14 00:00 L3"]
+
+    @pytest.mark.parametrize(("fen", "pending"), [(200_000, True), (200_001, False)])
+    def test_a_part_counts_as_far_as_the_limb(
+        self, story: Story, fen: int, *, pending: bool
+    ) -> None:
+        """One fen less than 8,000 yuan was unpaid when the order expired: nothing to refer."""
+        begun(story, amount_fen=1_000_000)
+        story.served("2022-01-04 10:00", limit="2022-01-12 00:00")
+        story.paid("2022-01-13 10:00", fen, happened_="2022-01-11 16:00")
+        story.line("2022-01-13 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2022-01-14 00:00")
+        reasons = ["UNPAID", *(["REFERRAL_PENDING"] if pending else [])]
+        assert story.one("ClosureRefused")["reasons"] == reasons
+        assert story.alerts("T39") == (["2022-01-14 00:00 L3"] if pending else [])
 
     def test_said_by_the_bureau(self, story: Story) -> None:
         self.met(story)
@@ -293,6 +305,118 @@ class TestKnownLate:
         story.line("2022-01-12 13:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
         story.run("2022-01-12 14:00")
         assert [d["at"] for d in story.of("ClosureRefused")] == ["2022-01-12 11:00"]
+
+    def lapsed(self, story: Story) -> None:
+        self.met(story)
+        story.paid("2022-01-12 10:00", happened_="2022-01-11 16:00", payment="一")
+
+    def reversed(self, story: Story, at: str) -> None:
+        lines = [{"line": "1", "amount_fen": 800_000}]
+        story.line(at, "A", "PaymentReversed", payment="一", lines=lines)
+
+    def test_what_is_owed_later_was_not_owed_then(self, story: Story) -> None:
+        self.lapsed(story)
+        story.verified("2022-01-13 10:00", (800_001, 3))
+        story.paid("2022-01-13 11:00", 1)
+        story.line("2022-01-13 12:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2022-01-20 00:00")
+        assert story.of("ClosureRefused") == []
+        assert story.dues("T39") == ["2022-01-14 00:00"]
+        assert len(story.dues("T42")) == 1
+
+    def test_a_line_that_joins_later_was_not_ordered(self, story: Story) -> None:
+        site = {"name": "示例苑", "funding": "private", "kind": "housing"}
+        begun(story, project=site)
+        story.served("2022-01-04 10:00", limit="2022-01-12 00:00")
+        story.paid("2022-01-12 10:00", happened_="2022-01-11 16:00", payment="一")
+        story.complaint("2022-01-13 09:00", "B", project=site)
+        story.line("2022-01-13 09:30", "B", "MergeApproved", master="A")
+        story.paid("2022-01-14 10:00", 800_000, "2")
+        story.line("2022-01-14 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2022-01-20 00:00")
+        assert story.of("ClosureRefused") == []
+        assert story.alerts("T39") == []
+
+    def test_nothing_runs_on_a_case_that_is_closed(self, story: Story) -> None:
+        self.lapsed(story)
+        story.reviewed("2022-01-12 11:00", kind="WITHDRAWN")
+        story.followed_up("2022-01-13 10:00")
+        self.reversed(story, "2022-01-17 10:00")
+        story.run("2022-02-20 00:00")
+        assert story.times("CaseClosed") == ["2022-01-13 10:00"]
+        assert story.alerts("T39") == []
+        assert story.dues("T39") == ["2022-01-14 00:00"]
+
+    def test_reopening_brings_back_both(self, story: Story) -> None:
+        self.lapsed(story)
+        story.reviewed("2022-01-12 11:00")
+        story.followed_up("2022-01-13 10:00")
+        self.reversed(story, "2022-01-17 10:00")
+        story.run("2022-01-17 10:00")
+        assert story.times("CaseReopened") == ["2022-01-17 10:00"]
+        for timer in ("T39", "T42"):
+            assert [d["at"] for d in story.of("DeadlineSet", timer=timer)][1:] == [
+                "2022-01-17 10:00"
+            ]
+
+    def test_verified_once_more_it_is_the_same_payment(self, story: Story) -> None:
+        self.lapsed(story)
+        story.paid("2022-01-14 10:00", payment="一")
+        story.line("2022-01-14 11:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2022-01-20 00:00")
+        assert story.of("ClosureRefused") == []
+        assert story.alerts("T39") == []
+
+    def test_what_a_person_declined_stays_declined(self, story: Story) -> None:
+        self.lapsed(story)
+        story.line("2022-01-12 11:00", "A", "ReferralDeclined", reason="PAID_BEFORE_FILING")
+        self.reversed(story, "2022-01-17 10:00")
+        story.run("2022-02-20 00:00")
+        assert story.alerts("T39") == []
+
+    def test_the_other_of_two_orders_stands(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-04 10:00", "令1", limit="2022-01-12 00:00")
+        story.served("2022-01-04 11:00", "令2", limit="2022-01-13 00:00")
+        story.line(
+            "2022-01-20 10:00",
+            "A",
+            "PaymentOrderComplied",
+            doc_no="令1",
+            happened_="2022-01-11 16:00",
+        )
+        story.run("2022-01-24 00:00")
+        assert [(d["at"], d["doc_no"]) for d in story.of("ReferralThresholdMet")] == [
+            ("2022-01-12 00:00", "令1"),
+            ("2022-01-20 10:00", "令2"),
+        ]
+        # Each begins when it is known, not back in time.
+        assert [d["at"] for d in story.of("DeadlineSet", timer="T39")] == [
+            "2022-01-12 00:00",
+            "2022-01-20 10:00",
+        ]
+        assert story.dues("T39")[1] == "2022-01-22 00:00"
+        assert [(d["at"], d["item"]) for d in story.of("DeadlineSet", timer="T42")] == [
+            ("2022-01-12 00:00", "default|令1"),
+            ("2022-01-20 10:00", "default|令2"),
+        ]
+
+    def test_two_that_expire_at_one_midnight_list_once(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-04 10:00", "令1", limit="2022-01-12 00:00")
+        story.served("2022-01-04 11:00", "令2", limit="2022-01-12 00:00")
+        story.run("2022-01-14 00:00")
+        assert len(story.dues("T42")) == 1
+
+    def test_a_correction_of_when_it_was_obeyed(self, story: Story) -> None:
+        self.met(story)
+        for at, happened in (
+            ("2022-01-12 09:30", "2022-01-12 09:00"),
+            ("2022-01-12 10:00", "2022-01-11 09:00"),
+        ):
+            story.line(at, "A", "PaymentOrderComplied", happened_=happened)
+        story.run("2022-01-20 00:00")
+        assert story.alerts("T39") == []
 
 
 class TestListing:

@@ -360,3 +360,17 @@ class TestPlatformLabour:
         assigned = story.one("CaseAssigned")
         assert assigned["department"] == "市人社局"
         assert assigned["co_handlers"] == ["市商务局", "市委网信办"]
+
+
+@pytest.mark.parametrize(
+    ("former", "today"), [("410185102", "410185004"), ("410185205", "410185109")]
+)
+def test_a_code_that_was_abolished_names_the_same_township(
+    story: Story, former: str, today: str
+) -> None:
+    """Domain 5.3: older data name 卢店 and 唐庄 by the codes they had then."""
+    story.assigned(AT, "A", site={"address": "见附件", "township": former})
+    story.run("2021-12-06 12:00")
+    assigned = story.one("CaseAssigned")
+    assert assigned["township"] == today
+    assert assigned["township_from"] == {"text": former, "rule": "former-code"}

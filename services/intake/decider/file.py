@@ -56,7 +56,8 @@ class Measure(Frozen, frozen=True):
 class CaseFile(Frozen, frozen=True):
     """What must be known of a stream to judge the next act; of a unit or the city: only that it is.
 
-    `assigned`: was it ever assigned. `signed`: by a person, not deemed. `designation`: id of the
+    `assigned`: was it ever assigned. `signed`: by a person, not deemed;
+    `deemed_at`: when it was deemed to be (T05). `designation`: id of the
     HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
     goes back to. `handle_by`: the last due of the handling (T09).
     """
@@ -70,6 +71,7 @@ class CaseFile(Frozen, frozen=True):
     claims: Claims = ()
     assigned: bool = False
     signed: bool = False
+    deemed_at: datetime | None = None
     return_approved: bool = False
     designation: str | None = None
     master: str | None = None
@@ -254,7 +256,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.AssignmentSigned():
             return replace(state, state="HANDLING", signed=True)
         case e.AssignmentDeemedSigned():
-            return _from(state, "ASSIGNED", "HANDLING")
+            deemed = _from(state, "ASSIGNED", "HANDLING")
+            return replace(deemed, deemed_at=event.time)
         case e.ReturnRequested():
             return replace(state, state="RETURN_REVIEW", return_approved=False)
         case e.ReturnApproved():

@@ -63,7 +63,7 @@ def _table() -> dict[str, frozenset[State]]:
         "MergeApproved": ("RECEIVED",),
         "MergeRevoked": ("MERGED",),
         "TriageDecided": ("TRIAGE",),
-        "AssignmentSigned": ("ASSIGNED",),
+        "AssignmentSigned": ("ASSIGNED", "HANDLING"),
         "ReturnRequested": ("ASSIGNED", "HANDLING"),
         "ReturnApproved": ("RETURN_REVIEW",),
         "ReturnNotApproved": ("RETURN_REVIEW",),
@@ -364,6 +364,10 @@ def _blocked(act: Act, state: CaseFile) -> bool:
     """What the state's name alone does not say."""
     data = act.data
     match data:
+        case e.AssignmentSigned():
+            # Signed in time and recorded after it was deemed to be: judged by its time (4.1).
+            late = state.deemed_at is None or act.occurred_at >= state.deemed_at
+            return state.state == "HANDLING" and (state.signed or late)
         case e.ReturnRequested():
             return state.state == "HANDLING" and state.signed
         case e.ReturnApproved() | e.ReturnNotApproved() | e.HandlerDesignated():

@@ -117,14 +117,17 @@ def owed(state: Group, policy: Policy) -> list[Event]:
     are enough.
     """
     members = tuple(member for member in state.members if member.counts)
+    leader = next((each for each in state.members if each.case == state.master), None)
+    if leader is not None and leader.paid:
+        # All who were of it are paid (I-01); who came later may be a group of their own.
+        members = tuple(m for m in members if m.counts_at > leader.counts_at)
     if not members:
         return []
     count = heads(members)
     level = level_of(count, policy)
     at = max(member.counts_at for member in members)
-    leader = next((each for each in state.members if each.case == state.master), None)
     if leader is None or not leader.counts:
-        if level is None or (leader is not None and leader.paid):
+        if level is None:
             return []
         at = max(at, leader.counts_at) if leader is not None else at
         return [_formed(state, members, level, count, at)]

@@ -27,12 +27,15 @@ def township_of(
     given = received.site.township if received.site else None
     if given is None and supplement is not None and supplement.site is not None:
         given = supplement.site.township
+    told, rule = given, "structured"
+    if given in policy.former_townships:
+        given, rule = policy.former_townships[given], "former-code"
     address = {place.township for place in places if place.field == "address" and place.township}
     if given in policy.townships:
         if address and given not in address:
             read = next(place for place in places if place.field == "address" and place.township)
             return Township(None, TownshipFrom(text=read.text, rule=read.rule), "CONTRADICTION")
-        return Township(given, TownshipFrom(text=given, rule="structured"))
+        return Township(given, TownshipFrom(text=told, rule=rule))
     for field in FIELDS:
         found = [place for place in places if place.field == field]
         codes = {place.township for place in found}

@@ -110,9 +110,24 @@ def _running(clock: Clock, facts: Beside, state: Watch, policy: Policy) -> Itera
     if clock.timer == "T09" and _is_suspended(clock, state):
         return
     step = next_step(clock, facts, policy)
+    if clock.timer == "T51" and step is not None and step[1] < _reached_above(clock, state):
+        # A higher level of the group was breached: no alert falls behind it (I-20).
+        return
     # Nobody is reminded of what has passed: its own event comes instead.
     if step is not None and (own_at is None or step[0] < own_at):
         yield step[0], ALERT, partial(_alert, clock, state, policy, *step)
+
+
+def _reached_above(clock: Clock, state: Watch) -> str:
+    """How high the alerts of the same group's higher levels are (items are `group|level`)."""
+    group, level = (clock.item or "").rsplit("|", 1)
+    found = ""
+    for other in state.clocks:
+        if other.timer == "T51" and other.running and other.item:
+            name, higher = other.item.rsplit("|", 1)
+            if name == group and higher > level:
+                found = max(found, other.reached)
+    return found
 
 
 def _defaults_first(clock: Clock, state: Watch, policy: Policy) -> bool:
@@ -164,7 +179,7 @@ def _fast_lane(clock: Clock, state: Watch, policy: Policy) -> Event:
     jump = clock.jump
     assert jump is not None
     to = recipients(clock, state, jump.level, policy, jump)
-    return _alert_event(clock, state, jump.at, jump.level, jump.cause, jump.at, to)
+    return _alert_event(clock, state, jump.at, jump.level, jump.cause, jump.due_at or jump.at, to)
 
 
 def _alert_event(
@@ -312,11 +327,13 @@ def _extension_refused(state: Watch, asked: Asked, code: str) -> Event:
 
 def _threshold(state: Watch, policy: Policy) -> Iterator[Step]:
     """ReferralThresholdMet once an order has expired unpaid and a limb is reached (I-09)."""
-    met = state.threshold_id is not None and not state.threshold_lapsed
+    met = state.threshold is not None and not state.threshold.lapsed
     if state.closed or state.out or state.merged_into is not None or met:
         return
     for order in state.orders:
         if order.default_id is None or order.defaulted_at is None or order.complied:
+            continue
+        if state.threshold is not None and state.threshold.doc_no == order.doc_no:
             continue
         limb = limb_met(state, policy, order.defaulted_at)
         if limb is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.supervision.decider.clocks import in_lane
+from services.supervision.decider.standards import paid_in_full
 from services.supervision.decider.state import (
     LARGE_GROUP,
     URGENT,
@@ -244,8 +246,11 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
         state = _petition_goes_on(state, event, source)
     elif data.replied_at is not None:
         state = replied(state, event, data)
-    if data.reopens and state.closed:
-        return owe_later(state, "CaseReopened", event, reason="REPEATED_COMPLAINT")
+    unpaid = state.closure_kind == "PAID_IN_FULL" and not paid_in_full(state)
+    if state.closed and (data.reopens or unpaid):
+        # Unpaid: they were on their way when it closed.
+        at = max(event.known_at, state.closed_at or event.known_at)
+        return owe_later(state, "CaseReopened", event, at=at, reason="REPEATED_COMPLAINT")
     return state
 
 
@@ -310,7 +315,8 @@ def handle(state: Watch, event: Event) -> Watch:
     variant = "+".join(marks) or "length"
     before = state.clock("T09")
     if before is None:
-        return start(state, "T09", event, variant=variant, limit=state.first_handle_by)
+        begun = start(state, "T09", event, variant=variant, limit=state.first_handle_by)
+        return in_lane(begun, event)
     anew = replace(
         before,
         variant=variant,

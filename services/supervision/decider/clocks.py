@@ -129,11 +129,29 @@ def _next_update(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
 
 
 def jump(state: Watch, event: Event, level: str) -> Watch:
-    """A fast lane under the running T09, else T18; nothing where that level was reached before."""
+    """A fast lane under the running T09, else T18; nothing where that level was reached before.
+
+    Where neither runs (under review, a member of a group) it waits for the one that starts next.
+    """
     clock = state.clock("T09") or state.clock("T18")
-    if clock is None or clock.reached >= level:
+    if clock is None:
+        waits = state.fast_lane
+        if waits is not None and waits.level >= level:
+            return state
+        lane = Jump(level, event.id, event.known_at, event.known_at)
+        return replace(state, fast_lane=lane)
+    if clock.reached >= level:
         return state
     return swap(state, clock, replace(clock, jump=Jump(level, event.id, event.known_at)))
+
+
+def in_lane(state: Watch, event: Event) -> Watch:
+    """The clock that was just started takes the fast lane that waited for it."""
+    lane, clock = state.fast_lane, state.clock("T09") or state.clock("T18")
+    if lane is None or clock is None:
+        return state
+    state = replace(state, fast_lane=None)
+    return swap(state, clock, replace(clock, jump=replace(lane, at=event.known_at)))
 
 
 def alert_raised(state: Watch, event: Event, data: ev.AlertRaised) -> Watch:

@@ -183,7 +183,8 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.ReferralThresholdMet():
             return handling.threshold_met(state, event, data)
         case ev.ReferralProposed():
-            state = stop(replace(state, threshold_lapsed=False), event, "T39")
+            met = replace(state.threshold, lapsed=False) if state.threshold else None
+            state = stop(replace(state, threshold=met), event, "T39")
             return start(state, "T30", event)
         case ev.ReferralApproved():
             state = stop(replace(state, referral_decided=True), event, "T30", "T39")

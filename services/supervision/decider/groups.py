@@ -90,20 +90,18 @@ def tell(state: Watch, event: Event) -> Watch:
     """After any event of a member: what its leading cases do not know yet is owed to them."""
     done = state.closed or state.out or state.merged_into is not None or paid_in_full(state)
     status = "settled" if done else "unpaid"
-    if all(leader.told == status for leader in state.leaders):
+    paid = state.last_paid_time if done else None
+    if all((leader.told, leader.told_paid) == (status, paid) for leader in state.leaders):
         return state
+    fields: dict[str, str | list[str] | None] = {"case": state.subject, "status": status}
+    if paid is not None:
+        fields["paid_at"] = paid.isoformat()
     owed = tuple(
-        Owed(
-            _TELLS,
-            event.id,
-            event.known_at,
-            {"group": leader.group, "case": state.subject, "status": status},
-            on=leader.master,
-        )
+        Owed(_TELLS, event.id, event.known_at, {**fields, "group": leader.group}, leader.master)
         for leader in state.leaders
-        if leader.told != status
+        if (leader.told, leader.told_paid) != (status, paid)
     )
-    leaders = tuple(replace(leader, told=status) for leader in state.leaders)
+    leaders = tuple(replace(leader, told=status, told_paid=paid) for leader in state.leaders)
     return replace(state, leaders=leaders, owed=(*state.owed, *owed))
 
 
@@ -117,12 +115,10 @@ def updated(state: Watch, event: Event, data: ev.GroupMemberUpdated) -> Watch:
         )
         return replace(state, owed=kept)
     before = next((m for m in state.members if (m.group, m.case) == (data.group, data.case)), None)
-    after = Member(data.group, data.case, data.status == "settled")
+    after = Member(data.group, data.case, data.status == "settled", data.paid_at)
     others = tuple(member for member in state.members if member is not before)
     state = replace(state, members=(*others, after))
     if after.settled or not state.closed or state.closure_kind != "PAID_IN_FULL":
         return state
-    # It was paid and is no longer; or it joined while the closing was on its way.
-    was_settled = before is not None and before.settled
-    reason = "PAYMENT_REVERSED" if was_settled else "REPEATED_COMPLAINT"
-    return reopen(state, event, reason)
+    # It was settled and is no longer; or it joined while the closing was on its way.
+    return reopen(state, event, "MEMBER_UNPAID")

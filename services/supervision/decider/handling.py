@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.supervision.decider.cases import ENDS_WITH_CASE, owe_replies
-from services.supervision.decider.clocks import jump
+from services.supervision.decider.clocks import in_lane, jump
 from services.supervision.decider.standards import (
     all_paid,
+    as_it_stood,
+    last_payment,
+    limb_of,
     paid_in_full,
-    paid_in_full_before,
     reasons_at_follow_up,
     reasons_at_request,
     reasons_standing,
@@ -17,9 +19,11 @@ from services.supervision.decider.standards import (
 )
 from services.supervision.decider.state import (
     Asked,
+    Figures,
     Instalments,
     Jump,
     Line,
+    Met,
     Order,
     Paid,
     Part,
@@ -152,7 +156,12 @@ def payment(state: Watch, event: Event, data: ev.PaymentVerified | ev.PaymentRev
         elif isinstance(data, ev.PaymentReversed):
             paid.append(replace(entry, amount_fen=max(0, entry.amount_fen - amount)))
     if isinstance(data, ev.PaymentVerified):
-        paid += [Paid(name, line, amount, event.time) for (name, line), amount in given.items()]
+        # Verified once more it is the same payment still.
+        since = {(entry.payment, entry.line): entry.at for entry in state.paid if entry.amount_fen}
+        paid += [
+            Paid(*key, amount, min(event.time, since.get(key, event.time)))
+            for key, amount in given.items()
+        ]
         last = state.last_paid_time
         state = replace(state, last_paid_time=event.time if last is None else max(last, event.time))
     state = replace(state, paid=tuple(paid), facts_at=event.known_at)
@@ -247,25 +256,30 @@ def _orders_paid(state: Watch, event: Event) -> Watch:
         elif running and not open_:
             state = stop(state, event, "T23", item=order.doc_no)
     state = stop(state, event, "T24") if full else state
-    return _default_undone(state, event) if any(o.default_id for o in state.orders) else state
+    return _seen_in_time(state, event) if any(o.default_id for o in state.orders) else state
 
 
 def order_complied(state: Watch, event: Event, data: ev.PaymentOrderComplied) -> Watch:
     orders = tuple(
-        replace(order, complied_at=event.time)
-        if data.doc_no in (None, order.doc_no) and order.complied_at is None
+        replace(order, complied_at=min(event.time, order.complied_at or event.time))
+        if data.doc_no in (None, order.doc_no)
         else order
         for order in state.orders
     )
     state = stop(replace(state, orders=orders), event, "T23", "T24", item=data.doc_no)
-    return _default_undone(state, event)
+    return _seen_in_time(state, event)
 
 
 def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) -> Watch:
     clock = state.clock("T23", data.doc_no)
-    ended_at = clock.due_at if clock is not None else None
     orders = tuple(
-        replace(order, defaulted_at=event.time, default_id=event.id, ended_at=ended_at)
+        replace(
+            order,
+            defaulted_at=event.time,
+            default_id=event.id,
+            ended_at=clock.due_at if clock is not None else order.limit_at,
+            lines=state.lines,
+        )
         if order.doc_no == data.doc_no
         else order
         for order in state.orders
@@ -277,7 +291,9 @@ def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) 
 def _to_be_listed(state: Watch, event: Event, doc_no: str) -> Watch:
     """T42 runs from an order's default (令45), once."""
     under_way = any(
-        clock.timer == "T42" and clock.running and clock.set_id is not None
+        clock.timer == "T42"
+        and clock.running
+        and (clock.set_id is not None or clock.started_at == event.time)
         for clock in state.clocks
     )
     if under_way or state.listed:
@@ -285,50 +301,59 @@ def _to_be_listed(state: Watch, event: Event, doc_no: str) -> Watch:
     return start(state, "T42", event, item=f"default|{doc_no}")
 
 
-def _default_undone(state: Watch, event: Event) -> Watch:
-    """What rests on a default falls away once it is recorded that its order was obeyed in time.
+def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> Watch:
+    """T39 runs. What was owed is kept: a payment made before and recorded later may undo it."""
+    given = data.figures or ev.ThresholdFigures(
+        single_months=0, single_fen=0, many_workers=0, many_fen=0
+    )
+    figures = Figures(given.single_months, given.single_fen, given.many_workers, given.many_fen)
+    ended = [order.ended_at for order in state.orders if order.doc_no == data.doc_no]
+    ended_at = next((at for at in ended if at is not None), event.time)
+    met = Met(event.id, data.doc_no, ended_at, figures, state.lines)
+    return start(replace(state, threshold=met, referral_decided=False), "T39", event)
+
+
+def _seen_in_time(state: Watch, event: Event) -> Watch:
+    """What rests on an order's default falls away once it is recorded that it was obeyed in time.
 
     The default stays on the log; an act is judged by its `time` (domain 4.1), and who paid before
-    the order expired has not refused to (刑法 276-1). So T42 ends and T39 with it, unless a
-    referral was proposed: then a person decides. A reversal of the payment brings both back.
+    the order expired has not refused to (刑法 276-1). So T42 ends; so does T39, where too little
+    for a referral was unpaid then, unless one was proposed: a person decides then. A reversal
+    brings both back. A case that is closed or merged has no such clocks; reopening looks again.
     """
+    if state.closed or state.out or state.merged_into is not None:
+        return state
     for order in state.orders:
         if order.ended_at is None:
             continue
         obeyed = order.complied_at is not None and order.complied_at < order.ended_at
-        in_time = obeyed or paid_in_full_before(state, order.ended_at)
+        in_time = obeyed or paid_in_full(as_it_stood(state, order.lines, order.ended_at))
         if in_time == order.in_time:
             continue
         orders = tuple(
             replace(other, in_time=in_time) if other is order else other for other in state.orders
         )
-        state = replace(state, orders=orders)
+        state = replace(state, orders=orders, facts_at=event.known_at)
         if in_time:
             state = stop(state, event, "T42", item=f"default|{order.doc_no}")
-        elif not state.closed:
-            state = _to_be_listed(state, event, order.doc_no)
-        if order.doc_no == state.threshold_doc:
-            state = _threshold_lapses(state, event, lapses=in_time)
-    return state
+    unlisted = [o for o in state.orders if o.ended_at is not None and not o.in_time]
+    if unlisted and not any(clock.timer == "T42" and clock.running for clock in state.clocks):
+        state = _to_be_listed(state, event, unlisted[0].doc_no)
+    return _threshold_seen(state, event)
 
 
-def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> Watch:
-    met = replace(
-        state,
-        threshold_id=event.id,
-        threshold_doc=data.doc_no,
-        threshold_lapsed=False,
-        referral_decided=False,
-    )
-    return start(met, "T39", event)
-
-
-def _threshold_lapses(state: Watch, event: Event, *, lapses: bool) -> Watch:
-    if lapses and state.clock("T39") is not None:
-        return stop(replace(state, threshold_lapsed=True), event, "T39")
-    if not lapses and state.threshold_lapsed:
-        return start(replace(state, threshold_lapsed=False), "T39", event)
-    return state
+def _threshold_seen(state: Watch, event: Event) -> Watch:
+    met = state.threshold
+    if met is None or state.referral_decided or state.clock("T30") is not None:
+        return state
+    obeyed = any(o.in_time for o in state.orders if o.doc_no == met.doc_no)
+    early = as_it_stood(state, met.lines, met.ended_at)
+    below = limb_of(early, met.figures) is None and limb_of(state, met.figures) is None
+    lapsed = obeyed or below
+    if lapsed == met.lapsed:
+        return state
+    state = replace(state, threshold=replace(met, lapsed=lapsed), facts_at=event.known_at)
+    return stop(state, event, "T39") if lapsed else start(state, "T39", event)
 
 
 def legal_path_entered(state: Watch, event: Event, data: ev.LegalPathEntered) -> Watch:
@@ -367,7 +392,7 @@ def review_passed(state: Watch, event: Event, data: ev.ClosureReviewPassed) -> W
 def returned_to_handling(state: Watch, event: Event) -> Watch:
     """T18: do it again within three working days."""
     state = stop(replace(state, reviewing=False), event, "T12", "T13")
-    return start(state, "T18", event)
+    return in_lane(start(state, "T18", event), event)
 
 
 def followed_up(state: Watch, event: Event, data: ev.FollowUpCompleted) -> Watch:
@@ -398,6 +423,10 @@ def follow_up_waived(state: Watch, event: Event) -> Watch:
     reasons = reasons_standing(state)
     if kind == "PAID_IN_FULL" and not all_paid(state):
         reasons = ["NOT_PAID", *reasons]
+    last = last_payment(state)
+    if kind == "PAID_IN_FULL" and not reasons and last is not None and event.time < last:
+        # Decided before the last payment: it waits for a follow-up, or another decision (I-01).
+        return owe_later(state, "ClosureRefused", event, reasons=["FOLLOW_UP_MISSING"])
     if reasons:
         state = owe_later(state, "ClosureRefused", event, reasons=list(reasons))
         return returned_to_handling(state, event)
@@ -409,7 +438,12 @@ def closed(state: Watch, event: Event, data: ev.CaseClosed) -> Watch:
     state = without_owed(state, "CaseClosed", data.cause)
     state = stop(state, event, *ENDS_WITH_CASE)
     state = replace(
-        state, closed=True, closed_at=event.time, closure_kind=data.kind, reviewing=False
+        state,
+        closed=True,
+        closed_at=event.time,
+        closure_kind=data.kind,
+        reviewing=False,
+        fast_lane=None,
     )
     state = owe_replies(state, event, data.kind)
     return start(start(state, "T14", event), "T15", event)
@@ -422,12 +456,16 @@ def false_closure(state: Watch, event: Event) -> Watch:
 
 
 def reopen(state: Watch, event: Event, reason: str) -> Watch:
-    """CLOSED at any time; once written off (销号) only within the window of T15 (domain 3.3)."""
+    """CLOSED at any time; once written off (销号) only within the window of T15 (domain 3.3).
+
+    Not before the closing, whenever that became known which undoes it.
+    """
     window = state.clock("T15")
     late = window is not None and window.due_at is not None and event.time >= window.due_at
     if state.written_off and late:
         return state
-    return owe_later(state, "CaseReopened", event, reason=reason)
+    at = max(event.known_at, state.closed_at or event.known_at)
+    return owe_later(state, "CaseReopened", event, at=at, reason=reason)
 
 
 def reopened(state: Watch, event: Event, data: ev.CaseReopened) -> Watch:

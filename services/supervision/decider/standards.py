@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.supervision.decider.state import Line, Watch, replace
+from services.supervision.decider.state import Figures, Line, Watch, replace
 from shared.calendar import civil
 from shared.events import (
     ClosureRequested,
@@ -39,15 +39,31 @@ def all_paid(state: Watch) -> bool:
     return paid_in_full(state) and all(member.settled for member in state.members)
 
 
-def paid_in_full_before(state: Watch, instant: datetime) -> bool:
-    """Whether payments made before an instant, however late recorded, cover every claim line."""
-    early = replace(state, paid=tuple(paid for paid in state.paid if paid.at < instant))
-    return paid_in_full(early)
+def as_it_stood(state: Watch, lines: tuple[Line, ...], instant: datetime) -> Watch:
+    """Only these lines, and the payments made before an instant, however late they were recorded.
+
+    What came to a line later, or to the case, was not owed then; what fell away was not either.
+    """
+    now = {line.line: line.owed_fen for line in state.lines}
+    owed = []
+    for line in lines:
+        if line.line not in now:
+            continue
+        amounts = [fen for fen in (line.owed_fen, now[line.line]) if fen is not None]
+        owed.append(replace(line, verified_fen=min(amounts, default=None)))
+    paid = tuple(paid for paid in state.paid if paid.at < instant)
+    return replace(state, lines=tuple(owed), paid=paid)
+
+
+def last_payment(state: Watch) -> datetime | None:
+    """Of the case, or of another one of the group that it leads."""
+    known = [state.last_paid_time, *(member.paid_at for member in state.members)]
+    return max((at for at in known if at is not None), default=None)
 
 
 def referral_pending(state: Watch) -> bool:
     """Threshold met and neither approved nor declined (I-10: no fine instead of referral)."""
-    met = state.threshold_id is not None and not state.threshold_lapsed
+    met = state.threshold is not None and not state.threshold.lapsed
     return met and not state.referral_decided
 
 
@@ -80,7 +96,8 @@ def reasons_at_follow_up(
         reached = data.satisfaction != "unreached"
         if not all_paid(state) or (reached and data.got_paid != "Y"):
             reasons.append("NOT_PAID")
-        if state.last_paid_time is not None and event.time < state.last_paid_time:
+        last = last_payment(state)
+        if last is not None and event.time < last:
             reasons.append("FOLLOW_UP_MISSING")
     if data.satisfaction == "unsatisfied":
         reasons.append("UNSATISFIED")
@@ -136,7 +153,9 @@ def _months(lines: list[Line]) -> int:
     return max(most, sum(line.months for line in lines) - twice)
 
 
-def limb_met(state: Watch, policy: Policy, at: datetime) -> tuple[int, int, int, int, str] | None:
+def limb_met(
+    state: Watch, policy: Policy, at: datetime
+) -> tuple[int, int, int, int, Threshold] | None:
     """(limb, workers, months, fen, threshold) of what is still unpaid; None below both limbs.
 
     Limb 1: one worker, months and amount. Limb 2: workers and total (法释〔2013〕3号 3).
@@ -144,23 +163,30 @@ def limb_met(state: Watch, policy: Policy, at: datetime) -> tuple[int, int, int,
     rule = threshold_of(policy, at)
     if rule is None:
         return None
+    figures = Figures(rule.single_months, rule.single_fen, rule.many_workers, rule.many_fen)
+    limb = limb_of(state, figures)
+    return None if limb is None else (*limb, rule)
+
+
+def limb_of(state: Watch, figures: Figures) -> tuple[int, int, int, int] | None:
+    """(limb, workers, months, fen) by these figures."""
     unpaid = creditors(state)
     single = [
         one
         for one in unpaid
-        if one.heads == 1 and one.months >= rule.single_months and one.fen >= rule.single_fen
+        if one.heads == 1 and one.months >= figures.single_months and one.fen >= figures.single_fen
     ]
     if single:
         total = sum(one.fen for one in single)
-        return 1, len(single), max(one.months for one in single), total, rule.id
+        return 1, len(single), max(one.months for one in single), total
     workers, total = sum(one.heads for one in unpaid), sum(one.fen for one in unpaid)
-    if workers >= rule.many_workers and total >= rule.many_fen:
-        return 2, workers, max(one.months for one in unpaid), total, rule.id
+    if workers >= figures.many_workers and total >= figures.many_fen:
+        return 2, workers, max(one.months for one in unpaid), total
     return None
 
 
 def threshold_data(
-    limb: tuple[int, int, int, int, str], cause: str, doc_no: str
+    limb: tuple[int, int, int, int, Threshold], cause: str, doc_no: str
 ) -> ReferralThresholdMet:
     """The decision that a limb is reached after an expired order."""
     number, workers, months, fen, rule = limb
@@ -171,7 +197,13 @@ def threshold_data(
             "workers": workers,
             "months": months,
             "amount_fen": fen,
-            "threshold": rule,
+            "threshold": rule.id,
             "doc_no": doc_no,
+            "figures": {
+                "single_months": rule.single_months,
+                "single_fen": rule.single_fen,
+                "many_workers": rule.many_workers,
+                "many_fen": rule.many_fen,
+            },
         }
     )

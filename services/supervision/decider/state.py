@@ -32,11 +32,15 @@ class Raised(Frozen, frozen=True):
 
 
 class Jump(Frozen, frozen=True):
-    """A fast lane (domain 4.3): this level at once, because of this fact."""
+    """A fast lane (domain 4.3): this level at once, because of this fact.
+
+    `due_at`: the fact's instant, where the clock it is raised under started only later.
+    """
 
     level: str
     cause: str
     at: datetime
+    due_at: datetime | None = None
 
 
 class Clock(Frozen, frozen=True):
@@ -143,8 +147,8 @@ class Paid(Frozen, frozen=True):
 class Order(Frozen, frozen=True):
     """A served payment order. `limit_at`: as the document names it. `default_id`: its default.
 
-    `ended_at`: when it expired, known once it is defaulted; `in_time`: what was recorded later
-    shows that it had been obeyed before.
+    `ended_at`: when it expired, known once it is defaulted; `lines`: what was owed then;
+    `in_time`: what was recorded later shows that it had been obeyed before.
     """
 
     doc_no: str
@@ -155,11 +159,36 @@ class Order(Frozen, frozen=True):
     defaulted_at: datetime | None = None
     default_id: str | None = None
     ended_at: datetime | None = None
+    lines: tuple[Line, ...] = ()
     in_time: bool = False
 
     @property
     def complied(self) -> bool:
         return self.complied_at is not None or self.in_time
+
+
+class Figures(Frozen, frozen=True):
+    """From when non-payment is referred (法释〔2013〕3号 3): of one worker, or of many."""
+
+    single_months: int
+    single_fen: int
+    many_workers: int
+    many_fen: int
+
+
+class Met(Frozen, frozen=True):
+    """The referral threshold, met after the order `doc_no` had expired at `ended_at`.
+
+    `lines`: what was owed when it was met; `lapsed`: what was recorded later shows that too much
+    of it had been paid before.
+    """
+
+    id: str
+    doc_no: str
+    ended_at: datetime
+    figures: Figures
+    lines: tuple[Line, ...]
+    lapsed: bool = False
 
 
 class Asked(Frozen, frozen=True):
@@ -192,19 +221,27 @@ class Owed(Frozen, frozen=True):
 
 
 class Leader(Frozen, frozen=True):
-    """The leading case of a group this case joined, and what it was last told (None: nothing)."""
+    """The leading case of a group this case joined, and what it was last told (None: nothing).
+
+    `told_paid`: the last payment that it knows of.
+    """
 
     group: str
     master: str
     told: str | None = None
+    told_paid: datetime | None = None
 
 
 class Member(Frozen, frozen=True):
-    """Another case of the group that this case leads; unsettled until it tells otherwise."""
+    """Another case of the group that this case leads; unsettled until it tells otherwise.
+
+    `paid_at`: of its last payment.
+    """
 
     group: str
     case: str
     settled: bool = False
+    paid_at: datetime | None = None
 
 
 class Part(Frozen, frozen=True):
@@ -295,9 +332,8 @@ class Watch(Frozen, frozen=True):
     extensions: int = 0
     plan: Instalments | None = None
     orders: tuple[Order, ...] = ()
-    threshold_id: str | None = None
-    threshold_doc: str | None = None
-    threshold_lapsed: bool = False
+    threshold: Met | None = None
+    fast_lane: Jump | None = None
     referral_decided: bool = False
     police_filed: bool = False
     legal_ended: bool = False
@@ -428,9 +464,17 @@ def ended(raised: tuple[Raised, ...], at: datetime) -> tuple[Raised, ...]:
     return tuple(alert if alert.ended_at else replace(alert, ended_at=at) for alert in raised)
 
 
-def owe_later(state: Watch, type_: str, event: Event, **fields: str | list[str] | None) -> Watch:
-    """The state with a decision owed because of this event."""
-    return replace(state, owed=(*state.owed, Owed(type_, event.id, event.known_at, dict(fields))))
+def owe_later(
+    state: Watch,
+    type_: str,
+    event: Event,
+    *,
+    at: datetime | None = None,
+    **fields: str | list[str] | None,
+) -> Watch:
+    """The state with a decision owed because of this event, from when it is known or `at`."""
+    owed = Owed(type_, event.id, at or event.known_at, dict(fields))
+    return replace(state, owed=(*state.owed, owed))
 
 
 def without_owed(state: Watch, type_: str, cause: str) -> Watch:
