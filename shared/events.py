@@ -1369,17 +1369,27 @@ class SourceReplyOwed(SupervisionDecision):
         return f"{self.cause}|{self.source}|{self.source_ref}"
 
 
+class UnpaidClaim(Model):
+    """What one worker still lacks, or a gang on one line whose members are not named."""
+
+    workers: int
+    months: int
+    amount_fen: Fen
+
+
 class GroupMemberUpdated(SupervisionDecision):
     """群体成员情况, on the leading case: whether a member's lines are still unpaid (I-01).
 
     `status`: `unpaid`, or `settled` once every claim line of the member is paid, or the member is
-    closed, merged or gone. `paid_at`: of its last payment, which a follow-up must come after.
+    closed, merged or gone. `paid_at`: of its last payment, which a follow-up must come after;
+    `unpaid`: what counts towards the referral threshold (limb 2: ten workers).
     """
 
     group: str
     case: str
     status: Literal["unpaid", "settled"]
     paid_at: Instant | None = None
+    unpaid: tuple[UnpaidClaim, ...] = ()
 
     def natural_key(self) -> str:
         return f"{self.case}|{self.group}|{self.cause}"

@@ -146,8 +146,9 @@ def _check(events: Sequence[Told]) -> None:
         ending, undoing = last.get(type_), last.get(undone)
         if ending is not None and (undoing is None or events.index(undoing) < events.index(ending)):
             raise NoLongerStands(code, ending.id)
-    lines = _lines(events)
-    if lines and all(line["unpaid_fen"] == 0 for line in lines):
+    lines, members = _lines(events), _members(events)
+    settled = all(member["status"] == "settled" for member in members)
+    if lines and settled and all(line["unpaid_fen"] == 0 for line in lines):
         raise NoLongerStands("PAID", last["PaymentVerified"].id)
 
 
@@ -172,6 +173,7 @@ def assemble(
         "decision": _decision(met, policy),
         "party": _party(events),
         "claims": _lines(events),
+        "members": _members(events),
         "orders": _orders(events),
         "payments": _payments(events),
         "documents": _documents(events),
@@ -218,6 +220,23 @@ def _party(events: Sequence[Told]) -> dict[str, Any]:
 
 def _open(text: str | None) -> str | None:
     return None if text is None or text.startswith(SEALED_PREFIX) else text
+
+
+def _members(events: Sequence[Told]) -> list[dict[str, Any]]:
+    """The other cases of the group that this one leads, each as it last told of itself."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event.type == "GroupMemberUpdated":
+            unpaid = event.data.get("unpaid", [])
+            found[event.data["case"]] = {
+                "case_id": event.data["case"],
+                "status": event.data["status"],
+                "workers": sum(one["workers"] for one in unpaid),
+                "months": max((one["months"] for one in unpaid), default=0),
+                "unpaid_fen": sum(one["amount_fen"] for one in unpaid),
+                "event_id": event.id,
+            }
+    return [found[case] for case in sorted(found)]
 
 
 def _lines(events: Sequence[Told]) -> list[dict[str, Any]]:

@@ -50,6 +50,7 @@ def blocks(content: dict[str, Any]) -> list[Block]:
         Paragraph(_party(content["party"])),
         Heading("四、拖欠劳动报酬情况"),
         _claims(content["claims"]),
+        *([_members(content["members"])] if content["members"] else ()),
         Heading("五、责令支付情况"),
         _orders(content["orders"]),
         Heading("六、支付情况"),
@@ -115,6 +116,23 @@ def _claims(lines: list[dict[str, Any]]) -> Table:
     )
     head = ("序号", "月数", "应付(元)", "已付(元)", "未付(元)", "来源", "事项编号")
     return Table(head, rows, (7, 7, 14, 14, 14, 10, 34))
+
+
+def _members(members: list[dict[str, Any]]) -> Table:
+    """同组案件: each has its own claim list."""
+    rows = tuple(
+        (
+            item["case_id"],
+            str(item["workers"]),
+            str(item["months"]),
+            yuan(item["unpaid_fen"]),
+            word(item["status"], "zh"),
+            item["event_id"],
+        )
+        for item in members
+    )
+    head = ("同组案件", "人数", "月数", "未付(元)", "情况", "事项编号")
+    return Table(head, rows, (28, 8, 8, 14, 14, 28))
 
 
 def _yuan(fen: int | None) -> str:

@@ -239,3 +239,32 @@ async def test_the_officer_s_paper(desk: Desk) -> None:
     assert "2022-01-11 24:00" in cells
     assert cells.count("承办人") == 2
     assert {item["event_id"] for item in found["timeline"]} <= set(cells)
+
+
+async def test_a_leading_case_names_the_others_of_its_group(desk: Desk) -> None:
+    """Ten workers of one project, each its own complaint: limb 2 counts them all."""
+    site = {"name": "示例十人工地", "funding": "private", "kind": "housing"}
+    labels = "ABCDEFGHIJ"
+    lines = []
+    for minute, label in enumerate(labels):
+        data = complaint(label) | {"project": site, "workers": 1, "amount_fen": 400_000}
+        lines.append(line(f"2021-12-27T09:{minute:02}:00", label, "ComplaintReceived", **data))
+    lines += [line("2021-12-27T10:00:00", label, "ComplaintAccepted") for label in labels]
+    lines.append(line("2021-12-27T11:00:00", "A", "AssignmentSigned"))
+    order = {"doc_no": "登人社监令1", "service_mode": "direct"}
+    lines.append(line("2022-01-04T10:00:00", "A", "PaymentOrderServed", **order))
+    own = {"payment": "P1", "lines": [{"line": "1", "amount_fen": 400_000}]}
+    lines.append(line("2022-01-12T09:00:00", "A", "PaymentVerified", **own))
+    told = await desk.tell(lines)
+
+    found = await desk.dossier()
+    paper = docx.Document(io.BytesIO((await desk.ask(form="docx")).content))
+
+    assert found["decision"]["workers"] == 10
+    assert [item["unpaid_fen"] for item in found["claims"]] == [0]
+    assert {item["case_id"] for item in found["members"]} == {
+        told.case(label) for label in labels[1:]
+    }
+    assert [item["unpaid_fen"] for item in found["members"]] == [400_000] * 9
+    cells = {cell.text for table in paper.tables for row in table.rows for cell in row.cells}
+    assert told.case("J") in cells

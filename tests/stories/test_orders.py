@@ -184,6 +184,59 @@ class TestThreshold:
         assert [d["doc_no"] for d in story.of("ReferralThresholdMet")] == ["令1"]
 
 
+class TestGroupThreshold:
+    """A group counts once, with all its workers (domain 2.14, 5); each is its own complaint."""
+
+    def group(self, story: Story) -> None:
+        site = {"name": "示例十人工地", "funding": "private", "kind": "housing"}
+        for number in range(1, 11):
+            story.complaint(
+                f"2022-01-04 09:{number:02}",
+                f"C{number:02}",
+                project=site,
+                amount_fen=400_000,
+                claims=[claim(number, 400_000, ("2021-10", "2021-11"))],
+            )
+        for number in range(1, 11):
+            story.line("2022-01-04 10:00", f"C{number:02}", "ComplaintAccepted", urgent=False)
+        for number in range(1, 11):
+            story.signed("2022-01-04 11:00", f"C{number:02}")
+        story.served("2022-01-04 12:00", case="C01", limit="2022-01-12 00:00")
+
+    def test_ten_of_one_worker_each(self, story: Story) -> None:
+        self.group(story)
+        story.line("2022-01-12 09:00", "C01", "ReferralProposed")
+        story.run("2022-01-12 10:00")
+        met = story.one("ReferralThresholdMet", "C01")
+        assert (met["at"], met["limb"], met["workers"], met["months"], met["amount_fen"]) == (
+            "2022-01-12 00:00",
+            2,
+            10,
+            2,
+            4_000_000,
+        )
+
+    @pytest.mark.parametrize(("case", "fen"), [("C10", 400_000), ("C10", 1), ("C01", 1)])
+    def test_one_worker_or_one_fen_less(self, story: Story, case: str, fen: int) -> None:
+        self.group(story)
+        story.paid("2022-01-10 10:00", fen, case=case)
+        story.run("2022-01-20 00:00")
+        assert story.times("PaymentOrderDefaulted", "C01") == ["2022-01-12 00:00"]
+        assert story.of("ReferralThresholdMet", "C01") == []
+
+    def test_a_late_payment_of_a_member_does_not_undo_it(self, story: Story) -> None:
+        self.group(story)
+        story.paid("2022-01-12 10:00", 400_000, case="C10")
+        story.run("2022-01-14 00:00")
+        assert story.alerts("T39", "C01") == ["2022-01-14 00:00 L3"]
+
+    def test_without_an_order_on_the_leading_case(self, story: Story) -> None:
+        self.group(story)
+        story.served("2022-01-04 12:00", "令2", case="C02", limit="2022-01-12 00:00")
+        story.run("2022-01-12 10:00")
+        assert story.of("ReferralThresholdMet", "C02") == []
+
+
 class TestNoFineInstead:
     def met(self, story: Story) -> None:
         begun(story)

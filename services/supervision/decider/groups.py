@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from services.supervision.decider.cases import handle
 from services.supervision.decider.handling import reopen
-from services.supervision.decider.standards import paid_in_full
-from services.supervision.decider.state import Leader, Member, Owed, Watch, replace, start, stop
+from services.supervision.decider.standards import creditors, paid_in_full
+from services.supervision.decider.state import (
+    Creditor,
+    Leader,
+    Member,
+    Owed,
+    Told,
+    Watch,
+    replace,
+    start,
+    stop,
+)
 from shared import events as ev
 from shared.events import Event
 
@@ -89,19 +99,24 @@ def leave(state: Watch, event: Event) -> Watch:
 def tell(state: Watch, event: Event) -> Watch:
     """After any event of a member: what its leading cases do not know yet is owed to them."""
     done = state.closed or state.out or state.merged_into is not None or paid_in_full(state)
-    status = "settled" if done else "unpaid"
-    paid = state.last_paid_time if done else None
-    if all((leader.told, leader.told_paid) == (status, paid) for leader in state.leaders):
+    told = Told(True, state.last_paid_time) if done else Told(False, None, tuple(creditors(state)))
+    unknowing = [leader for leader in state.leaders if leader.told != told]
+    if not unknowing:
         return state
-    fields: dict[str, str | list[str] | None] = {"case": state.subject, "status": status}
-    if paid is not None:
-        fields["paid_at"] = paid.isoformat()
+    fields = {
+        "case": state.subject,
+        "status": "settled" if told.settled else "unpaid",
+        "paid_at": told.paid_at.isoformat() if told.paid_at else None,
+        "unpaid": [
+            {"workers": one.heads, "months": one.months, "amount_fen": one.fen}
+            for one in told.unpaid
+        ],
+    }
     owed = tuple(
         Owed(_TELLS, event.id, event.known_at, {**fields, "group": leader.group}, leader.master)
-        for leader in state.leaders
-        if (leader.told, leader.told_paid) != (status, paid)
+        for leader in unknowing
     )
-    leaders = tuple(replace(leader, told=status, told_paid=paid) for leader in state.leaders)
+    leaders = tuple(replace(leader, told=told) for leader in state.leaders)
     return replace(state, leaders=leaders, owed=(*state.owed, *owed))
 
 
@@ -115,9 +130,10 @@ def updated(state: Watch, event: Event, data: ev.GroupMemberUpdated) -> Watch:
         )
         return replace(state, owed=kept)
     before = next((m for m in state.members if (m.group, m.case) == (data.group, data.case)), None)
-    after = Member(data.group, data.case, data.status == "settled", data.paid_at)
+    unpaid = tuple(Creditor(one.workers, one.months, one.amount_fen) for one in data.unpaid)
+    after = Member(data.group, data.case, Told(data.status == "settled", data.paid_at, unpaid))
     others = tuple(member for member in state.members if member is not before)
-    state = replace(state, members=(*others, after))
+    state = replace(state, members=(*others, after), facts_at=event.known_at)
     if after.settled or not state.closed or state.closure_kind != "PAID_IN_FULL":
         return state
     # It was settled and is no longer; or it joined while the closing was on its way.

@@ -9,8 +9,10 @@ from services.supervision.decider.clocks import in_lane, jump
 from services.supervision.decider.standards import (
     all_paid,
     as_it_stood,
+    creditors,
     last_payment,
     limb_of,
+    of_members,
     paid_in_full,
     reasons_at_follow_up,
     reasons_at_request,
@@ -309,7 +311,7 @@ def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> 
     figures = Figures(given.single_months, given.single_fen, given.many_workers, given.many_fen)
     ended = [order.ended_at for order in state.orders if order.doc_no == data.doc_no]
     ended_at = next((at for at in ended if at is not None), event.time)
-    met = Met(event.id, data.doc_no, ended_at, figures, state.lines)
+    met = Met(event.id, data.doc_no, ended_at, figures, state.lines, of_members(state))
     return start(replace(state, threshold=met, referral_decided=False), "T39", event)
 
 
@@ -348,7 +350,8 @@ def _threshold_seen(state: Watch, event: Event) -> Watch:
         return state
     obeyed = any(o.in_time for o in state.orders if o.doc_no == met.doc_no)
     early = as_it_stood(state, met.lines, met.ended_at)
-    below = limb_of(early, met.figures) is None and limb_of(state, met.figures) is None
+    then = limb_of([*creditors(early), *met.members], met.figures)
+    below = then is None and limb_of([*creditors(state), *of_members(state)], met.figures) is None
     lapsed = obeyed or below
     if lapsed == met.lapsed:
         return state

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from services.supervision.decider.state import Figures, Line, Watch, replace
+from services.supervision.decider.state import Creditor, Figures, Line, Watch, replace
 from shared.calendar import civil
 from shared.events import (
     ClosureRequested,
@@ -57,7 +56,7 @@ def as_it_stood(state: Watch, lines: tuple[Line, ...], instant: datetime) -> Wat
 
 def last_payment(state: Watch) -> datetime | None:
     """Of the case, or of another one of the group that it leads."""
-    known = [state.last_paid_time, *(member.paid_at for member in state.members)]
+    known = [state.last_paid_time, *(member.told.paid_at for member in state.members)]
     return max((at for at in known if at is not None), default=None)
 
 
@@ -115,15 +114,6 @@ def threshold_of(policy: Policy, at: datetime) -> Threshold | None:
     return max(rules, key=lambda rule: rule.effective, default=None)
 
 
-@dataclass(frozen=True)
-class Creditor:
-    """What is still unpaid of one worker, or of a gang on one line whose members are not named."""
-
-    heads: int
-    months: int
-    fen: int
-
-
 def creditors(state: Watch) -> list[Creditor]:
     """Who is still unpaid; several lines of one worker are one claim (法释〔2013〕3号 3)."""
     of: dict[str, list[tuple[Line, int]]] = {}
@@ -164,13 +154,19 @@ def limb_met(
     if rule is None:
         return None
     figures = Figures(rule.single_months, rule.single_fen, rule.many_workers, rule.many_fen)
-    limb = limb_of(state, figures)
+    limb = limb_of([*creditors(state), *of_members(state)], figures)
     return None if limb is None else (*limb, rule)
 
 
-def limb_of(state: Watch, figures: Figures) -> tuple[int, int, int, int] | None:
+def of_members(state: Watch) -> tuple[Creditor, ...]:
+    """Who is unpaid of the group that this case leads: it counts with all its workers (G1: limb 2,
+    domain 2.14)."""
+    told = {member.case: member.told for member in state.members if not member.settled}
+    return tuple(one for each in told.values() for one in each.unpaid)
+
+
+def limb_of(unpaid: list[Creditor], figures: Figures) -> tuple[int, int, int, int] | None:
     """(limb, workers, months, fen) by these figures."""
-    unpaid = creditors(state)
     single = [
         one
         for one in unpaid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from operator import is_
+from typing import Any
 
 from shared.claims import Claims
 from shared.events import Event
@@ -179,7 +180,8 @@ class Figures(Frozen, frozen=True):
 class Met(Frozen, frozen=True):
     """The referral threshold, met after the order `doc_no` had expired at `ended_at`.
 
-    `lines`: what was owed when it was met; `lapsed`: what was recorded later shows that too much
+    `lines`: what was owed when it was met, `members`: by the other cases of the group that it
+    leads; `lapsed`: what was recorded later shows that too much
     of it had been paid before.
     """
 
@@ -188,6 +190,7 @@ class Met(Frozen, frozen=True):
     ended_at: datetime
     figures: Figures
     lines: tuple[Line, ...]
+    members: tuple[Creditor, ...] = ()
     lapsed: bool = False
 
 
@@ -216,32 +219,44 @@ class Owed(Frozen, frozen=True):
     type: str
     cause: str
     at: datetime
-    fields: dict[str, str | list[str] | None]
+    fields: dict[str, Any]
     on: str | None = None
 
 
-class Leader(Frozen, frozen=True):
-    """The leading case of a group this case joined, and what it was last told (None: nothing).
+class Creditor(Frozen, frozen=True):
+    """What is still unpaid of one worker, or of a gang on one line whose members are not named."""
 
-    `told_paid`: the last payment that it knows of.
-    """
+    heads: int
+    months: int
+    fen: int
+
+
+class Told(Frozen, frozen=True):
+    """How a member of a group stands. `paid_at`: of its last payment, once it is settled."""
+
+    settled: bool = False
+    paid_at: datetime | None = None
+    unpaid: tuple[Creditor, ...] = ()
+
+
+class Leader(Frozen, frozen=True):
+    """The leading case of a group this case joined, and what it was last told (None: nothing)."""
 
     group: str
     master: str
-    told: str | None = None
-    told_paid: datetime | None = None
+    told: Told | None = None
 
 
 class Member(Frozen, frozen=True):
-    """Another case of the group that this case leads; unsettled until it tells otherwise.
-
-    `paid_at`: of its last payment.
-    """
+    """Another case of the group that this case leads; unsettled until it tells otherwise."""
 
     group: str
     case: str
-    settled: bool = False
-    paid_at: datetime | None = None
+    told: Told = Told()
+
+    @property
+    def settled(self) -> bool:
+        return self.told.settled
 
 
 class Part(Frozen, frozen=True):
@@ -470,7 +485,7 @@ def owe_later(
     event: Event,
     *,
     at: datetime | None = None,
-    **fields: str | list[str] | None,
+    **fields: Any,
 ) -> Watch:
     """The state with a decision owed because of this event, from when it is known or `at`."""
     owed = Owed(type_, event.id, at or event.known_at, dict(fields))
