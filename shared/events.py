@@ -1387,6 +1387,7 @@ class GroupMemberUpdated(SupervisionDecision):
 
     group: str
     case: str
+    formation: int | None = None
     status: Literal["unpaid", "settled"]
     paid_at: Instant | None = None
     unpaid: tuple[UnpaidClaim, ...] = ()
@@ -1403,6 +1404,7 @@ class GroupLeft(SupervisionDecision):
 
     group: str
     master: str
+    formation: int | None = None
 
     def natural_key(self) -> str:
         return f"{self.group}|{self.master}|{self.cause}"

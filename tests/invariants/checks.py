@@ -83,6 +83,17 @@ class Money:
         self.claims[number] = {claim + event.decider}
         self.claimed[number] = line.amount_fen
 
+    def unpaid(self) -> int:
+        """Fen that the lines still lack; what is unknown lacks very much."""
+        return sum(
+            max(0, (10**12 if owed is None else owed) - self._paid(line))
+            for line, owed in self.claimed.items()
+            if self.claims[line]
+        )
+
+    def _paid(self, line: str) -> int:
+        return sum(paid.get(line, 0) for paid in self.payments.values())
+
     def full(self) -> bool:
         return all(
             owed is not None and sum(paid.get(line, 0) for paid in self.payments.values()) >= owed
@@ -115,19 +126,24 @@ def i01(log: Log) -> Iterator[str]:
 def _led_and_unpaid(log: Log) -> Iterator[str]:
     """No leading case closed as paid while a member of its group is neither paid nor ended."""
     money: dict[str, Money] = defaultdict(Money)
-    led: dict[str, set[str]] = defaultdict(set)
+    leads: dict[tuple[str, str], str] = {}
     ended: set[str] = set()
     for event in log:
         data, case = event.data, event.subject
         money[case].take(event)
         if isinstance(data, ev.GroupJoined):
-            led[data.master].add(case)
+            leads[case, data.group] = data.master
+        elif isinstance(data, ev.GroupLeft) and leads.get((case, data.group)) == data.master:
+            del leads[case, data.group]
+        elif isinstance(data, ev.GroupFormed):
+            leads.pop((case, data.group), None)
         elif isinstance(data, ENDS):
             ended.add(case)
         elif isinstance(data, ev.CaseReopened | ev.ComplaintUnmerged):
             ended.discard(case)
         if isinstance(data, ev.CaseClosed) and data.kind == "PAID_IN_FULL":
-            for member in led[case] - ended:
+            led = {member for (member, _), master in leads.items() if master == case}
+            for member in led - ended:
                 if not money[member].full():
                     yield f"{case} closed while {member} of its group is unpaid"
 
@@ -328,7 +344,7 @@ def i10(log: Log) -> Iterator[str]:
     not proposed ends where the order had been obeyed in time, as it was recorded later.
     """
     for subject, events in streams(log).items():
-        pending, proposed, ends = False, False, {}
+        pending, proposed, ends, least = False, False, {}, 1
         expired: datetime | None = None
         money, early = Money(), Money()
         for event in events:
@@ -339,6 +355,7 @@ def i10(log: Log) -> Iterator[str]:
             elif isinstance(data, ev.ReferralThresholdMet):
                 pending, proposed, expired = True, False, ends.get(data.doc_no)
                 early.claimed, early.claims = dict(money.claimed), dict(money.claims)
+                least = data.figures.single_fen if data.figures is not None else 1
             elif isinstance(data, ev.ReferralProposed):
                 proposed = True
             elif isinstance(data, ev.ReferralApproved | ev.ReferralDeclined):
@@ -349,7 +366,7 @@ def i10(log: Log) -> Iterator[str]:
                     for name, paid in money.payments.items()
                     if expired is not None and money.paid_at[name] < expired
                 }
-                if proposed or not early.full():
+                if proposed or early.unpaid() >= least:
                     yield f"{subject} closed instead of referred"
 
 

@@ -179,7 +179,7 @@ def _no_reply_is_awaited(clock: Any, alert: Any) -> datetime | None:
 
 def _threshold_at_once(state: Watch, policy: Policy) -> Iterator[Any]:
     """An order that was served is enough, though its limit still runs."""
-    if state.threshold is None and not (state.closed or state.out or state.merged_into):
+    if not state.thresholds and not (state.closed or state.out or state.merged_into):
         order, rule = state.orders[0], policy.content.referral.thresholds[0]
         met = standards.threshold_data((1, 1, 3, 1, rule), state.subject, order.doc_no)
         at = state.facts_at or order.served_at

@@ -186,13 +186,12 @@ class TestGroup:
         self.withdrawn(story, "2021-11-25 10:00")
         story.run("2021-12-10 00:00")
         assert story.times("CaseClosed", "C01") == ["2021-11-25 10:00"]
-        for number in range(3, 11):
+        for number in range(2, 11):
             case = f"C{number:02}"
             assert story.one("GroupLeft", case)["at"] == "2021-11-25 10:00"
             # Ten working days: 11-26, 29, 30, 12-01, 02, 03, 06, 07, 08, 09.
             assert story.dues("T09", case) == ["2021-12-10 00:00"]
             assert story.alerts("T09", case)[-1] == "2021-12-10 00:00 L3"
-        assert story.of("GroupLeft", "C02") == [], "paid"
         assert len(story.of("GroupFormed", "C01")) == 1
         assert story.of("GroupFormed", "C02") == []
 
@@ -231,6 +230,75 @@ class TestGroup:
         for number in range(3, 13):
             masters = [d["master"] for d in story.of("GroupJoined", f"C{number:02}")]
             assert masters == ["C01", "C02", "C01"]
+
+    def two(self, story: Story, first: int, second: int) -> None:
+        """A and B of one site, accepted and signed on 11-02."""
+        for case, hour, workers in (("A", 9, first), ("B", 10, second)):
+            story.assigned(f"2021-11-02 {hour:02}:00", case, project=TOWER, workers=workers)
+            story.signed(f"2021-11-02 {hour:02}:30", case)
+
+    def ended(self, story: Story, at: str, case: str) -> None:
+        story.reviewed(at, case, kind="WITHDRAWN")
+        story.followed_up(at, case, got_paid="N")
+
+    def test_dissolved_and_formed_again_by_the_same_case(self, story: Story) -> None:
+        self.two(story, 6, 5)
+        self.ended(story, "2021-11-03 10:00", "A")
+        story.line("2021-11-08 09:00", "A", "FalseClosureFound", evidence="未撤诉")
+        story.paid("2021-11-09 09:00", case="A")
+        story.line("2021-11-09 10:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.paid("2021-11-10 09:00", case="B")
+        story.reviewed("2021-11-10 10:00", "A")
+        story.followed_up("2021-11-10 11:00", "A")
+        story.run("2021-11-10 11:00")
+        assert story.times("GroupLeft", "B") == ["2021-11-03 10:00"]
+        assert story.times("GroupFormed", "A") == ["2021-11-02 10:00", "2021-11-08 09:00"]
+        assert story.times("GroupJoined", "B") == ["2021-11-02 10:00", "2021-11-08 09:00"]
+        assert story.times("ClosureRefused", "A") == ["2021-11-09 10:00"]
+        assert story.times("CaseClosed", "A") == ["2021-11-03 10:00", "2021-11-10 11:00"]
+
+    def test_one_that_led_and_joins_waits_for_nobody(self, story: Story) -> None:
+        self.two(story, 5, 5)
+        story.paid("2021-11-03 09:00", case="A")
+        self.ended(story, "2021-11-03 10:00", "B")
+        story.reviewed("2021-11-03 11:00", "A")
+        story.followed_up("2021-11-03 12:00", "A")
+        story.assigned("2021-11-08 09:00", "C", project=TOWER, workers=12)
+        story.line("2021-11-09 09:00", "B", "FalseClosureFound", evidence="未撤诉")
+        story.reviewed("2021-11-10 09:00", "A")
+        story.followed_up("2021-11-10 10:00", "A")
+        story.run("2021-11-10 10:00")
+        assert story.one("GroupFormed", "C")["formation"] == 2
+        assert story.one("CaseReopened", "A")["reason"] == "MEMBER_UNPAID"
+        assert story.of("ClosureRefused", "A") == []
+        assert story.times("CaseClosed", "A")[-1] == "2021-11-10 10:00"
+
+    def test_a_paid_member_is_handled_for_itself_too(self, story: Story) -> None:
+        self.two(story, 6, 5)
+        story.paid("2021-11-03 09:00", case="B")
+        self.ended(story, "2021-11-03 10:00", "A")
+        story.run("2021-11-04 00:00")
+        assert story.times("GroupLeft", "B") == ["2021-11-03 10:00"]
+        assert story.dues("T09", "B")[-1] == "2021-11-18 00:00"
+
+    def test_what_is_redone_has_one_clock(self, story: Story) -> None:
+        """T18 of a reopened case goes on when it leads again; no T09 beside it."""
+        self.two(story, 12, 12)
+        self.ended(story, "2021-11-03 10:00", "A")
+        story.line("2021-11-08 09:00", "A", "FalseClosureFound", evidence="未撤诉")
+        self.ended(story, "2021-11-09 12:00", "B")
+        story.run("2021-11-30 00:00")
+        assert story.times("GroupFormed", "A") == ["2021-11-02 09:00", "2021-11-09 12:00"]
+        assert len(story.dues("T09", "A")) == 1
+        assert story.dues("T18", "A") == ["2021-11-12 00:00"]
+
+    def test_newcomers_at_the_very_instant(self, story: Story) -> None:
+        story.assigned("2021-11-02 09:00", "A", project=TOWER, workers=12)
+        story.signed("2021-11-02 10:00")
+        story.closed("2021-11-03 12:00", "A")
+        story.complaint("2021-11-03 12:00", "C", project=TOWER, workers=15)
+        story.run("2021-11-03 13:00")
+        assert story.one("GroupFormed", "C")["workers"] == 15
 
     def test_who_comes_after_the_leading_case_was_closed_as_paid(self, story: Story) -> None:
         """The old group is done; sixty more workers are one of their own, and keep no one open."""

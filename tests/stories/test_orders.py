@@ -461,6 +461,68 @@ class TestKnownLate:
         story.run("2022-01-14 00:00")
         assert len(story.dues("T42")) == 1
 
+    def test_two_thresholds_lapse_and_the_first_comes_back(self, story: Story) -> None:
+        begun(story)
+        story.served("2022-01-04 10:00", "令1", limit="2022-01-11 00:00")
+        story.served("2022-01-04 11:00", "令2", limit="2022-01-13 00:00")
+        story.verified("2022-01-12 10:00", (1_600_000, 5))
+        story.paid("2022-01-14 10:00", happened_="2022-01-10 10:00", payment="一")
+        self.reversed(story, "2022-01-15 10:00")
+        happened = "2022-01-12 16:00"
+        at = "2022-01-16 10:00"
+        story.line(at, "A", "PaymentOrderComplied", doc_no="令2", happened_=happened)
+        story.run("2022-02-20 00:00")
+        found = [d["doc_no"] for d in story.of("ReferralThresholdMet")]
+        assert len(found) == len(set(found)), "each is met once"
+        assert "令1" in found
+
+    def test_what_left_by_a_separation_was_not_ordered(self, story: Story) -> None:
+        site = {"name": "示例苑", "funding": "private", "kind": "housing"}
+        begun(story, project=site)
+        story.complaint("2022-01-04 09:30", "B", project=site)
+        story.served("2022-01-04 10:00", limit="2022-01-12 00:00")
+        story.line("2022-01-05 09:00", "B", "MergeApproved", master="A")
+        story.paid("2022-01-06 09:00")
+        story.line("2022-01-07 09:00", "B", "MergeRevoked")
+        story.run("2022-01-20 00:00")
+        assert story.of("PaymentOrderDefaulted") == []
+        assert story.dues("T42") == []
+
+    def test_what_joins_an_order_that_was_obeyed_and_expired(self, story: Story) -> None:
+        site = {"name": "示例苑", "funding": "private", "kind": "housing"}
+        begun(story, project=site)
+        story.served("2022-01-04 10:00", limit="2022-01-12 00:00")
+        story.paid("2022-01-05 09:00", payment="一")
+        story.complaint("2022-01-12 09:00", "B", project=site)
+        story.line("2022-01-13 08:00", "B", "MergeApproved", master="A")
+        story.paid("2022-01-13 09:00", 1, "2")
+        story.run("2022-01-20 00:00")
+        assert story.of("PaymentOrderDefaulted") == []
+
+    def test_brought_back_by_a_fact_dated_before_the_default(self, story: Story) -> None:
+        self.lapsed(story)
+        lines = [{"line": "1", "amount_fen": 800_000}]
+        story.line(
+            "2022-01-20 10:00",
+            "A",
+            "PaymentReversed",
+            payment="一",
+            lines=lines,
+            happened_="2022-01-11 18:00",
+        )
+        story.run("2022-01-21 00:00")
+        again = story.of("DeadlineSet", timer="T39")[-1]
+        assert (again["started_at"], again["due_at"]) == (
+            full("2022-01-20 10:00"),
+            full("2022-01-22 00:00"),
+        )
+        # 令45: ten working days from the default; 01-29 is a working day.
+        listed = story.of("DeadlineSet", timer="T42")[-1]
+        assert (listed["started_at"], listed["due_at"]) == (
+            full("2022-01-12 00:00"),
+            full("2022-01-27 00:00"),
+        )
+
     def test_a_correction_of_when_it_was_obeyed(self, story: Story) -> None:
         self.met(story)
         for at, happened in (

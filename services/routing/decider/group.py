@@ -19,7 +19,8 @@ class Member(Frozen, frozen=True):
     """One case: its known workers (keyed hashes) and its head-count.
 
     `at`: its registration; `since`: when it was told whether it still counts; `paid`: closed as
-    paid in full, which a leading case is once every member is (I-01).
+    paid in full, which a leading case is once every member is (I-01); `turn`: the place of what
+    was last told of it among all that was told here.
     """
 
     case: str
@@ -31,6 +32,7 @@ class Member(Frozen, frozen=True):
     counts: bool = True
     since: datetime | None = None
     paid: bool = False
+    turn: int = 0
 
     @property
     def counts_at(self) -> datetime:
@@ -45,6 +47,8 @@ class Group(Frozen, frozen=True):
     level: str | None = None
     joined: tuple[str, ...] = ()
     formations: int = 0
+    turn: int = 0
+    dissolved_at: datetime | None = None
 
 
 class GroupRouting:
@@ -63,19 +67,30 @@ class GroupRouting:
         data = event.data
         if isinstance(data, ev.MatchRegistered):
             member = Member(
-                data.case, data.workers, data.heads, data.received_at, event.known_at, event.id
+                data.case,
+                data.workers,
+                data.heads,
+                data.received_at,
+                event.known_at,
+                event.id,
+                turn=state.turn + 1,
             )
-            return replace(state, members=(*state.members, member))
+            return replace(state, members=(*state.members, member), turn=state.turn + 1)
         if isinstance(data, ev.MatchUpdated):
             counts = data.status in ("reopened", "separated", "assigned")
             paid = data.status == "closed" and data.kind is None
+            turn = state.turn + 1
             members = tuple(
-                replace(member, counts=counts, since=data.since, paid=paid)
+                replace(member, counts=counts, since=data.since, paid=paid, turn=turn)
                 if member.case == data.case
                 else member
                 for member in state.members
             )
-            return replace(state, members=members)
+            state = replace(state, members=members, turn=turn)
+            if data.case == state.master and not (counts or paid):
+                # It ended unpaid: the group is dissolved, and may form anew under another case.
+                return replace(state, master=None, level=None, joined=(), dissolved_at=data.since)
+            return state
         if isinstance(data, ev.GroupFormed):
             formed = state.formations + 1
             return replace(
@@ -120,7 +135,7 @@ def owed(state: Group, policy: Policy) -> list[Event]:
     leader = next((each for each in state.members if each.case == state.master), None)
     if leader is not None and leader.paid:
         # All who were of it are paid (I-01); who came later may be a group of their own.
-        members = tuple(m for m in members if m.counts_at > leader.counts_at)
+        members = tuple(m for m in members if m.turn > leader.turn)
     if not members:
         return []
     count = heads(members)
@@ -129,7 +144,8 @@ def owed(state: Group, policy: Policy) -> list[Event]:
     if leader is None or not leader.counts:
         if level is None:
             return []
-        at = max(at, leader.counts_at) if leader is not None else at
+        ended_at = leader.counts_at if leader is not None else state.dissolved_at
+        at = max(at, ended_at) if ended_at is not None else at
         return [_formed(state, members, level, count, at)]
     if level is not None and level > (state.level or ""):
         return [_formed(state, members, level, count, at)]

@@ -327,13 +327,13 @@ def _extension_refused(state: Watch, asked: Asked, code: str) -> Event:
 
 def _threshold(state: Watch, policy: Policy) -> Iterator[Step]:
     """ReferralThresholdMet once an order has expired unpaid and a limb is reached (I-09)."""
-    met = state.threshold is not None and not state.threshold.lapsed
+    met = any(not each.lapsed for each in state.thresholds)
     if state.closed or state.out or state.merged_into is not None or met:
         return
     for order in state.orders:
         if order.default_id is None or order.defaulted_at is None or order.complied:
             continue
-        if state.threshold is not None and state.threshold.doc_no == order.doc_no:
+        if any(each.doc_no == order.doc_no for each in state.thresholds):
             continue
         limb = limb_met(state, policy, order.defaulted_at)
         if limb is not None:

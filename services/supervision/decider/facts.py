@@ -105,9 +105,9 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.ComplaintUnmerged():
             return cases.unmerged(state, event)
         case ev.ClaimLinesAdded():
-            return cases.lines_added(state, event, data)
+            return handling.lines_changed(cases.lines_added(state, event, data), event)
         case ev.ClaimLinesRemoved():
-            return cases.lines_removed(state, event, data)
+            return handling.lines_changed(cases.lines_removed(state, event, data), event)
         case ev.SourceReplied():
             return cases.replied(state, event, data)
         case ev.SourceReplyOwed():
@@ -183,9 +183,7 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.ReferralThresholdMet():
             return handling.threshold_met(state, event, data)
         case ev.ReferralProposed():
-            met = replace(state.threshold, lapsed=False) if state.threshold else None
-            state = stop(replace(state, threshold=met), event, "T39")
-            return start(state, "T30", event)
+            return start(stop(state, event, "T39"), "T30", event)
         case ev.ReferralApproved():
             state = stop(replace(state, referral_decided=True), event, "T30", "T39")
             return start(state, "T31", event)

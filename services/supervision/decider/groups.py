@@ -28,13 +28,15 @@ _TELLS = "GroupMemberUpdated"
 
 def formed(state: Watch, event: Event, data: ev.GroupFormed | ev.GroupLevelChanged) -> Watch:
     """T51: the group's leader is told within two hours (条例 14). Members owe until they tell."""
-    known = {member.case for member in state.members if member.group == data.group}
+    formation = data.formation or 1
+    present = tuple(m for m in state.members if m.group != data.group or m.formation >= formation)
+    known = {member.case for member in present if member.group == data.group}
     fresh = [
-        Member(data.group, case)
+        Member(data.group, case, formation)
         for case in data.members
         if case not in known and case != state.subject
     ]
-    state = replace(state, group_level=data.level, members=(*state.members, *fresh))
+    state = replace(state, group_level=data.level, members=(*present, *fresh))
     state = _on_its_own(state, event, data.group)
     return start(state, "T51", event, item=f"{data.group}|{data.level}")
 
@@ -48,10 +50,19 @@ def notified(state: Watch, event: Event, data: ev.GroupNoticeGiven) -> Watch:
 
 
 def joined(state: Watch, event: Event, data: ev.GroupJoined) -> Watch:
-    """A member loses T09, and tells the leading case of itself from now on."""
+    """A member loses T09, and tells the leading case of itself from now on; it leads no more."""
+    formation = data.formation or 1
     others = tuple(leader for leader in state.leaders if leader.group != data.group)
-    leaders = (*others, Leader(data.group, data.master))
-    return stop(replace(state, group_member=True, leaders=leaders), event, "T09")
+    leaders = (*others, Leader(data.group, data.master, formation))
+    state = replace(_past(state, data.group, formation), group_member=True, leaders=leaders)
+    return stop(state, event, "T09")
+
+
+def _past(state: Watch, group: str, formation: int) -> Watch:
+    """It leads this group, as it was formed until then, no more."""
+    members = tuple(m for m in state.members if m.group != group or m.formation > formation)
+    others = tuple(past for past in state.led_past if past[0] != group)
+    return replace(state, members=members, led_past=(*others, (group, formation)))
 
 
 def left(state: Watch, event: Event, data: ev.GroupLeft) -> Watch:
@@ -63,8 +74,12 @@ def left(state: Watch, event: Event, data: ev.GroupLeft) -> Watch:
             if (item.type, item.cause, item.on) != ("GroupLeft", data.cause, event.subject)
         )
         return replace(state, owed=kept)
-    led = any((o.group, o.master) == (data.group, data.master) for o in state.leaders)
-    return _on_its_own(state, event, data.group) if led else state
+    present = any(
+        (leader.group, leader.master) == (data.group, data.master)
+        and leader.formation <= (data.formation or 1)
+        for leader in state.leaders
+    )
+    return _on_its_own(state, event, data.group) if present else state
 
 
 def _on_its_own(state: Watch, event: Event, group: str) -> Watch:
@@ -74,7 +89,11 @@ def _on_its_own(state: Watch, event: Event, group: str) -> Watch:
         return state
     state = replace(state, leaders=leaders, group_member=bool(leaders))
     ended = state.closed or state.out or state.merged_into is not None or state.reviewing
-    return state if leaders or ended or state.handler is None else handle(state, event)
+    redo = state.clock("T18") is not None
+    if leaders or ended or redo or state.handler is None:
+        return state
+    # The due that it had before, alone, limits nothing: the group was handled for it meanwhile.
+    return handle(replace(state, handle_by=None, first_handle_by=None), event)
 
 
 def leave(state: Watch, event: Event) -> Watch:
@@ -87,13 +106,18 @@ def leave(state: Watch, event: Event) -> Watch:
             "GroupLeft",
             event.id,
             event.known_at,
-            {"group": member.group, "master": state.subject},
-            on=member.case,
+            {"group": m.group, "master": state.subject, "formation": _told(m.formation)},
+            on=m.case,
         )
-        for member in state.members
-        if not member.settled
+        for m in state.members
     )
-    return replace(state, members=(), owed=(*state.owed, *owed))
+    for group, formation in sorted({(m.group, m.formation) for m in state.members}):
+        state = _past(state, group, formation)
+    return replace(state, owed=(*state.owed, *owed))
+
+
+def _told(formation: int) -> int | None:
+    return formation if formation > 1 else None
 
 
 def tell(state: Watch, event: Event) -> Watch:
@@ -113,7 +137,13 @@ def tell(state: Watch, event: Event) -> Watch:
         ],
     }
     owed = tuple(
-        Owed(_TELLS, event.id, event.known_at, {**fields, "group": leader.group}, leader.master)
+        Owed(
+            _TELLS,
+            event.id,
+            event.known_at,
+            {**fields, "group": leader.group, "formation": _told(leader.formation)},
+            leader.master,
+        )
         for leader in unknowing
     )
     leaders = tuple(replace(leader, told=told) for leader in state.leaders)
@@ -129,9 +159,13 @@ def updated(state: Watch, event: Event, data: ev.GroupMemberUpdated) -> Watch:
             if (item.type, item.cause, item.fields.get("group")) != (_TELLS, data.cause, data.group)
         )
         return replace(state, owed=kept)
+    formation = data.formation or 1
+    if any(group == data.group and formation <= past for group, past in state.led_past):
+        return state
     before = next((m for m in state.members if (m.group, m.case) == (data.group, data.case)), None)
     unpaid = tuple(Creditor(one.workers, one.months, one.amount_fen) for one in data.unpaid)
-    after = Member(data.group, data.case, Told(data.status == "settled", data.paid_at, unpaid))
+    told = Told(data.status == "settled", data.paid_at, unpaid)
+    after = Member(data.group, data.case, formation, told)
     others = tuple(member for member in state.members if member is not before)
     state = replace(state, members=(*others, after), facts_at=event.known_at)
     if after.settled or not state.closed or state.closure_kind != "PAID_IN_FULL":

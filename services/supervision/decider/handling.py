@@ -17,6 +17,7 @@ from services.supervision.decider.standards import (
     reasons_at_follow_up,
     reasons_at_request,
     reasons_standing,
+    referral_pending,
     verified_fen,
 )
 from services.supervision.decider.state import (
@@ -240,13 +241,19 @@ def order_served(state: Watch, event: Event, data: ev.PaymentOrderServed) -> Wat
     return _orders_paid(state, event)
 
 
+def lines_changed(state: Watch, event: Event) -> Watch:
+    """Lines came or left by a merge: orders and instalments are looked at again."""
+    return _instalments_paid(_orders_paid(state, event), event)
+
+
 def _orders_paid(state: Watch, event: Event) -> Watch:
     """T23 runs for each served order until it is obeyed; to pay every line is to obey it."""
     full = paid_in_full(state)
+    ended = state.closed or state.out or state.merged_into is not None
     for order in state.orders:
         open_ = not (full or order.complied or order.default_id)
-        running = state.clock("T23", order.doc_no) is not None
-        if open_ and not running and not state.closed:
+        clock = state.clock("T23", order.doc_no)
+        if open_ and clock is None and not ended and _is_ordered(state, order, event):
             state = start(
                 state,
                 "T23",
@@ -255,10 +262,20 @@ def _orders_paid(state: Watch, event: Event) -> Watch:
                 started_at=order.served_at,
                 fixed_due=order.limit_at,
             )
-        elif running and not open_:
-            state = stop(state, event, "T23", item=order.doc_no)
+        elif clock is not None and not open_:
+            obeyed = replace(order, due_at=clock.due_at, lines=state.lines)
+            orders = tuple(obeyed if other is order else other for other in state.orders)
+            state = stop(replace(state, orders=orders), event, "T23", item=order.doc_no)
     state = stop(state, event, "T24") if full else state
     return _seen_in_time(state, event) if any(o.default_id for o in state.orders) else state
+
+
+def _is_ordered(state: Watch, order: Order, event: Event) -> bool:
+    """Whether what is unpaid was ordered to be paid: what joined an order after it had been
+    obeyed and had expired was not."""
+    if order.due_at is None or event.known_at < order.due_at:
+        return True
+    return not paid_in_full(as_it_stood(state, order.lines, None))
 
 
 def order_complied(state: Watch, event: Event, data: ev.PaymentOrderComplied) -> Watch:
@@ -287,20 +304,22 @@ def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) 
         for order in state.orders
     )
     state = stop(replace(state, orders=orders), event, "T23", item=data.doc_no)
-    return _to_be_listed(state, event, data.doc_no)
+    defaulted = next((order for order in orders if order.doc_no == data.doc_no), None)
+    return _to_be_listed(state, event, defaulted) if defaulted is not None else state
 
 
-def _to_be_listed(state: Watch, event: Event, doc_no: str) -> Watch:
+def _to_be_listed(state: Watch, event: Event, order: Order) -> Watch:
     """T42 runs from an order's default (令45), once."""
+    begun = order.defaulted_at or event.time
     under_way = any(
         clock.timer == "T42"
         and clock.running
-        and (clock.set_id is not None or clock.started_at == event.time)
+        and (clock.set_id is not None or clock.started_at == begun)
         for clock in state.clocks
     )
     if under_way or state.listed:
         return state
-    return start(state, "T42", event, item=f"default|{doc_no}")
+    return start(state, "T42", event, item=f"default|{order.doc_no}", started_at=begun)
 
 
 def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> Watch:
@@ -312,7 +331,9 @@ def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> 
     ended = [order.ended_at for order in state.orders if order.doc_no == data.doc_no]
     ended_at = next((at for at in ended if at is not None), event.time)
     met = Met(event.id, data.doc_no, ended_at, figures, state.lines, of_members(state))
-    return start(replace(state, threshold=met, referral_decided=False), "T39", event)
+    others = tuple(each for each in state.thresholds if each.doc_no != data.doc_no)
+    state = replace(state, thresholds=(*others, met), referral_decided=False)
+    return start(state, "T39", event)
 
 
 def _seen_in_time(state: Watch, event: Event) -> Watch:
@@ -338,25 +359,37 @@ def _seen_in_time(state: Watch, event: Event) -> Watch:
         state = replace(state, orders=orders, facts_at=event.known_at)
         if in_time:
             state = stop(state, event, "T42", item=f"default|{order.doc_no}")
-    unlisted = [o for o in state.orders if o.ended_at is not None and not o.in_time]
-    if unlisted and not any(clock.timer == "T42" and clock.running for clock in state.clocks):
-        state = _to_be_listed(state, event, unlisted[0].doc_no)
-    return _threshold_seen(state, event)
+    for order in state.orders:
+        unlisted = order.ended_at is not None and not order.in_time
+        if unlisted and state.clock("T42", f"default|{order.doc_no}") is None:
+            state = _to_be_listed(state, event, order)
+    return _thresholds_seen(state, event)
 
 
-def _threshold_seen(state: Watch, event: Event) -> Watch:
-    met = state.threshold
-    if met is None or state.referral_decided or state.clock("T30") is not None:
+def _thresholds_seen(state: Watch, event: Event) -> Watch:
+    """T39 runs while a threshold stands that nobody has decided about."""
+    if not state.thresholds or state.referral_decided or state.clock("T30") is not None:
         return state
-    obeyed = any(o.in_time for o in state.orders if o.doc_no == met.doc_no)
+    stood = referral_pending(state)
+    seen = tuple(replace(met, lapsed=_lapses(state, met)) for met in state.thresholds)
+    if seen == state.thresholds:
+        return state
+    state = replace(state, thresholds=seen, facts_at=event.known_at)
+    stands = referral_pending(state)
+    if stood and not stands:
+        return stop(state, event, "T39")
+    # What it did not owe it owes from now on, not back in time.
+    return start(state, "T39", event, started_at=event.known_at) if stands and not stood else state
+
+
+def _lapses(state: Watch, met: Met) -> bool:
+    """Whether its order was obeyed in time, or too little was unpaid then and is now."""
+    if any(order.in_time for order in state.orders if order.doc_no == met.doc_no):
+        return True
     early = as_it_stood(state, met.lines, met.ended_at)
-    then = limb_of([*creditors(early), *met.members], met.figures)
-    below = then is None and limb_of([*creditors(state), *of_members(state)], met.figures) is None
-    lapsed = obeyed or below
-    if lapsed == met.lapsed:
-        return state
-    state = replace(state, threshold=replace(met, lapsed=lapsed), facts_at=event.known_at)
-    return stop(state, event, "T39") if lapsed else start(state, "T39", event)
+    if limb_of([*creditors(early), *met.members], met.figures) is not None:
+        return False
+    return limb_of([*creditors(state), *of_members(state)], met.figures) is None
 
 
 def legal_path_entered(state: Watch, event: Event, data: ev.LegalPathEntered) -> Watch:
@@ -487,7 +520,7 @@ def reopened(state: Watch, event: Event, data: ev.CaseReopened) -> Watch:
     )
     state = start(state, "T18", event)
     state = start(state, "A", event, variant="reopened")
-    state = _instalments_paid(_orders_paid(state, event), event)
+    state = in_lane(_instalments_paid(_orders_paid(state, event), event), event)
     if data.reason == "FALSE_CLOSURE":
         redo = state.clock("T18")
         assert redo is not None

@@ -38,7 +38,7 @@ def all_paid(state: Watch) -> bool:
     return paid_in_full(state) and all(member.settled for member in state.members)
 
 
-def as_it_stood(state: Watch, lines: tuple[Line, ...], instant: datetime) -> Watch:
+def as_it_stood(state: Watch, lines: tuple[Line, ...], instant: datetime | None) -> Watch:
     """Only these lines, and the payments made before an instant, however late they were recorded.
 
     What came to a line later, or to the case, was not owed then; what fell away was not either.
@@ -50,7 +50,7 @@ def as_it_stood(state: Watch, lines: tuple[Line, ...], instant: datetime) -> Wat
             continue
         amounts = [fen for fen in (line.owed_fen, now[line.line]) if fen is not None]
         owed.append(replace(line, verified_fen=min(amounts, default=None)))
-    paid = tuple(paid for paid in state.paid if paid.at < instant)
+    paid = tuple(paid for paid in state.paid if instant is None or paid.at < instant)
     return replace(state, lines=tuple(owed), paid=paid)
 
 
@@ -62,7 +62,7 @@ def last_payment(state: Watch) -> datetime | None:
 
 def referral_pending(state: Watch) -> bool:
     """Threshold met and neither approved nor declined (I-10: no fine instead of referral)."""
-    met = state.threshold is not None and not state.threshold.lapsed
+    met = any(not each.lapsed for each in state.thresholds)
     return met and not state.referral_decided
 
 

@@ -148,8 +148,9 @@ class Paid(Frozen, frozen=True):
 class Order(Frozen, frozen=True):
     """A served payment order. `limit_at`: as the document names it. `default_id`: its default.
 
-    `ended_at`: when it expired, known once it is defaulted; `lines`: what was owed then;
-    `in_time`: what was recorded later shows that it had been obeyed before.
+    `ended_at`: when it expired, known once it is defaulted; `lines`: what was owed then, or when it
+    was obeyed; `due_at`: of its T23 when that was obeyed; `in_time`: what was recorded later shows
+    that it had been obeyed before.
     """
 
     doc_no: str
@@ -161,6 +162,7 @@ class Order(Frozen, frozen=True):
     default_id: str | None = None
     ended_at: datetime | None = None
     lines: tuple[Line, ...] = ()
+    due_at: datetime | None = None
     in_time: bool = False
 
     @property
@@ -240,10 +242,14 @@ class Told(Frozen, frozen=True):
 
 
 class Leader(Frozen, frozen=True):
-    """The leading case of a group this case joined, and what it was last told (None: nothing)."""
+    """The leading case of a group this case joined, and what it was last told (None: nothing).
+
+    `formation`: a group forms anew when its leading case ends; what is of an older one is past.
+    """
 
     group: str
     master: str
+    formation: int = 1
     told: Told | None = None
 
 
@@ -252,6 +258,7 @@ class Member(Frozen, frozen=True):
 
     group: str
     case: str
+    formation: int = 1
     told: Told = Told()
 
     @property
@@ -309,6 +316,7 @@ class Watch(Frozen, frozen=True):
 
     `claims`: who claims each of the lines, the case itself or complaints merged into it; `ways`:
     the complaints that stand here whole.
+    `led_past`: groups, with the formation that it led or might have led and that is over.
     `handle_by`: the last due of T09, `first_handle_by`: the one before the first reassignment.
     """
 
@@ -338,6 +346,7 @@ class Watch(Frozen, frozen=True):
     group_member: bool = False
     leaders: tuple[Leader, ...] = ()
     members: tuple[Member, ...] = ()
+    led_past: tuple[tuple[str, int], ...] = ()
     handle_by: datetime | None = None
     first_handle_by: datetime | None = None
     suspended_at: datetime | None = None
@@ -347,7 +356,7 @@ class Watch(Frozen, frozen=True):
     extensions: int = 0
     plan: Instalments | None = None
     orders: tuple[Order, ...] = ()
-    threshold: Met | None = None
+    thresholds: tuple[Met, ...] = ()
     fast_lane: Jump | None = None
     referral_decided: bool = False
     police_filed: bool = False
