@@ -221,8 +221,8 @@ def _check_source(
             detail = "no day of the working calendar in force"
             found.append(Problem(place, "calendar", detail))
     township = complaint.site.township if complaint.site else None
-    known = {NO_TOWNSHIP, *policy.townships, *policy.former_townships}
-    if township is not None and township not in known:
+    places = (policy.townships, policy.former_townships, (NO_TOWNSHIP,))
+    if township is not None and not any(township in known for known in places):
         detail = "no township of the policy in force"
         found.append(Problem("/site/township", "unknown_township", detail))
 

@@ -328,7 +328,7 @@ def _extension_refused(state: Watch, asked: Asked, code: str) -> Event:
 def _threshold(state: Watch, policy: Policy) -> Iterator[Step]:
     """ReferralThresholdMet once an order has expired unpaid and a limb is reached (I-09)."""
     met = any(not each.lapsed for each in state.thresholds)
-    if state.closed or state.out or state.merged_into is not None or met:
+    if state.ended or met:
         return
     for order in state.orders:
         if order.default_id is None or order.defaulted_at is None or order.complied:

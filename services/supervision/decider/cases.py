@@ -13,7 +13,7 @@ from services.supervision.decider.state import (
     Owed,
     Source,
     Watch,
-    owe_later,
+    owe_reopening,
     replace,
     start,
     stop,
@@ -249,8 +249,7 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     unpaid = state.closure_kind == "PAID_IN_FULL" and not paid_in_full(state)
     if state.closed and (data.reopens or unpaid):
         # Unpaid: they were on their way when it closed.
-        at = max(event.known_at, state.closed_at or event.known_at)
-        return owe_later(state, "CaseReopened", event, at=at, reason="REPEATED_COMPLAINT")
+        return owe_reopening(state, event, "REPEATED_COMPLAINT")
     return state
 
 

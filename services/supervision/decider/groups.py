@@ -88,7 +88,7 @@ def _on_its_own(state: Watch, event: Event, group: str) -> Watch:
     if len(leaders) == len(state.leaders):
         return state
     state = replace(state, leaders=leaders, group_member=bool(leaders))
-    ended = state.closed or state.out or state.merged_into is not None or state.reviewing
+    ended = state.ended or state.reviewing
     redo = state.clock("T18") is not None
     if leaders or ended or redo or state.handler is None:
         return state
@@ -99,7 +99,7 @@ def _on_its_own(state: Watch, event: Event, group: str) -> Watch:
 def leave(state: Watch, event: Event) -> Watch:
     """After any event of a leading case: once it ended otherwise than paid, nobody waits for it."""
     paid = state.closed and state.closure_kind == "PAID_IN_FULL"
-    if paid or not (state.closed or state.out or state.merged_into is not None):
+    if paid or not state.ended:
         return state
     owed = tuple(
         Owed(
@@ -122,7 +122,7 @@ def _told(formation: int) -> int | None:
 
 def tell(state: Watch, event: Event) -> Watch:
     """After any event of a member: what its leading cases do not know yet is owed to them."""
-    done = state.closed or state.out or state.merged_into is not None or paid_in_full(state)
+    done = state.ended or paid_in_full(state)
     told = Told(True, state.last_paid_time) if done else Told(False, None, tuple(creditors(state)))
     unknowing = [leader for leader in state.leaders if leader.told != told]
     if not unknowing:

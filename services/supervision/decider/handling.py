@@ -32,6 +32,7 @@ from services.supervision.decider.state import (
     Part,
     Watch,
     owe_later,
+    owe_reopening,
     replace,
     start,
     stop,
@@ -249,7 +250,7 @@ def lines_changed(state: Watch, event: Event) -> Watch:
 def _orders_paid(state: Watch, event: Event) -> Watch:
     """T23 runs for each served order until it is obeyed; to pay every line is to obey it."""
     full = paid_in_full(state)
-    ended = state.closed or state.out or state.merged_into is not None
+    ended = state.ended
     for order in state.orders:
         open_ = not (full or order.complied or order.default_id)
         clock = state.clock("T23", order.doc_no)
@@ -344,7 +345,7 @@ def _seen_in_time(state: Watch, event: Event) -> Watch:
     for a referral was unpaid then, unless one was proposed: a person decides then. A reversal
     brings both back. A case that is closed or merged has no such clocks; reopening looks again.
     """
-    if state.closed or state.out or state.merged_into is not None:
+    if state.ended:
         return state
     for order in state.orders:
         if order.ended_at is None:
@@ -492,16 +493,12 @@ def false_closure(state: Watch, event: Event) -> Watch:
 
 
 def reopen(state: Watch, event: Event, reason: str) -> Watch:
-    """CLOSED at any time; once written off (销号) only within the window of T15 (domain 3.3).
-
-    Not before the closing, whenever that became known which undoes it.
-    """
+    """CLOSED at any time; once written off (销号) only within the window of T15 (domain 3.3)."""
     window = state.clock("T15")
     late = window is not None and window.due_at is not None and event.time >= window.due_at
     if state.written_off and late:
         return state
-    at = max(event.known_at, state.closed_at or event.known_at)
-    return owe_later(state, "CaseReopened", event, at=at, reason=reason)
+    return owe_reopening(state, event, reason)
 
 
 def reopened(state: Watch, event: Event, data: ev.CaseReopened) -> Watch:

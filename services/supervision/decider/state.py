@@ -384,6 +384,11 @@ class Watch(Frozen, frozen=True):
         return None
 
     @property
+    def ended(self) -> bool:
+        """Closed, out of the base, or going on under its master."""
+        return self.closed or self.out or self.merged_into is not None
+
+    @property
     def handler(self) -> str | None:
         """主办: the township; where there is none, the department or task force that leads."""
         if self.township not in (None, "NO_TOWNSHIP"):
@@ -499,6 +504,12 @@ def owe_later(
     """The state with a decision owed because of this event, from when it is known or `at`."""
     owed = Owed(type_, event.id, at or event.known_at, dict(fields))
     return replace(state, owed=(*state.owed, owed))
+
+
+def owe_reopening(state: Watch, event: Event, reason: str) -> Watch:
+    """CaseReopened, not before the closing, whenever that became known which undoes it."""
+    at = max(event.known_at, state.closed_at or event.known_at)
+    return owe_later(state, "CaseReopened", event, at=at, reason=reason)
 
 
 def without_owed(state: Watch, type_: str, cause: str) -> Watch:
