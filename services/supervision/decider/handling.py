@@ -331,7 +331,7 @@ def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> 
     figures = Figures(given.single_months, given.single_fen, given.many_workers, given.many_fen)
     ended = [order.ended_at for order in state.orders if order.doc_no == data.doc_no]
     ended_at = next((at for at in ended if at is not None), event.time)
-    met = Met(event.id, data.doc_no, ended_at, figures, state.lines, of_members(state))
+    met = Met(data.doc_no, ended_at, figures, state.lines, of_members(state))
     others = tuple(each for each in state.thresholds if each.doc_no != data.doc_no)
     state = replace(state, thresholds=(*others, met), referral_decided=False)
     return start(state, "T39", event)

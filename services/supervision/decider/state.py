@@ -187,7 +187,6 @@ class Met(Frozen, frozen=True):
     of it had been paid before.
     """
 
-    id: str
     doc_no: str
     ended_at: datetime
     figures: Figures
