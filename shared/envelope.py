@@ -306,23 +306,3 @@ def _collect(value: BaseModel, path: str, found: list[str]) -> None:
                 _collect(item, place, found)
             elif not item.startswith(SEALED_PREFIX):
                 found.append(place)
-
-
-def unsealed_in(model: type[BaseModel], data: dict[str, Any]) -> list[str]:
-    """The same of data that are JSON values already; places are made only of what is found."""
-    found: list[str] = []
-    registered = model is Employer and data.get("uscc") is not None
-    for part in sealed_parts(model):
-        content = data.get(part.name)
-        if content is None or (registered and part.name == "name"):
-            continue
-        many = isinstance(content, list)
-        for index, item in enumerate(content if many else (content,)):
-            if part.model is not None:
-                inner = unsealed_in(part.model, item)
-            else:
-                inner = [] if item.startswith(SEALED_PREFIX) else [""]
-            if inner:
-                place = f"/{part.name}/{index}" if many else f"/{part.name}"
-                found += [place + rest for rest in inner]
-    return found

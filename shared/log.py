@@ -12,12 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, M
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from struct import unpack
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
-from aiokafka.partitioner import murmur2
 
 from shared.envelope import encode, unsealed_fields, writer_of
 from shared.events import TYPES, AnyData, Event, Model, Service
@@ -88,7 +88,28 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 @lru_cache(maxsize=16_384)
 def partition_of(subject: str, partitions: int = PARTITIONS) -> int:
     """The partition of a subject, as every Kafka client's default partitioner has it."""
-    return int(murmur2(subject.encode()) & 0x7FFFFFFF) % partitions
+    return (_murmur2(subject.encode()) & 0x7FFFFFFF) % partitions
+
+
+_M: Final = 0x5BD1E995
+_32_BITS: Final = 0xFFFFFFFF
+
+
+def _murmur2(key: bytes) -> int:
+    """MurmurHash2 as Kafka's Java client has it (`Utils.murmur2`).
+
+    aiokafka's own takes the key byte by byte: 7 microseconds of a case id, three times as long,
+    which was a tenth of all that intake's main process did for a complaint.
+    """
+    rest = len(key) & 3
+    hashed = 0x9747B28C ^ len(key)
+    for word in unpack(f"<{len(key) >> 2}I", key[: len(key) - rest]):
+        word = word * _M & _32_BITS
+        hashed = (hashed * _M ^ (word ^ word >> 24) * _M) & _32_BITS
+    if rest:
+        hashed = (hashed ^ int.from_bytes(key[-rest:], "little")) * _M & _32_BITS
+    hashed = (hashed ^ hashed >> 13) * _M & _32_BITS
+    return hashed ^ hashed >> 15
 
 
 def topic_of(subject: str) -> str:

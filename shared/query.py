@@ -7,7 +7,6 @@ case without knowing any key; from the hash nobody gets back to the 80 bits of t
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from typing import Final
@@ -17,9 +16,10 @@ from shared.sealing import Matcher
 _BYTES: Final = 10
 _GROUP: Final = 4
 # Crockford's alphabet: no letter that looks like a digit, so a code can be read out on the phone.
-_TO_READ: Final = str.maketrans(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-)
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(one + two for one in _ALPHABET for two in _ALPHABET)
+"""Two signs of ten bits: each complaint has a code, and sign by sign it takes twice as long."""
+_SHIFTS: Final = range(8 * _BYTES - 10, -1, -10)
 _MISREAD: Final = str.maketrans("OIL", "011")
 _NOT_A_SIGN: Final = re.compile(r"[\W_]+")
 
@@ -32,8 +32,8 @@ def query_code(matcher: Matcher, case_id: str) -> str:
 
 def _signs(matcher: Matcher, case_id: str) -> str:
     """The first 80 bits of the case's hash, five to a sign."""
-    raw = bytes.fromhex(matcher.hash("query", case_id))[:_BYTES]
-    return base64.b32encode(raw).decode().translate(_TO_READ)
+    number = int(matcher.hash("query", case_id)[: 2 * _BYTES], 16)
+    return "".join([_PAIRS[number >> shift & 0x3FF] for shift in _SHIFTS])
 
 
 def status_key_of(matcher: Matcher, case_id: str) -> str:

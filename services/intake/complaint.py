@@ -25,7 +25,7 @@ from pydantic import (
 )
 from stdnum.cn import uscc
 
-from services.intake import given
+from services.intake import given, stored
 from services.intake.given import (
     MAX_BYTES,
     MAX_CLAIMS,
@@ -37,7 +37,7 @@ from services.intake.given import (
     json_of,
     quick_read,
 )
-from services.intake.reading import kind_of_owner, signals_of
+from services.intake.reading import kind_of_owner, signals_json
 from shared import events
 from shared.calendar import civil
 from shared.events import (
@@ -323,50 +323,44 @@ def admit(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> Com
 
     `sealer` is the case's own; `complaint` has passed `check` under `policy`.
     """
-    return ComplaintReceived.model_validate(stored_data(complaint, case_id, sealer, policy))
+    data = stored.json_of(stored_data(complaint, case_id, sealer, policy))
+    return ComplaintReceived.model_validate(orjson.loads(data))
 
 
-def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> dict[str, Any]:
-    """The data of `admit` as they stand in the stored event, without what is None."""
+def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> stored.Received:
+    """The data of `admit` as they stand in the stored event."""
     assert sealer.subject == case_id, "a case is sealed under its own key"
     employer = _employer(complaint.employer, sealer, _PLACE)
     project = _project(complaint.project, sealer, policy, _PLACE)
     due = complaint.external_due_at
     address = complaint.site.address if complaint.site else None
-    return _said(
-        {
-            "source": complaint.source,
-            "source_ref": complaint.source_ref,
-            "tier": complaint.tier,
-            "kind": complaint.kind,
-            "received_at": instant_text(complaint.received_at),
-            "external_due_at": instant_text(due) if due is not None else None,
-            "employer": employer,
-            "project": project,
-            "site": _site(complaint.site, sealer, _PLACE),
-            "workers": complaint.workers,
-            "amount_fen": complaint.amount_fen,
-            "months_from": complaint.months_from,
-            "months_to": complaint.months_to,
-            "claims": _lines(complaint, employer, sealer),
-            "via": complaint.via,
-            "text": _sealed(sealer, complaint.text, _TEXT_PLACE),
-            "contact": _sealed_person(sealer, complaint.contact, _CONTACT_PLACE),
-            "group_keys": _group_keys(complaint, employer, project, sealer),
-            "signals": signals_of(complaint.text, address, policy),
-            "status_key": status_key_of(sealer.matcher, case_id),
-        }
+    return stored.Received(
+        source=complaint.source,
+        source_ref=complaint.source_ref,
+        tier=complaint.tier,
+        kind=complaint.kind,
+        received_at=instant_text(complaint.received_at),
+        external_due_at=instant_text(due) if due is not None else None,
+        employer=employer,
+        project=project,
+        site=_site(complaint.site, sealer, _PLACE),
+        workers=complaint.workers,
+        amount_fen=complaint.amount_fen,
+        months_from=complaint.months_from,
+        months_to=complaint.months_to,
+        claims=_lines(complaint, employer, sealer),
+        via=complaint.via,
+        text=_sealed(sealer, complaint.text, _TEXT_PLACE),
+        contact=_sealed_person(sealer, complaint.contact, _CONTACT_PLACE),
+        group_keys=_group_keys(complaint, employer, project, sealer),
+        signals=signals_json(complaint.text, address, policy),
+        status_key=status_key_of(sealer.matcher, case_id),
     )
 
 
 _PLACE: Final = "ComplaintReceived"
 _TEXT_PLACE: Final = f"{_PLACE}/text"
 _CONTACT_PLACE: Final = f"{_PLACE}/contact"
-
-
-def _said(data: dict[str, object]) -> dict[str, object]:
-    """Without what is None, as events are stored."""
-    return {name: value for name, value in data.items() if value is not None}
 
 
 def _sealed(sealer: Sealer, text: str | None, place: str) -> str | None:
@@ -382,24 +376,22 @@ def employer_of(
 ) -> events.Employer | None:
     """用人单位 for the log; `place`: the event and field, for the sealing."""
     data = _employer(told, sealer, place)
-    return None if data is None else events.Employer.model_validate(data)
+    return None if data is None else events.Employer.model_validate(msgspec.to_builtins(data))
 
 
 def _employer(
     told: Employer | given.Employer | None, sealer: Sealer, place: str
-) -> dict[str, object] | None:
+) -> stored.Employer | None:
     if told is None:
         return None
     code = normalised_id(told.uscc) if told.uscc else None
-    return _said(
-        {
-            "name": told.name if code else _sealed(sealer, told.name, f"{place}/employer/name"),
-            "uscc": code,
-            "ownership": told.ownership,
-            "industry": told.industry,
-            "attracted": told.attracted,
-            "key": sealer.matcher.employer(told.name, code),
-        }
+    return stored.Employer(
+        name=told.name if code else _sealed(sealer, told.name, f"{place}/employer/name"),
+        uscc=code,
+        ownership=told.ownership,
+        industry=told.industry,
+        attracted=told.attracted,
+        key=sealer.matcher.employer(told.name, code),
     )
 
 
@@ -408,52 +400,48 @@ def project_of(
 ) -> events.Project | None:
     """工程项目 for the log. What the owner's name says it is stands beside the sealed name."""
     data = _project(told, sealer, policy, place)
-    return None if data is None else events.Project.model_validate(data)
+    return None if data is None else events.Project.model_validate(msgspec.to_builtins(data))
 
 
 def _project(
     told: Project | given.Project | None, sealer: Sealer, policy: Policy, place: str
-) -> dict[str, object] | None:
+) -> stored.Project | None:
     if told is None:
         return None
-    return _said(
-        {
-            "name": _sealed(sealer, told.name, f"{place}/project/name"),
-            "funding": told.funding,
-            "owner": _sealed(sealer, told.owner, f"{place}/project/owner"),
-            "owner_kind": kind_of_owner(told.owner, policy),
-            "kind": told.kind,
-            "key": sealer.matcher.name("project", told.name),
-        }
+    return stored.Project(
+        name=_sealed(sealer, told.name, f"{place}/project/name"),
+        funding=told.funding,
+        owner=_sealed(sealer, told.owner, f"{place}/project/owner"),
+        owner_kind=kind_of_owner(told.owner, policy),
+        kind=told.kind,
+        key=sealer.matcher.name("project", told.name),
     )
 
 
 def site_of(told: Site | given.Site | None, sealer: Sealer, place: str) -> events.Site | None:
     """用工所在地 for the log."""
     data = _site(told, sealer, place)
-    return None if data is None else events.Site.model_validate(data)
+    return None if data is None else events.Site.model_validate(msgspec.to_builtins(data))
 
 
-def _site(told: Site | given.Site | None, sealer: Sealer, place: str) -> dict[str, object] | None:
+def _site(told: Site | given.Site | None, sealer: Sealer, place: str) -> stored.Site | None:
     if told is None:
         return None
     address = _sealed(sealer, told.address, f"{place}/site/address")
-    return _said({"address": address, "township": told.township})
+    return stored.Site(address=address, township=told.township)
 
 
-def _lines(
-    complaint: Given, employer: dict[str, object] | None, sealer: Sealer
-) -> list[dict[str, object]]:
+def _lines(complaint: Given, employer: stored.Employer | None, sealer: Sealer) -> list[stored.Line]:
     """Lines "1", "2"…; without claims the whole complaint is line "1"."""
     if not complaint.claims:
-        whole: dict[str, object] = {
-            "line": "1",
-            "amount_fen": complaint.amount_fen,
-            "months_from": complaint.months_from,
-            "months_to": complaint.months_to,
-            "match_keys": [],
-        }
-        return [_said(whole)]
+        whole = stored.Line(
+            line="1",
+            amount_fen=complaint.amount_fen,
+            months_from=complaint.months_from,
+            months_to=complaint.months_to,
+            match_keys=[],
+        )
+        return [whole]
     employers = _employer_keys(complaint.employer, employer, sealer)
     return [
         _line(str(number), claim, complaint, employers, sealer)
@@ -463,59 +451,46 @@ def _lines(
 
 def _line(
     number: str, claim: given.Claim, complaint: Given, employers: list[str], sealer: Sealer
-) -> dict[str, object]:
-    line: dict[str, object] = {"line": number}
-    if claim.amount_fen is not None:
-        line["amount_fen"] = claim.amount_fen
-    if (first := claim.months_from or complaint.months_from) is not None:
-        line["months_from"] = first
-    if (last := claim.months_to or complaint.months_to) is not None:
-        line["months_to"] = last
-    worker = None
-    if claim.worker is not None:
-        line["sealed"] = _sealed_person(sealer, claim.worker, f"{_PLACE}/claims/{number}")
-        worker = _worker(claim, sealer)
-        if worker is not None:
-            line["worker"] = worker
-    line["match_keys"] = _match_keys(worker, employers, sealer)
-    return line
-
-
-def _worker(claim: given.Claim, sealer: Sealer) -> str | None:
-    if claim.worker is None or claim.worker.id_no is None:
-        return None
-    return sealer.matcher.worker(claim.worker.id_no)
+) -> stored.Line:
+    who, hash_of = claim.worker, sealer.matcher
+    worker = None if who is None or who.id_no is None else hash_of.worker(who.id_no)
+    return stored.Line(
+        line=number,
+        amount_fen=claim.amount_fen,
+        months_from=claim.months_from or complaint.months_from,
+        months_to=claim.months_to or complaint.months_to,
+        sealed=_sealed_person(sealer, who, f"{_PLACE}/claims/{number}"),
+        worker=worker,
+        # Streams on which the same worker's claims against the same employer meet (查重).
+        match_keys=[]
+        if worker is None
+        else [f"match:{hash_of.hash('match', worker, key)}" for key in employers],
+    )
 
 
 def _employer_keys(
-    told: given.Employer | None, employer: dict[str, object] | None, sealer: Sealer
+    told: given.Employer | None, employer: stored.Employer | None, sealer: Sealer
 ) -> list[str]:
     """One by the employer's code and one by its name: a platform may know only the name.
 
     `employer`: as stored, with the key by its code if it has one, else by its name.
     """
-    if told is None or employer is None or (key := employer.get("key")) is None:
+    if told is None or employer is None or employer.key is None:
         return []
     by_name = sealer.matcher.name("employer", told.name) if told.uscc else None
-    return [str(key)] if by_name is None else [str(key), by_name]
-
-
-def _match_keys(worker: str | None, employers: list[str], sealer: Sealer) -> list[str]:
-    """Streams on which the same worker's claims against the same employer meet (查重)."""
-    if worker is None:
-        return []
-    return [f"match:{sealer.matcher.hash('match', worker, key)}" for key in employers]
+    return [employer.key] if by_name is None else [employer.key, by_name]
 
 
 def _group_keys(
     complaint: Given,
-    employer: dict[str, object] | None,
-    project: dict[str, object] | None,
+    employer: stored.Employer | None,
+    project: stored.Project | None,
     sealer: Sealer,
 ) -> list[str]:
     """The stream on which claims of one project, or else one employer, and month meet."""
-    key = (project or {}).get("key") or (employer or {}).get("key")
+    key = project.key if project is not None else None
+    key = key or (employer.key if employer is not None else None)
     if key is None:
         return []
     month = _month_of(complaint.received_at)
-    return [f"group:{sealer.matcher.hash('group', str(key), month)}"]
+    return [f"group:{sealer.matcher.hash('group', key, month)}"]

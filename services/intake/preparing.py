@@ -19,14 +19,14 @@ from functools import partial
 from typing import Final, Literal
 
 import msgspec
-import orjson
 
 from services.intake.complaint import Problem, Refused, check, read, stored_data
 from services.intake.given import MAX_BYTES, Given, json_of
+from services.intake.stored import Document, plain_in
+from services.intake.stored import json_of as json_of_event
 from services.intake.vault import Safe
 from shared.claims import Claims, own_of
-from shared.envelope import case_id_of, derived_id, document_of, unsealed_in
-from shared.events import ComplaintReceived
+from shared.envelope import case_id_of, derived_id, document_of
 from shared.journal import journal
 from shared.keys import Key
 from shared.log import Unsealed
@@ -117,30 +117,31 @@ def prepare_all(
     ids = [case_id_of(item.source, item.source_ref) for item in good]
     safes = [safe.fresh(case_id) for case_id in ids]
     hashes = [safe.matcher.content("body", json_of(item)) for item in good]
-    stored = [
+    data = [
         stored_data(item, case_id, sealer, policy)
         for item, case_id, (sealer, _) in zip(good, ids, safes, strict=True)
     ]
-    for data in stored:
-        if found := unsealed_in(ComplaintReceived, data):
+    for each in data:
+        if found := plain_in(each):
             raise Unsealed(f"{TYPE} {', '.join(found)}")
     actor = f"{key.unit}/{key.role}/{safe.matcher.person(key.name)}"
     envelope = document_of(TYPE, {}, now, now) | {"actor": actor}
+    del envelope["time"], envelope["data"]
     event_ids = [event_id_of(case_id) for case_id in ids]
     events = [
-        orjson.dumps(
-            envelope
-            | {
-                "data": data,
-                "time": data["received_at"],
-                "id": event_id,
-                "subject": case_id,
-                "bodyhash": body_hash,
-            },
-            option=orjson.OPT_SORT_KEYS,
+        json_of_event(
+            Document(
+                **envelope,
+                bodyhash=body_hash,
+                data=each,
+                id=event_id,
+                subject=case_id,
+                time=each.received_at,
+            )
         )
-        for data, event_id, case_id, body_hash in zip(stored, event_ids, ids, hashes, strict=True)
+        for each, event_id, case_id, body_hash in zip(data, event_ids, ids, hashes, strict=True)
     ]
+    stamp = envelope["recordedtime"]
     prepared = iter(
         [
             Prepared(
@@ -151,15 +152,15 @@ def prepare_all(
                 body_hash,
                 wrapped,
                 event,
-                envelope["recordedtime"],
+                stamp,
                 own_of(
-                    [(line["line"], line.get("amount_fen")) for line in data["claims"]],
+                    [(line.line, line.amount_fen) for line in each.claims],
                     item.workers,
                     item.amount_fen,
                 ),
             )
-            for item, case_id, event_id, body_hash, (_, wrapped), event, data in zip(
-                good, ids, event_ids, hashes, safes, events, stored, strict=True
+            for item, case_id, event_id, body_hash, (_, wrapped), event, each in zip(
+                good, ids, event_ids, hashes, safes, events, data, strict=True
             )
         ]
     )

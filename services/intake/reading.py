@@ -6,6 +6,9 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Literal
 
+import msgspec
+import orjson
+
 from services.intake.signals import Gazetteer, Lexicon, extract
 from shared.events import Signals
 from shared.policy import Policy
@@ -14,12 +17,12 @@ from shared.sealing import normalised_name
 
 def read_text(text: str | None, address: str | None, policy: Policy) -> Signals | None:
     """Signals of text and address under the book's lexicon and gazetteer; None without either."""
-    found = signals_of(text, address, policy)
-    return None if found is None else Signals.model_validate(found)
+    found = signals_json(text, address, policy)
+    return None if found is None else Signals.model_validate(orjson.loads(found))
 
 
-def signals_of(text: str | None, address: str | None, policy: Policy) -> dict[str, object] | None:
-    """The same as it stands in the stored event, without what is None; not to be changed.
+def signals_json(text: str | None, address: str | None, policy: Policy) -> msgspec.Raw | None:
+    """The same as canonical JSON.
 
     The same words are read once: who is owed writes to several platforms, and a crew sends one
     letter each. Their hash is remembered, never the words.
@@ -32,23 +35,24 @@ def signals_of(text: str | None, address: str | None, policy: Policy) -> dict[st
     if found is None:
         while len(_recent) >= _REMEMBERED:
             del _recent[next(iter(_recent))]
-        found = _recent[known] = _signals(text or "", address, policy)
+        found = _recent[known] = msgspec.Raw(_signals(text or "", address, policy))
     return found
 
 
 _REMEMBERED: Final = 4096
-_recent: Final[dict[bytes, dict[str, object]]] = {}
+_recent: Final[dict[bytes, msgspec.Raw]] = {}
 
 
-def _signals(text: str, address: str | None, policy: Policy) -> dict[str, object]:
+def _signals(text: str, address: str | None, policy: Policy) -> bytes:
     lexicon, gazetteer = _prepared(_Book(policy))
     found = extract(text, address=address, lexicon=lexicon, gazetteer=gazetteer)
     data = found.as_data() | {"version": f"{found.version}+{lexicon.version}"}
     data["places"] = [_said(place) for place in data["places"]]
-    return _said(data)
+    return orjson.dumps(_said(data), option=orjson.OPT_SORT_KEYS)
 
 
 def _said(data: dict[str, object]) -> dict[str, object]:
+    """Without what is None, as events are stored."""
     return {name: value for name, value in data.items() if value is not None}
 
 

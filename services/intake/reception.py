@@ -195,22 +195,25 @@ class Reception:
                         INSERT INTO {self.tables.keys} (subject, key)
                         SELECT case_id, key FROM given JOIN fresh USING (case_id)
                         ON CONFLICT (subject) DO UPDATE SET key = excluded.key, erased_at = NULL
-                    ) SELECT case_id FROM fresh""",
+                    ) SELECT given.case_id FROM given LEFT JOIN fresh USING (case_id)
+                    WHERE fresh.case_id IS NULL""",
                     [item.source for item in items],
                     [item.source_ref for item in items],
                     [item.case_id for item in items],
                     [item.body_hash for item in items],
                     [item.wrapped_key for item in items],
                 )
-                fresh = {row["case_id"] for row in rows}
+                old = {row["case_id"] for row in rows}
                 # Events are most of the bytes: copied, they cost a third of what an INSERT does.
                 await connection.copy_records_to_table(
                     self.tables.outbox_name,
                     schema_name=self.tables.schema_name,
                     columns=("case_id", "event"),
-                    records=[(item.case_id, item.event) for item in items if item.case_id in fresh],
+                    records=[
+                        (item.case_id, item.event) for item in items if item.case_id not in old
+                    ],
                 )
-            known = [item for item in items if item.case_id not in fresh]
+            known = [item for item in items if item.case_id in old]
             return await self._known(connection, known) if known else {}
 
     async def _known(self, connection: Connection, items: list[Prepared]) -> dict[str, str]:

@@ -14,11 +14,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import IO, Any, Final
 
-import orjson
+import msgspec
 
 from services.intake.complaint import Problem
 from services.intake.given import MAX_BYTES
-from services.intake.preparing import Receipt
+from services.intake.preparing import Receipt, Status
 from services.intake.quarantine import Quarantine
 from services.intake.reception import Reception
 from shared.journal import journal
@@ -42,29 +42,28 @@ class Lines:
     """Cuts a body into lines; a line longer than a complaint may be is dropped, not kept."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._rest = b""
         self._overlong = False
 
     def feed(self, chunk: bytes) -> list[bytes | None]:
         """The lines that end in this chunk; None for one that was too long."""
-        self._rest += chunk
-        *ended, rest = self._rest.split(b"\n")
+        *ended, rest = (self._rest + chunk).split(b"\n")
         lines = [self._line(line) for line in ended]
         self._rest = rest
         if len(rest) > MAX_BYTES:
             self._overlong = True
-            self._rest = bytearray()
+            self._rest = b""
         return lines
 
     def end(self) -> list[bytes | None]:
         """The last line, if the body does not end with a newline."""
         return [self._line(self._rest)] if self._rest or self._overlong else []
 
-    def _line(self, line: bytearray) -> bytes | None:
+    def _line(self, line: bytes) -> bytes | None:
         if self._overlong or len(line) > MAX_BYTES:
             self._overlong = False
             return None
-        return bytes(line)
+        return line
 
 
 class Exchange:
@@ -157,10 +156,13 @@ class Exchange:
 
     async def _write_oldest(self) -> None:
         receipts = await self._batches.popleft()
-        out = bytearray()
-        for receipt in receipts:
-            self._lines += 1
-            out += orjson.dumps(receipt_line(self._lines, receipt)) + b"\n"
+        first, self._lines = self._lines + 1, self._lines + len(receipts)
+        out = _ndjson(
+            [
+                ReceiptLine(number, receipt.status, receipt.case_id, receipt.problems)
+                for number, receipt in enumerate(receipts, first)
+            ]
+        )
         self._spool.seek(self._written)
         self._spool.write(out)
         self._written += len(out)
@@ -184,18 +186,16 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def receipt_line(number: int, receipt: Receipt) -> dict[str, Any]:
+class ReceiptLine(msgspec.Struct, frozen=True, gc=False):
     """One line of the answer (contract 2)."""
-    errors = [
-        {"pointer": item.pointer, "code": item.code, "detail": item.detail}
-        for item in receipt.problems
-    ]
-    return {
-        "line": number,
-        "status": receipt.status,
-        "case_id": receipt.case_id,
-        "errors": errors,
-    }
+
+    line: int
+    status: Status
+    case_id: str | None
+    errors: tuple[Problem, ...]
+
+
+_ndjson: Final = msgspec.json.Encoder().encode_lines
 
 
 _UNAVAILABLE: Final = Receipt(

@@ -17,7 +17,7 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.intake.tables import Connection, Tables
-from shared.sealing import KEY_BYTES, Matcher, Sealer
+from shared.sealing import KEY_BYTES, FirstSealer, Matcher, Sealer
 
 _NONCE_BYTES: Final = 12
 
@@ -43,12 +43,12 @@ class Safe:
         self.matcher = Matcher(_derive(master, "match"))
         self._wrap = AESGCM(_derive(master, "wrap"))
 
-    def fresh(self, subject: str) -> tuple[Sealer, bytes]:
+    def fresh(self, subject: str) -> tuple[FirstSealer, bytes]:
         """A sealer under a new key, and the wrapped key to be stored before anything is sent."""
         random = os.urandom(KEY_BYTES + _NONCE_BYTES)
         key, nonce = random[:KEY_BYTES], random[KEY_BYTES:]
         wrapped = nonce + self._wrap.encrypt(nonce, key, subject.encode())
-        return Sealer(subject, key, self.matcher), wrapped
+        return FirstSealer(subject, key, self.matcher), wrapped
 
     def open(self, subject: str, wrapped: bytes) -> Sealer:
         """The sealer of a wrapped key."""

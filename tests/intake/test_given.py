@@ -15,8 +15,9 @@ from services.intake.given import json_of, quick_read
 from services.intake.preparing import Prepared, prepare
 from services.intake.vault import Safe
 from shared.envelope import canonical, data_json, decode, document, unsealed_fields
-from shared.events import ComplaintReceived
+from shared.events import SEALED_PREFIX, ComplaintReceived
 from shared.keys import Key
+from shared.sealing import Sealer
 from tests.intake.test_complaint import NOW, body, policy
 
 KEY = Key("window", "市人社局", "operator", ("*",), acts_for_all=True)
@@ -166,6 +167,15 @@ def test_json_at_its_edges(raw: bytes) -> None:
     same_as_the_model(raw)
 
 
+def opened(value: Any, sealer: Sealer) -> Any:
+    """With every sealed text opened: two sealings of one text need not be alike."""
+    if isinstance(value, dict):
+        return {name: opened(item, sealer) for name, item in value.items()}
+    if isinstance(value, list):
+        return [opened(item, sealer) for item in value]
+    return sealer.open(value) if str(value).startswith(SEALED_PREFIX) else value
+
+
 @settings(max_examples=300)
 @given(mutants())
 def test_the_bytes_stored_are_those_of_the_fact(raw: bytes) -> None:
@@ -180,7 +190,8 @@ def test_the_bytes_stored_are_those_of_the_fact(raw: bytes) -> None:
     sealer = SAFE.open(prepared.case_id, prepared.wrapped_key)
     given_ = read(raw)
     check(given_, NOW, policy())
-    assert data_json(admit(given_, prepared.case_id, sealer, policy())) == data_json(event.data)
+    again = data_json(admit(given_, prepared.case_id, sealer, policy()))
+    assert opened(again, sealer) == opened(data_json(event.data), sealer)
     later = decode(prepared.recorded("2022-03-01T00:00:00Z"))
     assert later.recordedtime == datetime(2022, 3, 1, tzinfo=UTC)
     assert later.data == event.data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.envelope import sealed_parts, unsealed_fields
 from shared.events import TYPES, ComplaintReceived, SupervisionVisitRecorded, SupplementReceived
-from shared.sealing import CannotOpen, Matcher, Sealer, normalised_id, normalised_name
+from shared.sealing import CannotOpen, FirstSealer, Matcher, Sealer, normalised_id, normalised_name
 
 MATCHER = Matcher(b"m" * 32)
 
@@ -54,6 +55,16 @@ def test_the_same_text_seals_alike_only_in_the_same_place() -> None:
     assert sealer().seal("王小二", "e1/text") == first
     assert sealer().seal("王小二", "e2/text") != first
     assert sealer(key=b"x" * 32).seal("王小二", "e1/text") != first
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.sampled_from("ab")), max_size=20))
+def test_under_a_new_key_no_nonce_comes_twice(texts: list[tuple[str, str]]) -> None:
+    """Whatever is sealed, also the same text at the same place: a nonce used twice opens both."""
+    first = FirstSealer("case-1", b"k" * 32, MATCHER)
+    tokens = [first.seal(text, place) for text, place in texts]
+    assert [sealer().open(token) for token in tokens] == [text for text, _ in texts]
+    nonces = {base64.urlsafe_b64decode(token[len("sealed:1:") :][:16]) for token in tokens}
+    assert len(nonces) == len(texts)
 
 
 @pytest.mark.parametrize(
