@@ -43,6 +43,11 @@ def _restamped(event: bytes, stamp: str) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
+def _batch_of(fresh: Sequence[Prepared]) -> str:
+    """The name under which a batch stands in the outbox: its least case, which is in no other."""
+    return min(item.case_id for item in fresh)
+
+
 class Unknown(Exception):
     """The log did not acknowledge in time: it may or may not stand there; sending again is safe."""
 
@@ -88,6 +93,7 @@ class Reception:
         self._serving = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._unmarked: set[str] = set()
         self._marks: list[str] = []
         self._mark_task: asyncio.Task[None] | None = None
 
@@ -204,15 +210,15 @@ class Reception:
                     [item.wrapped_key for item in items],
                 )
                 old = {row["case_id"] for row in rows}
-                # Events are most of the bytes: copied, they cost a third of what an INSERT does.
-                await connection.copy_records_to_table(
-                    self.tables.outbox_name,
-                    schema_name=self.tables.schema_name,
-                    columns=("case_id", "event"),
-                    records=[
-                        (item.case_id, item.event) for item in items if item.case_id not in old
-                    ],
-                )
+                if fresh := [item for item in items if item.case_id not in old]:
+                    batch = _batch_of(fresh)
+                    # Events are most of the bytes: copied, they cost a third of an INSERT.
+                    await connection.copy_records_to_table(
+                        self.tables.outbox_name,
+                        schema_name=self.tables.schema_name,
+                        columns=("batch", "case_id", "event"),
+                        records=[(batch, item.case_id, item.event) for item in fresh],
+                    )
             known = [item for item in items if item.case_id in old]
             return await self._known(connection, known) if known else {}
 
@@ -242,7 +248,7 @@ class Reception:
     # --- publishing -----------------------------------------------------------------------------
 
     async def _publish(self, fresh: Sequence[Prepared]) -> list[asyncio.Future[Any]]:
-        """Hand events to the sender, stamped now; each is marked once it is acknowledged."""
+        """Hand events to the sender, stamped now; the batch is marked once all are acknowledged."""
         if not fresh:
             return []
         stamp = instant_text(self.governance.clock.now())
@@ -251,7 +257,13 @@ class Reception:
             self.view.expect(
                 Opening(item.case_id, item.event_id, item.body_hash, item.claims, value)
             )
-        return await self._send(records)
+        futures = await self._send(records)
+        batch = _batch_of(fresh)
+        self._unmarked.add(batch)
+        asyncio.gather(*futures, return_exceptions=True).add_done_callback(
+            partial(self._published, batch)
+        )
+        return futures
 
     async def _send(self, records: list[tuple[str, bytes]]) -> list[asyncio.Future[Any]]:
         sent = await self.producer.send_many(CASE_EVENTS, records)
@@ -263,10 +275,15 @@ class Reception:
     def _done(self, case_ids: list[str], future: asyncio.Future[Any]) -> None:
         for case_id in case_ids:
             self._under_way.pop(case_id, None)
-        if future.cancelled() or future.exception() is not None:
+        if not future.cancelled() and future.exception() is None:
+            EVENTS.labels(TYPE).inc(len(case_ids))
+
+    def _published(self, batch: str, sent: asyncio.Future[list[Any]]) -> None:
+        """Mark a batch; one that was not acknowledged as a whole is left to `republish`."""
+        if sent.cancelled() or any(isinstance(item, BaseException) for item in sent.result()):
+            self._unmarked.discard(batch)
             return
-        EVENTS.labels(TYPE).inc(len(case_ids))
-        self._marks += case_ids
+        self._marks.append(batch)
         if self._mark_task is None or self._mark_task.done():
             self._mark_task = asyncio.create_task(self._mark(), name="intake-mark")
 
@@ -279,18 +296,18 @@ class Reception:
             raise Unknown("the log did not acknowledge in time")
 
     async def _mark(self) -> None:
-        """Take the acknowledged out of the outbox, many at a time."""
+        """Take the acknowledged out of the outbox, some batches at a time."""
         while self._marks:
             marked, self._marks = self._marks, []
             try:
                 async with self.pool.acquire() as connection:
                     await connection.execute(
-                        f"DELETE FROM {self.tables.outbox} WHERE case_id = ANY($1)", marked
+                        f"DELETE FROM {self.tables.outbox} WHERE batch = ANY($1)", marked
                     )
             except PASSING as error:
                 # `republish` will find them on the log and mark them then.
                 log.warning("not_marked", error=type(error).__name__, count=len(marked))
-                return
+            self._unmarked.difference_update(marked)
 
     async def republish(self, older_than: float = 0) -> int:
         """Publish what is stored but not marked and not under way; returns how many.
@@ -300,7 +317,7 @@ class Reception:
         """
         async with self.pool.acquire() as connection:
             rows = await connection.fetch(
-                f"""SELECT case_id, event FROM {self.tables.outbox}
+                f"""SELECT batch, case_id, event FROM {self.tables.outbox}
                 WHERE stored_at <= now() - $1::interval ORDER BY stored_at LIMIT 1000""",
                 timedelta(seconds=older_than),
             )
@@ -311,21 +328,34 @@ class Reception:
                 [row["case_id"] for row in waiting],
             )
         on_log = {row["subject"] for row in found}
-        self._marks += on_log
-        left = {row["case_id"]: row["event"] for row in waiting if row["case_id"] not in on_log}
+        await self._take_out([row for row in waiting if row["case_id"] in on_log])
+        left = [row for row in waiting if row["case_id"] not in on_log]
         if left:
             stamp = instant_text(self.governance.clock.now())
-            records = [(case_id, _restamped(event, stamp)) for case_id, event in left.items()]
-            log.warning("republished", count=len(left))
-            COMPLAINTS.labels("republished").inc(len(left))
-            await self._acknowledged(await self._send(records))
-        await self._mark()
+            records = {row["case_id"]: _restamped(row["event"], stamp) for row in left}
+            log.warning("republished", count=len(records))
+            COMPLAINTS.labels("republished").inc(len(records))
+            await self._acknowledged(await self._send(list(records.items())))
+            await self._take_out(left)
         return len(left)
+
+    async def _take_out(self, rows: Sequence[Any]) -> None:
+        """Take single events out of the outbox."""
+        if not rows:
+            return
+        async with self.pool.acquire() as connection:
+            await connection.execute(
+                f"""DELETE FROM {self.tables.outbox} AS o
+                USING unnest($1::text[], $2::text[]) AS g(batch, case_id)
+                WHERE o.batch = g.batch AND o.case_id = g.case_id""",
+                [row["batch"] for row in rows],
+                [row["case_id"] for row in rows],
+            )
 
     @property
     def waiting(self) -> int:
-        """Complaints handed to the log or stored, and not marked yet."""
-        return len(self._under_way) + len(self._marks)
+        """Complaints handed to the log, and batches of them that are not marked yet."""
+        return len(self._under_way) + len(self._unmarked)
 
     async def stop(self) -> None:
         """Let the helpers go, and marks under way end."""
