@@ -134,7 +134,7 @@ class Bench:
 
         measures: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
             "folding": folded,
-            "intake": lambda: _one(intake.measure(rig, sizes.streamed, sizes.runs)),
+            "intake": lambda: intake.measure(rig, sizes.streamed, sizes.runs),
             "rebuild": lambda: _one(projection.measure(rig, mix, sizes.runs)),
             "audit": lambda: _one(alone.audit(rig, mix, sizes.runs)),
             "route": lambda: _one(alone.route(rig, sizes.routed, sizes.runs)),

@@ -106,10 +106,12 @@ async def test_a_process_that_ends_is_said_to_have_ended(rig: Rig, mix: Mix) -> 
 
 
 async def test_intake_receives_what_the_producer_is_given(rig: Rig) -> None:
-    figure = await intake.measure(rig, 200, 1)
-    assert figure.peer is not None
-    assert figure.value > 0
-    assert figure.ratio is not None
+    figures = await intake.measure(rig, 200, 1)
+    assert [figure.limit for figure in figures] == [intake.LIMIT, None]
+    assert figures[0].peer != figures[1].peer
+    for figure in figures:
+        assert figure.value > 0
+        assert figure.ratio is not None
 
 
 async def test_the_peer_of_the_rebuild_writes_the_same_rows(rig: Rig, mix: Mix) -> None:
