@@ -84,6 +84,24 @@ class _Consumer(Consumer):
         """`record`: what the scheduler gave us of the partition, which is all of it."""
         return Fetched(tp, record, self.app.consumer_generation_id)
 
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """None is missing between two messages: the later one stands for all of these offsets."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """What to commit of a partition, whose messages one agent acknowledges in their order.
+
+        Faust's own wants every offset acknowledged. It knows of those between two messages, unless
+        the first was offset 0: a record that came alone, as the first of a partition does. From
+        then on it would commit nothing, and keep and sort every offset of the log.
+        """
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        offset = max(acked) + 1
+        self._acked_index[tp].difference_update(acked)
+        acked.clear()
+        return offset
+
 
 class Fetches(Transport):
     """The transport of an app whose scheduler is ByPartition."""

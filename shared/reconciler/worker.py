@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Final
@@ -62,13 +62,27 @@ RECLAIM_AFTER: Final = 12.0
 than the session timeout, so that a frozen worker has learnt of its end by then."""
 
 AT_ONCE: Final = 3
-"""Partitions whose batches are in memory as events and rows at one time: enough that one folds
-while others wait for the database and the log."""
+"""Partitions of which a part of a batch is in memory as events and rows at one time: enough that
+one folds while others wait for the database and the log."""
 
-CHUNK: Final = 500
-"""Streams settled, or resent, in one transaction."""
+CHUNK: Final = 200
+"""Streams folded, settled or resent in one transaction. A stream can owe a dozen decisions at once;
+their copies on the way to the tables and to the log are in memory beside it, and what a
+transaction takes at its peak the process keeps."""
 
 Work = Callable[[], Awaitable[None]]
+
+
+def parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The records in their order, cut so that none of the parts is of more than CHUNK streams."""
+    first, keys = 0, set[bytes | None]()
+    for at, record in enumerate(records):
+        if len(keys) == CHUNK and record.key not in keys:
+            yield records[first:at]
+            first, keys = at, set()
+        keys.add(record.key)
+    if first < len(records):
+        yield records[first:]
 
 
 class Worker:
@@ -179,8 +193,10 @@ class Worker:
                 await self._take_in(partition, records)
 
     async def _take_in(self, partition: Partition, records: Sequence[Record]) -> None:
-        async with self._turns:
-            await self._take_in_turn(partition, records)
+        """Fold records, each part of them in a transaction of its own."""
+        for part in parts(records):
+            async with self._turns:
+                await self._take_in_turn(partition, part)
 
     async def _take_in_turn(self, partition: Partition, records: Sequence[Record]) -> None:
         events, bases = await self._sort(records)

@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.stack import LocalStack
 from shared.events import ComplaintAccepted, Event, ProgressReported
+from shared.log import partition_of
 from shared.reconciler.sweep import GRACE
 from shared.settings import Settings
 from tests.live.rig import Rig, fact
@@ -73,6 +75,42 @@ async def test_on_the_log_clock_a_round_decides_what_falls_due(rig: Rig) -> None
     assert len({event.id for event in events}) == len(events)
     assert (await rig.audit({"supervision": deciders(10 * HOUR)})).findings == []
     assert worker.stop() == 0
+
+
+async def test_the_group_commits_what_is_folded(rig: Rig) -> None:
+    """Also of a partition whose first record came alone, whatever comes after it."""
+    await rig.govern("log", START)
+    await rig.producer.publish([progress(number, START) for number in first_of_each_partition()])
+    worker = rig.worker(TOY_SECONDS="36000")
+    worker.start()
+    await rig.quiet([worker], clock=START)
+    await rig.producer.publish([accepted(number, START) for number in range(200)])
+    await rig.quiet([worker])
+
+    ends = await rig.ends()
+    admin = AIOKafkaAdminClient(bootstrap_servers=rig.settings.kafka)
+    await admin.start()
+    try:
+        deadline = time.monotonic() + 15
+        while (found := await committed(admin, rig.settings.group("supervision"))) != ends:
+            assert time.monotonic() < deadline, found
+            await asyncio.sleep(0.2)
+    finally:
+        await admin.close()
+
+
+def first_of_each_partition() -> list[int]:
+    """Numbers of cases, one of each partition."""
+    found: dict[int, int] = {}
+    for number in range(1000):
+        found.setdefault(partition_of(f"case-{number}"), number)
+    return list(found.values())
+
+
+async def committed(admin: AIOKafkaAdminClient, group: str) -> dict[int, int]:
+    """The offset that a group goes on from, by partition."""
+    found = await admin.list_consumer_group_offsets(group)
+    return {place.partition: value.offset for place, value in found.items()}
 
 
 async def test_on_the_wall_clock_a_step_is_decided_seconds_after_its_instant(rig: Rig) -> None:

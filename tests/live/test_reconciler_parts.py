@@ -44,6 +44,8 @@ HOUR = timedelta(hours=1)
 DECIDERS = deciders(10 * HOUR)
 CASE = "case-1"
 HOME = partition_of(CASE)
+CASES = [name for name in map("case-{}".format, range(200)) if partition_of(name) == HOME][:4]
+"""The case itself and others of its partition."""
 
 
 class Crash(BaseException):
@@ -62,6 +64,17 @@ class CrashingStore(Store):
 
     async def clear(self, held: Held, remaining: dict[str, str]) -> None:
         raise Crash
+
+
+class CrashingAtTheLast(Store):
+    """Ends the process before the last of CASES is written."""
+
+    async def put(
+        self, held: Held, rows: Sequence[StoredRow], next: int, book_hash: str | None = None
+    ) -> Held:
+        if any(row.subject == CASES[-1] for row in rows):
+            raise Crash
+        return await super().put(held, rows, next, book_hash)
 
 
 @dataclass
@@ -138,6 +151,29 @@ async def test_a_gap_before_a_record_is_read_from_the_log(bench: Bench) -> None:
     state = orjson.loads((await bench.rig.table())[CASE]["state"])
     assert state["progress"] == 4
     assert worker.partitions[HOME].next == last[0].offset + 1
+
+
+async def test_each_part_of_a_batch_stands_by_itself(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes back after its stream was forgotten goes on from the row."""
+    monkeypatch.setattr("shared.reconciler.worker.CHUNK", 2)
+    crashing = await bench.worker(store=CrashingAtTheLast)
+    crashing.partitions[HOME].cache.most = 0
+    await bench.rig.producer.publish([accepted()])
+    await bench.deliver(crashing)
+    begun = [fact(f"accepted-{case}", case, ComplaintAccepted(), START) for case in CASES[1:]]
+    progress = fact("progress", CASES[1], ProgressReported(), START)
+    await bench.rig.producer.publish([*begun[:2], progress, begun[2]])
+    with pytest.raises(Crash):
+        await bench.deliver(crashing)
+    rows = await bench.rig.table()
+    assert [case for case in CASES if case in rows] == CASES[:3]
+    assert [orjson.loads(rows[case]["state"])["progress"] for case in CASES[:3]] == [0, 1, 0]
+
+    await bench.deliver(await bench.worker())
+    decided = [event.subject for event in await bench.rig.events() if event.type == "DeadlineSet"]
+    assert sorted(case for case in decided if case in CASES) == sorted(CASES)
 
 
 async def test_a_crash_between_write_and_publish_publishes_later(bench: Bench) -> None:
