@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -19,10 +20,11 @@ from aiokafka import AIOKafkaProducer
 
 from infra import simulator
 from infra.bench.figures import Figure, Limit, Peer
-from infra.bench.rig import Installation, Rig, book
+from infra.bench.rig import Database, Ends, Installation, Rig, book, reach
 from infra.problem import Unready
 from infra.simulator import season
 from services.intake.preparing import Prepared, prepare_all
+from services.intake.tables import Tables
 from services.intake.vault import Safe
 from shared.keys import Key
 from shared.policy import Policy
@@ -149,6 +151,7 @@ async def measure(rig: Rig, count: int, runs: int) -> list[Figure]:
         for number in range(runs):
             complaints = lines(count, f"run{number}")
             told = events(complaints, policy)
+            await _settled(made)
             sent.append(count / await produce(made.settings, topic, complaints, as_sent))
             rates.append(count / await stream(made, complaints))
             stored.append(count / await produce(made.settings, topic, told, as_stored))
@@ -182,6 +185,17 @@ async def measure(rig: Rig, count: int, runs: int) -> list[Figure]:
             f"the same runs; an event has {long} bytes",
         ),
     ]
+
+
+async def _settled(made: Installation) -> None:
+    """Wait until intake has looked for likely duplicates of all that it took in.
+
+    It does so behind the stream, which does not wait for it; a peer must not run beside it either.
+    """
+    async with Database(made.settings) as database, Ends(made.settings) as ends:
+        name = Tables(made.settings).like_positions
+        done = partial(database.number, f"SELECT sum(next) FROM {name}")
+        await reach(done, await ends.total(), made.children["intake"], every=0.25)
 
 
 async def _best(made: Installation, topic: str, values: Sequence[bytes]) -> Setup:

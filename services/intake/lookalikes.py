@@ -241,12 +241,16 @@ class Lookalikes:
         met = await self._met(connection, fresh, rules.most_candidates)
         others = await self._opened(connection, {case for cases in met.values() for case in cases})
         others |= {arrival.features.case_id: arrival.features for arrival in fresh}
-        for arrival in fresh:
+        proposals = []
+        for number, arrival in enumerate(fresh):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
             mine = arrival.features
             for other in (others[case] for case in met[mine.case_id] if case in others):
                 found = likeness(mine, other, rules)
                 if found is not None and found.score >= rules.propose_from:
-                    await self._propose(connection, mine.case_id, other.case_id, found)
+                    proposals.append(_proposed(mine.case_id, other.case_id, found))
+        await self._propose(connection, proposals)
         places = [(key, arrival) for arrival in fresh for key in arrival.keys]
         await connection.execute(
             f"""INSERT INTO {self.tables.like_blocks}
@@ -334,20 +338,18 @@ class Lookalikes:
                 found[row["case_id"]] = _unpacked.decode(opener.open(row["sealed"]))
         return found
 
-    async def _propose(
-        self, connection: Connection, case: str, other: str, found: Likeness
-    ) -> None:
-        one, two = pair(case, other)
-        same = found.same if one == case else {to: line for line, to in found.same.items()}
+    async def _propose(self, connection: Connection, proposals: Sequence[Proposal]) -> None:
+        if not proposals:
+            return
         await connection.execute(
-            f"""INSERT INTO {self.tables.proposals} VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT DO NOTHING""",
-            derived_id("likeness", one, two),
-            one,
-            two,
-            found.score,
-            orjson.dumps(found.parts).decode(),
-            orjson.dumps(same).decode(),
+            f"""INSERT INTO {self.tables.proposals} SELECT * FROM unnest($1::text[], $2::text[],
+            $3::text[], $4::int[], $5::jsonb[], $6::jsonb[]) ON CONFLICT DO NOTHING""",
+            [proposal.id for proposal in proposals],
+            [proposal.one for proposal in proposals],
+            [proposal.other for proposal in proposals],
+            [proposal.score for proposal in proposals],
+            [orjson.dumps(proposal.parts).decode() for proposal in proposals],
+            [orjson.dumps(proposal.same).decode() for proposal in proposals],
         )
 
     # --- for the office -------------------------------------------------------------------------
@@ -479,6 +481,12 @@ class Lookalikes:
         if row is None:
             raise Refusing(Refusal(404, "UNKNOWN_MATCH", "no such proposed match"))
         return _proposal(row)
+
+
+def _proposed(case: str, other: str, found: Likeness) -> Proposal:
+    one, two = pair(case, other)
+    same = found.same if one == case else {to: line for line, to in found.same.items()}
+    return Proposal(derived_id("likeness", one, two), one, two, found.score, found.parts, same)
 
 
 def _proposal(row: Any) -> Proposal:
