@@ -18,7 +18,7 @@ from shared.sealing import normalised_name
 def read_text(text: str | None, address: str | None, policy: Policy) -> Signals | None:
     """Signals of text and address under the book's lexicon and gazetteer; None without either."""
     found = signals_json(text, address, policy)
-    return None if found is None else Signals.model_validate(orjson.loads(found))
+    return None if found is None else Signals.model_validate(orjson.loads(bytes(found)))
 
 
 def signals_json(text: str | None, address: str | None, policy: Policy) -> msgspec.Raw | None:

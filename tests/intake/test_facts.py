@@ -9,7 +9,11 @@ import pytest
 
 from services.intake.api import FactBody, GroupBody, TriageBody, VerdictBody, parsed
 from services.intake.complaint import Refused
-from services.intake.facts import read_fact
+from services.intake.facts import read_fact, seal_fact
+from shared.envelope import unsealed_fields
+from shared.events import SupplementReceived
+from shared.sealing import Matcher, Sealer
+from tests.intake.test_complaint import policy
 
 BEYOND = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
 BODIES: tuple[tuple[type[Any], dict[str, Any]], ...] = (
@@ -59,3 +63,24 @@ def test_a_nul_is_refused_with_its_place(
 def test_a_code_holds_no_control_character() -> None:
     with pytest.raises(Refused):
         read_fact("ZeroReportFiled", {"period": "a\nb"})
+
+
+def test_a_supplement_is_sealed_and_read_as_a_complaint_is() -> None:
+    told = {
+        "text": "工地拖欠我们12人工资共计6万元",
+        "employer": {"name": "示例劳务有限公司"},
+        "project": {"name": "示例花园", "owner": "登封市示例镇人民政府"},
+        "site": {"address": "登封市大冶镇"},
+    }
+    fact = read_fact("SupplementReceived", told)
+    sealer = Sealer("case-1", b"k" * 32, Matcher(b"m" * 32))
+    data = seal_fact(fact, sealer, policy(), "e1")
+    assert isinstance(data, SupplementReceived)
+    assert unsealed_fields(data) == []
+    assert data.signals is not None
+    assert (data.signals.workers, data.signals.amount_fen) == (12, 6_000_000)
+    assert {place.township for place in data.signals.places} == {"410185105"}
+    assert data.employer is not None
+    assert data.employer.key == sealer.matcher.employer("示例劳务有限公司", None)
+    assert data.project is not None
+    assert data.project.owner_kind == "government"
