@@ -323,7 +323,7 @@ def admit(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) -> Com
 
     `sealer` is the case's own; `complaint` has passed `check` under `policy`.
     """
-    data = stored.json_of(stored_data(complaint, case_id, sealer, policy))
+    data = json_of(stored_data(complaint, case_id, sealer, policy))
     return ComplaintReceived.model_validate(orjson.loads(data))
 
 

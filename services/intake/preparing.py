@@ -23,7 +23,6 @@ import msgspec
 from services.intake.complaint import Problem, Refused, check, read, stored_data
 from services.intake.given import MAX_BYTES, Given, json_of
 from services.intake.stored import Document, plain_in
-from services.intake.stored import json_of as json_of_event
 from services.intake.vault import Safe
 from shared.claims import Claims, own_of
 from shared.envelope import case_id_of, derived_id, document_of
@@ -129,7 +128,7 @@ def prepare_all(
     del envelope["time"], envelope["data"]
     event_ids = [event_id_of(case_id) for case_id in ids]
     events = [
-        json_of_event(
+        json_of(
             Document(
                 **envelope,
                 bodyhash=body_hash,

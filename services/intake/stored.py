@@ -9,9 +9,7 @@ the stored form of the fact).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
-import msgspec
 from msgspec import Raw, Struct
 
 from shared.events import SEALED_PREFIX
@@ -94,9 +92,6 @@ class Document(Part, frozen=True, kw_only=True):
     subject: str
     time: str
     type: str
-
-
-json_of: Final = msgspec.json.Encoder().encode
 
 
 def plain_in(data: Received) -> list[str]:
