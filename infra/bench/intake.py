@@ -153,8 +153,8 @@ async def measure(rig: Rig, count: int, runs: int) -> list[Figure]:
             told = events(complaints, policy)
             await _settled(made)
             sent.append(count / await produce(made.settings, topic, complaints, as_sent))
-            rates.append(count / await stream(made, complaints))
             stored.append(count / await produce(made.settings, topic, told, as_stored))
+            rates.append(count / await stream(made, complaints))
             size, long = sum(map(len, complaints)) // count, sum(map(len, told)) // count
             texts = len({orjson.loads(line).get("text") for line in complaints})
             rig.say(
@@ -190,7 +190,7 @@ async def measure(rig: Rig, count: int, runs: int) -> list[Figure]:
 async def _settled(made: Installation) -> None:
     """Wait until intake has looked for likely duplicates of all that it took in.
 
-    It does so behind the stream, which does not wait for it; a peer must not run beside it either.
+    It does so behind the stream, which does not wait for it; no peer may run beside it either.
     """
     async with Database(made.settings) as database, Ends(made.settings) as ends:
         name = Tables(made.settings).like_positions
