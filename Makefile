@@ -36,19 +36,22 @@ lock:
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  --constraints requirements.lock pyproject.toml -o infra/runtime.lock
 
-# Those that need no server run beside the live ones, which mostly wait; they are told after them.
+# Live tests mostly wait, so two files of them run at a time, each run of files with a stack of its own
+# (`pytest -m live` takes one at a time). Those that need no server run beside them and are told after.
+LIVE := -m live -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup
 	@mkdir -p .qingqian/log; \
 	$(BIN)/python -m pytest -m "not live" > .qingqian/log/tests.log 2>&1 & others=$$!; \
 	trap 'kill $$others 2>/dev/null' INT TERM; \
 	echo "test: the live tests; the others run beside them"; \
-	$(BIN)/python -m pytest -m live; live=$$?; \
+	$(BIN)/python -m pytest $(LIVE); live=$$?; \
 	wait $$others; code=$$?; cat .qingqian/log/tests.log; \
 	exit $$((live ? live : code))
 
 # Only the tests on the real Kafka and PostgreSQL.
 live: setup
-	@$(BIN)/python -m pytest -m live
+	@$(BIN)/python -m pytest $(LIVE)
 
 # The first time the type checker reads everything (about a minute); after that it keeps a cache.
 check: setup

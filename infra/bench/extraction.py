@@ -1,4 +1,4 @@
-"""Figures: how well the text extraction reads labelled messages, where there are any."""
+"""Figures: how fast the text extraction reads, and how well where there are labelled messages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ MESSAGES: Final = Path(__file__).parents[2].parent / "shared" / "data" / "messag
 """Beside the project, not part of it: real messages of citizens, labelled by hand."""
 
 
+RATE: Final = Limit("at least", 2000)
+_RUNS: Final = 3
+
+
 def measure(file: Path = MESSAGES) -> tuple[list[Figure], str]:
     """The figures that have a limit, and what there is to say of where they come from."""
-    if not file.exists():
-        return [], "text extraction: not measured, ../shared/data/messages.jsonl is not there"
     # scikit-learn and numpy come with the development tools, not with the services.
     from services.intake.signals import Gazetteer, Lexicon, report, train
 
@@ -27,6 +29,11 @@ def measure(file: Path = MESSAGES) -> tuple[list[Figure], str]:
     gazetteer = Gazetteer.from_mapping(
         yaml.safe_load((folder / "gazetteer.yaml").read_text("utf-8"))
     )
+    rates = tuple(report.rate(lexicon, gazetteer) for _ in range(_RUNS))
+    read = Figure("text: complaints read", "complaints/s", rates, RATE, note="on one core")
+    if not file.exists():
+        absent = "../shared/data/messages.jsonl is not there"
+        return [read], f"text extraction: how well is not measured, {absent}"
     messages = train.read_messages(file)
     found = report.figures(messages, lexicon, gazetteer)
     shown = [
@@ -41,4 +48,4 @@ def measure(file: Path = MESSAGES) -> tuple[list[Figure], str]:
         for figure in found.values()
         if figure.limit is not None
     ]
-    return shown, f"text extraction: {len(messages)} labelled messages"
+    return [read, *shown], f"text extraction: {len(messages)} labelled messages"

@@ -1,21 +1,9 @@
-"""From a complaint's bytes to what is stored: read, checked, sealed, hashed. Needs no database.
-
-It is most of the work of a complaint and pure, so long streams have it done by helper processes,
-one a core, started with the first full batch.
-"""
+"""From a complaint's bytes to what is stored: read, checked, sealed, hashed. Needs no database."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import multiprocessing
-import os
-import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -26,25 +14,14 @@ from services.intake.stored import Document, plain_in
 from services.intake.vault import Safe
 from shared.claims import Claims, own_of
 from shared.envelope import case_id_of, derived_id, document_of
-from shared.journal import journal
 from shared.keys import Key
 from shared.log import Unsealed
-from shared.policy import Policy, adopt
-
-log = journal("intake.preparing")
+from shared.policy import Policy
 
 Status = Literal["received", "duplicate", "rejected"]
 TYPE: Final = "ComplaintReceived"
 MAX_EVENT: Final = 900_000
 """Bytes of an event: a broker takes a record of a mebibyte, and what it refuses stays behind."""
-
-_BULK: Final = 200
-"""Lines of a batch from which helpers are worth their start."""
-_SLICE: Final = 20
-"""Lines prepared here before others have their turn."""
-_STEP: Final = 50
-"""Lines that a helper takes through each step together."""
-_MOST_HELPERS: Final = 4
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -183,109 +160,3 @@ def _judge(raw: bytes | None, key: Key, now: datetime, policy: Policy) -> Given 
     except Refused as error:
         return Receipt("rejected", problems=tuple(error.problems))
     return complaint
-
-
-class Workshop:
-    """Prepares batches: small ones here, full ones in helper processes."""
-
-    def __init__(self, safe: Safe, helpers: int | None = None) -> None:
-        self.safe = safe
-        self.helpers = min(os.cpu_count() or 1, _MOST_HELPERS) if helpers is None else helpers
-        self._pool: ProcessPoolExecutor | None = None
-        self._hash = ""
-
-    async def prepare(
-        self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
-    ) -> list[Prepared | Receipt]:
-        """A batch, in order."""
-        if self.helpers and len(raws) >= _BULK:
-            work = partial(_work, _pack(raws), key, now)
-            try:
-                running = asyncio.get_running_loop().run_in_executor(self._open(policy), work)
-                return _results(await running, len(raws))
-            except BrokenProcessPool:
-                log.warning("helpers_lost", helpers=self.helpers)
-                self._pool = None
-        found: list[Prepared | Receipt] = []
-        for first in range(0, len(raws), _SLICE):
-            part = raws[first : first + _SLICE]
-            found += prepare_all(part, key, now, policy, self.safe)
-            if len(raws) > _SLICE:
-                await asyncio.sleep(0)
-        return found
-
-    def _open(self, policy: Policy) -> ProcessPoolExecutor:
-        """Helpers that know the book in force; a new book needs new ones.
-
-        They are forked from a server that has read the code, so that they share its memory.
-        """
-        if self._pool is None or self._hash != policy.hash:
-            self.close()
-            self._hash = policy.hash
-            forking = multiprocessing.get_context("forkserver")
-            forking.set_forkserver_preload([__name__])
-            self._pool = ProcessPoolExecutor(
-                self.helpers,
-                forking,
-                _begin,
-                (self.safe.master, policy.raw, policy.adopted_at, policy.adoption_id),
-            )
-        return self._pool
-
-    def close(self) -> None:
-        """Let the helpers go."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
-
-
-# --- inside a helper ------------------------------------------------------------------------------
-
-_known: list[tuple[Policy, Safe]] = []
-
-_pack: Final = msgspec.msgpack.Encoder().encode
-"""A batch goes over as one piece of bytes: to pickle each complaint costs more than to read it."""
-_raws: Final = msgspec.msgpack.Decoder(list[bytes | None]).decode
-_done: Final = msgspec.msgpack.Decoder(tuple[list[Prepared], dict[int, Receipt]]).decode
-
-
-def _results(packed: bytes, count: int) -> list[Prepared | Receipt]:
-    """What `_work` has made of `count` complaints."""
-    prepared, refused = _done(packed)
-    rest = iter(prepared)
-    return [refused[place] if place in refused else next(rest) for place in range(count)]
-
-
-def _begin(master: bytes, raw: dict[str, object], adopted_at: datetime, adoption_id: str) -> None:
-    """What a helper knows; it ends with the service, however that ends."""
-    _known[:] = [(adopt(raw, adopted_at, adoption_id), Safe(master))]
-    # Nothing of a batch outlives it but what is remembered of texts: the young are looked through
-    # once after each batch, and nothing else ever.
-    gc.freeze()
-    gc.disable()
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a helper has a parent"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(0)
-
-    threading.Thread(target=follow, name="parent", daemon=True).start()
-
-
-def _work(packed: bytes, key: Key, now: datetime) -> bytes:
-    """What became of a batch: those prepared, in order, and by their place those refused."""
-    policy, safe = _known[0]
-    raws = _raws(packed)
-    found: list[Prepared | Receipt] = []
-    for first in range(0, len(raws), _STEP):
-        found += prepare_all(raws[first : first + _STEP], key, now, policy, safe)
-    results = _pack(
-        (
-            [item for item in found if isinstance(item, Prepared)],
-            {place: item for place, item in enumerate(found) if isinstance(item, Receipt)},
-        )
-    )
-    del found
-    gc.collect(0)
-    return results

@@ -20,10 +20,11 @@ from typing import Any, Final
 import orjson
 
 from services.intake.complaint import Problem
-from services.intake.preparing import TYPE, Prepared, Receipt, Workshop
+from services.intake.preparing import TYPE, Prepared, Receipt
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Vault
 from services.intake.view import Opening, View
+from services.intake.workshop import Workshop
 from shared.database import PASSING
 from shared.events import instant_text
 from shared.governance import Governance

@@ -8,8 +8,6 @@ the stored form of the fact).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from msgspec import Raw, Struct
 
 from shared.events import SEALED_PREFIX
@@ -99,22 +97,14 @@ def plain_in(data: Received) -> list[str]:
 
     The name of an employer with a unified social credit code may stand in clear (design 9).
     """
+    texts = [("/text", data.text), ("/contact", data.contact)]
+    if (employer := data.employer) is not None and employer.uscc is None:
+        texts.append(("/employer/name", employer.name))
+    if (project := data.project) is not None:
+        texts += (("/project/name", project.name), ("/project/owner", project.owner))
+    if (site := data.site) is not None:
+        texts.append(("/site/address", site.address))
+    texts += [("/claims/sealed", line.sealed) for line in data.claims]
     return [
-        place
-        for place, text in _to_be_sealed(data)
-        if text is not None and not text.startswith(SEALED_PREFIX)
+        place for place, text in texts if text is not None and not text.startswith(SEALED_PREFIX)
     ]
-
-
-def _to_be_sealed(data: Received) -> Iterator[tuple[str, str | None]]:
-    yield "/text", data.text
-    yield "/contact", data.contact
-    if data.employer is not None and data.employer.uscc is None:
-        yield "/employer/name", data.employer.name
-    if data.project is not None:
-        yield "/project/name", data.project.name
-        yield "/project/owner", data.project.owner
-    if data.site is not None:
-        yield "/site/address", data.site.address
-    for line in data.claims:
-        yield "/claims/sealed", line.sealed

@@ -18,7 +18,6 @@ from services.intake.signals.heads import MAX_WORKERS
 from services.intake.signals.leads import LEADS
 from services.intake.signals.lexicon import Scanner
 from services.intake.signals.months import MAX_MONTHS
-from services.intake.signals.report import rate
 from shared.events import MAX_FEN
 from shared.events import Signals as Published
 from tests.intake.signals_book import gazetteer, lexicon, raw, signals_of
@@ -236,7 +235,3 @@ def test_a_lexicon_that_cannot_be_read_is_refused() -> None:
         Lexicon.from_mapping({"sectors": {"a": {"strong": "工地"}}})
     with pytest.raises(LexiconError, match="too short"):
         Lexicon.from_mapping({"sectors": {"a": {"strong": ["工"]}}})
-
-
-def test_two_thousand_complaints_a_second_of_one_core() -> None:
-    assert max(rate(lexicon(), gazetteer(), seconds=0.3) for _ in range(5)) >= 2000

@@ -1,0 +1,147 @@
+"""Batches: what helper processes make of them, and what happens when one is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from services.intake.preparing import OVERLONG, Prepared, Receipt, prepare
+from services.intake.vault import Safe
+from services.intake.workshop import Workshop
+from shared.keys import Key
+from shared.policy import adopt
+from tests.intake.test_complaint import NOW, body, policy
+
+KEY = Key("window", "市人社局", "operator", ("*",), acts_for_all=True)
+SAFE = Safe(b"v" * 32)
+
+
+def lines(count: int, name: str = "ref") -> list[bytes | None]:
+    """Good ones, and at the ends and between them some that are refused."""
+    made: list[bytes | None] = [
+        orjson.dumps(body() | {"source_ref": f"{name}-{number}"}) for number in range(count)
+    ]
+    made[0] = b"{"
+    made[count // 2] = None
+    made[-1] = orjson.dumps(body() | {"source": "nobody"})
+    return made
+
+
+def told(found: Prepared | Receipt) -> Any:
+    """What does not hang on a key drawn at random."""
+    if isinstance(found, Receipt):
+        return found
+    return found.source_ref, found.case_id, found.event_id, found.body_hash, found.claims
+
+
+def alone(batch: list[bytes | None]) -> list[Any]:
+    return [told(prepare(raw, KEY, NOW, policy(), SAFE)) for raw in batch]
+
+
+@pytest.fixture
+def workshop() -> Iterator[Workshop]:
+    made = Workshop(SAFE, helpers=1)
+    yield made
+    made.close()
+    for process in multiprocessing.active_children():
+        process.join(10)
+
+
+def helper() -> psutil.Process:
+    """The one helper that there is."""
+    (process,) = multiprocessing.active_children()
+    assert process.pid is not None
+    return psutil.Process(process.pid)
+
+
+async def made_of(workshop: Workshop, batch: list[bytes | None]) -> list[Any]:
+    return [told(item) for item in await workshop.prepare(batch, KEY, NOW, policy())]
+
+
+async def stopped_at(workshop: Workshop, batch: list[bytes | None]) -> asyncio.Task[list[Any]]:
+    """A batch that a helper has before it, frozen."""
+    os.kill(helper().pid, signal.SIGSTOP)
+    task = asyncio.create_task(made_of(workshop, batch))
+    # Its turns until the batch is in the helper's socket, or as much of it as that takes.
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return task
+
+
+async def test_a_helper_makes_of_a_batch_what_is_made_of_each_line(workshop: Workshop) -> None:
+    batch = lines(201)
+
+    made = await workshop.prepare(batch, KEY, NOW, policy())
+
+    assert [told(item) for item in made] == alone(batch)
+    assert made[100] == OVERLONG
+    good = made[1]
+    assert isinstance(good, Prepared)
+    assert b'"source_ref":"ref-1"' in good.event
+    SAFE.open(good.case_id, good.wrapped_key)
+
+
+async def test_batches_at_once_wait_for_a_helper_and_are_not_mixed(workshop: Workshop) -> None:
+    batches = [lines(200 + number, f"batch{number}") for number in range(4)]
+
+    made = await asyncio.gather(*(made_of(workshop, batch) for batch in batches))
+
+    assert made == [alone(batch) for batch in batches]
+
+
+async def test_a_batch_whose_helper_is_killed_is_prepared_here(workshop: Workshop) -> None:
+    await made_of(workshop, lines(200))
+    killed = helper()
+    batch = lines(230, "lost")
+    task = await stopped_at(workshop, batch)
+
+    killed.kill()
+
+    assert await task == alone(batch)
+    assert await made_of(workshop, batch) == alone(batch)
+    assert helper().pid != killed.pid
+
+
+async def test_an_answer_that_nobody_waits_for_is_not_the_next_ones(workshop: Workshop) -> None:
+    await made_of(workshop, lines(200))
+    frozen = helper()
+    task = await stopped_at(workshop, lines(220, "left"))
+
+    task.cancel()
+    os.kill(frozen.pid, signal.SIGCONT)
+    batch = lines(210, "next")
+
+    assert await made_of(workshop, batch) == alone(batch)
+    assert helper().pid == frozen.pid
+
+
+async def test_a_helper_learns_the_book_that_is_in_force(workshop: Workshop) -> None:
+    await made_of(workshop, lines(200))
+    pid = helper().pid
+    raw = orjson.loads(orjson.dumps(policy().raw))
+    raw["organisation"]["sources"]["nobody"] = "nobody"
+    later = adopt(raw, NOW, "another")
+
+    last = (await workshop.prepare(lines(200), KEY, NOW, later))[-1]
+    again = (await workshop.prepare(lines(200), KEY, NOW, policy()))[-1]
+
+    assert isinstance(last, Prepared)
+    assert isinstance(again, Receipt)
+    assert helper().pid == pid
+
+
+async def test_the_helpers_end_with_the_workshop(workshop: Workshop) -> None:
+    await made_of(workshop, lines(200))
+    process = helper()
+
+    workshop.close()
+
+    process.wait(10)  # Raises where it has not ended by then.
