@@ -1,23 +1,29 @@
 """Intake that is killed at a chosen point of receiving a complaint, as by a power cut.
 
-The argument says where: `before_publish` (the row is committed, nothing is sent), `before_mark`
-(the log has acknowledged, the outbox still holds the event), `before_keep` (the good lines are
-received, the refused ones are not in quarantine), `before_close` (a corrected line is received, its
-item still waits) or `before_park` (a refused record is in quarantine, not on the parked topic).
+The argument says where: `before_publish` (the row is committed, nothing is sent), `half_sent` (of a
+batch one partition has its events, the others nothing), `before_mark` (the log has acknowledged,
+the outbox still holds the event), `before_keep` (the good lines are received, the refused ones are
+not in quarantine), `before_close` (a corrected line is received, its item still waits) or
+`before_park` (a refused record is in quarantine, not on the parked topic). With `half_acknowledged`
+it lives on: of the first batch one partition is acknowledged, the others are not sent and fail, as
+if their leader were lost.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 from typing import Any, NoReturn
 
+from aiokafka.errors import KafkaTimeoutError
+
 from services.intake.__main__ import main
 from services.intake.feed import Feed
 from services.intake.quarantine import Quarantine
 from services.intake.reception import Reception
-from shared.log import Producer
+from shared.log import Producer, partition_of
 
 
 def _die() -> NoReturn:
@@ -28,6 +34,38 @@ def _die() -> NoReturn:
 def _before_publish() -> None:
     async def send_many(self: Producer, topic: str, records: Any) -> Any:
         _die()
+
+    Producer.send_many = send_many  # type: ignore[method-assign]
+
+
+_send_many = Producer.send_many
+
+
+def _halves(records: Any) -> tuple[list[Any], list[Any]]:
+    """The records of the first one's partition, and the others, which there must be."""
+    listed = list(records)
+    first = partition_of(listed[0][0])
+    rest = [record for record in listed if partition_of(record[0]) != first]
+    assert rest, "all records are of one partition"
+    return [record for record in listed if record not in rest], rest
+
+
+def _half_sent() -> None:
+    async def send_many(self: Producer, topic: str, records: Any) -> Any:
+        first, _ = _halves(records)
+        await asyncio.gather(*(future for future, _ in await _send_many(self, topic, first)))
+        _die()
+
+    Producer.send_many = send_many  # type: ignore[method-assign]
+
+
+def _half_acknowledged() -> None:
+    async def send_many(self: Producer, topic: str, records: Any) -> Any:
+        Producer.send_many = _send_many  # type: ignore[method-assign]
+        first, rest = _halves(records)
+        failed = asyncio.get_running_loop().create_future()
+        failed.set_exception(KafkaTimeoutError())
+        return [*await _send_many(self, topic, first), (failed, [key for key, _ in rest])]
 
     Producer.send_many = send_many  # type: ignore[method-assign]
 
@@ -65,6 +103,8 @@ def _before_park() -> None:
 
 POINTS = {
     "before_publish": _before_publish,
+    "half_sent": _half_sent,
+    "half_acknowledged": _half_acknowledged,
     "before_mark": _before_mark,
     "before_keep": _before_keep,
     "before_close": _before_close,

@@ -65,6 +65,51 @@ async def test_a_kill_between_log_and_mark_publishes_nothing_again(desk: Desk) -
     assert await desk.outbox() == 0
 
 
+BATCH = [f"part-{number}" for number in range(30)]
+
+
+async def _once_each(desk: Desk) -> None:
+    """Every complaint of the batch stands on the log once, and nothing waits."""
+    cases = [event.subject for event in await desk.events()]
+    assert sorted(cases) == sorted(case_id_of("national", ref) for ref in BATCH)
+    assert await desk.outbox() == 0
+
+
+async def test_a_kill_between_the_partitions_of_a_batch_publishes_the_rest(desk: Desk) -> None:
+    lines = [orjson.dumps(complaint(ref)) + b"\n" for ref in BATCH]
+    await desk.start("tests.live.killed_intake", "half_sent")
+    with pytest.raises(httpx.TransportError):
+        await desk.stream(lines)
+    assert desk.running is not None
+    assert desk.running.wait(20) == -9
+    assert 0 < len(await desk.records()) < len(BATCH)
+    assert await desk.outbox() == len(BATCH)
+
+    await desk.start()
+    await _once_each(desk)
+    assert {item["status"] for item in await desk.stream(lines)} == {"duplicate"}
+    await _once_each(desk)
+
+
+async def test_of_a_batch_acknowledged_in_part_the_rest_is_published_later(desk: Desk) -> None:
+    """No line is said to be received; sent again, each is known, and each stands once."""
+    lines = [orjson.dumps(complaint(ref)) + b"\n" for ref in BATCH]
+    await desk.start("tests.live.killed_intake", "half_acknowledged")
+
+    first = await desk.stream(lines)
+
+    assert {item["status"] for item in first} == {"rejected"}
+    assert {item["errors"][0]["code"] for item in first} == {"unavailable"}
+    assert 0 < len(await desk.records()) < len(BATCH)
+    assert {item["status"] for item in await desk.stream(lines)} == {"duplicate"}
+
+    async def published() -> bool:
+        return await desk.outbox() == 0
+
+    await until(published, "the rest of the batch is published", 60)
+    await _once_each(desk)
+
+
 async def test_a_restart_remembers_and_sigterm_ends_cleanly(desk: Desk) -> None:
     await desk.start()
     case_id = (await desk.post(complaint("restart"))).json()["case_id"]
