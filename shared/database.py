@@ -1,8 +1,9 @@
-"""Which faults of PostgreSQL pass: the same for every service that keeps tables."""
+"""PostgreSQL, as every service that keeps tables sees it: which faults pass, and if it answers."""
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from typing import Any, Final
 
 import asyncpg
 
@@ -23,3 +24,21 @@ PASSING: Final = (
 
 GONE: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 """Somebody dropped the tables: they are to be made again."""
+
+_PULSE_SECONDS: Final = 1.0
+
+
+class Pulse:
+    """Whether the database behind a pool answers. Probes are many: it is asked once a second."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._answered_at = float("-inf")
+
+    async def feel(self) -> None:
+        """Raises what the database raises (`PASSING`), TimeoutError if no connection is free."""
+        if time.monotonic() - self._answered_at < _PULSE_SECONDS:
+            return
+        async with self._pool.acquire(timeout=4) as connection:
+            await connection.fetchval("SELECT 1", timeout=4)
+        self._answered_at = time.monotonic()

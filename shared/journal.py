@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
@@ -41,6 +42,7 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream or sys.stdout)
+    handler.addFilter(_Calm())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -64,6 +66,38 @@ def journal(part: str) -> Any:
 
 def _number(level: str) -> int:
     return logging.getLevelNamesMapping()[level.upper()]
+
+
+_REPEATS_SECONDS: Final = 10.0
+_MOST_KINDS: Final = 500
+"""Messages told apart: some libraries write what differs into the message itself."""
+
+
+class _Calm(logging.Filter):
+    """Lets through what a library says once in ten seconds, and then how often it has said so.
+
+    In an outage of the log the clients say the same some hundred times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("qingqian"):
+            return True
+        key = (record.name, str(record.msg))
+        now = time.monotonic()
+        begun, swallowed = self._said.get(key, (float("-inf"), 0))
+        if now - begun < _REPEATS_SECONDS:
+            self._said[key] = (begun, swallowed + 1)
+            return False
+        if len(self._said) >= _MOST_KINDS:
+            self._said.clear()
+        self._said[key] = (now, 0)
+        if swallowed:
+            record.msg = f"{record.msg} ({swallowed} more like it)"
+        return True
 
 
 class _Service:

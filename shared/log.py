@@ -270,7 +270,7 @@ class Reader:
     async def stop(self) -> None:
         for consumer in (self._offsets, self._fetching):
             if consumer is not None:
-                await consumer.stop()
+                await _end(consumer)
         self._offsets = self._fetching = None
 
     async def _consumer(self, what: str, wait_ms: int = 500) -> AIOKafkaConsumer:
@@ -384,7 +384,22 @@ class Reader:
                     got = {}
                 yield [_record(names[key.topic], raw) for key, raws in got.items() for raw in raws]
         finally:
-            await consumer.stop()
+            await _end(consumer)
+
+
+async def _end(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, also while the broker is away.
+
+    A fetch that has failed and waits to be tried again answers aiokafka's `stop` with its own
+    cancellation: that would pass for one of ours, and the connections would stay open.
+    """
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        await consumer._client.close()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def gathered(seconds: float, wanted: asyncio.Event | None) -> None:

@@ -18,7 +18,7 @@ from services.intake.tables import Tables, WrongLog, open_pool, prepare
 from services.intake.vault import Safe, Vault, master_key
 from services.intake.view import Behind, View
 from shared.clock import ClockUnset
-from shared.database import PASSING
+from shared.database import PASSING, Pulse
 from shared.governance import Governance, Ungoverned
 from shared.health import Readiness
 from shared.identity import identify
@@ -57,6 +57,7 @@ class Intake:
         opened = self._opened.push_async_callback
         self.pool: Any = await open_pool(self.settings)
         opened(self.pool.close)
+        self.pulse = Pulse(self.pool)
         identity = await identify(self.settings, CASE_EVENTS)
         async with self.pool.acquire() as connection:
             await prepare(connection, self.tables, identity)
@@ -158,8 +159,13 @@ class Intake:
         try:
             clock = self.governance.clock.now()
             owed = await self.view.behind()
-        except (Ungoverned, ClockUnset, Unavailable) as error:
+            await self.pulse.feel()
+        except (Ungoverned, ClockUnset) as error:
             return Readiness(ready=False, reason=str(error))
+        except Unavailable:
+            return Readiness(ready=False, reason="the log does not answer")
+        except PASSING:
+            return Readiness(ready=False, reason="the database does not answer")
         positions = {f"{CASE_EVENTS}/{n}": next for n, next in self.view.positions.items()}
         positions[f"{GOVERNANCE_EVENTS}/0"] = self.governance.position
         return Readiness(True, clock, positions, owed + self.reception.waiting)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.clock import Clock, ClockUnset, wall_now
-from shared.database import PASSING
+from shared.database import PASSING, Pulse
 from shared.health import Readiness
 from shared.journal import journal
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
@@ -41,6 +41,7 @@ class Sweep:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
+        self.pulse = Pulse(worker.store.pool)
         self.settled: datetime | None = None
         self.ends_at = 0.0
         self._turn = asyncio.Lock()
@@ -173,6 +174,7 @@ class Sweep:
         try:
             await self._look(partitions)
             end = await governance.end()
+            await self.pulse.feel()
             for partition in partitions:
                 if partition.wake_moved and partition.standing is Standing.HELD:
                     await worker.look_ahead(partition)

@@ -13,6 +13,7 @@ import httpx
 import orjson
 import pytest
 
+from infra.stack import LocalStack
 from shared.envelope import case_id_of
 from shared.log import CASE_EVENTS
 from shared.settings import Settings
@@ -230,6 +231,25 @@ async def test_connections_of_the_database_may_break(desk: Desk) -> None:
         "ComplaintReceived",
         "ComplaintAccepted",
     ]
+
+
+async def test_without_its_database_it_is_not_ready(desk: Desk, stack: LocalStack) -> None:
+    await desk.start()
+
+    async def said() -> tuple[int, str | None]:
+        answer = await desk.http.get("/readyz")
+        return answer.status_code, answer.json()["reason"]
+
+    async def refuses() -> bool:
+        return await said() == (503, "the database does not answer")
+
+    await asyncio.to_thread(stack.postgres.kill)
+    try:
+        await until(refuses, "it says that the database does not answer")
+    finally:
+        await asyncio.to_thread(stack.postgres.start)
+    await desk.until_ready()
+    assert (await desk.post(complaint("after"))).json()["status"] == "received"
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])

@@ -263,7 +263,7 @@ class Strikes:
             if any(orjson.loads(line)["id"] in ids for line in row["pending"].splitlines())
         }
 
-    async def _stopped(self, process: Process, seconds: float = 30) -> dict[str, str]:
+    async def _stopped(self, process: Process, seconds: float = 90) -> dict[str, str]:
         deadline = time.monotonic() + seconds
         while not self.mark(process).exists():
             assert process.alive, process.words()[-2000:]

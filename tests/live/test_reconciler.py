@@ -18,6 +18,7 @@ from shared.events import ComplaintAccepted, Event, ProgressReported
 from shared.log import partition_of
 from shared.reconciler.sweep import GRACE
 from shared.settings import Settings
+from tests.live.intake_desk import until
 from tests.live.rig import Rig, fact
 from tests.live.toy import UNIT, deciders
 
@@ -184,6 +185,24 @@ async def test_broker_and_database_restarted_under_a_worker(rig: Rig, stack: Loc
     await rig.advance(START + 20 * HOUR)
     await rig.quiet([worker], clock=START + 20 * HOUR)
     await whole(rig, cases=400, late=400)
+
+
+async def test_a_worker_without_its_database_is_not_ready(rig: Rig, stack: LocalStack) -> None:
+    await rig.govern("log", START)
+    worker = rig.worker(TOY_SECONDS=LENGTH)
+    worker.start()
+    await rig.quiet([worker])
+
+    async def refuses() -> bool:
+        found = (await rig.http.get(f"{worker.url}/readyz")).json()
+        return (found["ready"], found["reason"]) == (False, "the database does not answer")
+
+    await asyncio.to_thread(stack.postgres.kill)
+    try:
+        await until(refuses, "it says that the database does not answer")
+    finally:
+        await asyncio.to_thread(stack.postgres.start)
+    await rig.quiet([worker])
 
 
 async def test_asked_to_stop_under_load_it_stops_in_time(rig: Rig) -> None:

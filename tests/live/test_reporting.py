@@ -17,12 +17,14 @@ import pytest
 import schemathesis
 from schemathesis.core.result import Ok
 
+from infra.stack import LocalStack
 from services.reporting.schema import Tables
 from shared import keys
 from shared.envelope import encode, writer_of
 from shared.events import Event
 from shared.log import CASE_EVENTS, partition_of
 from shared.settings import Settings
+from tests.live.intake_desk import until
 from tests.live.rig import Process, Rig
 from tests.reporting import histories
 from tests.reporting.oracle import World
@@ -149,6 +151,38 @@ async def test_a_kill_and_a_dropped_schema_change_nothing(rig: Rig, token: str) 
     await caller.ready()
     assert await picture(caller) == whole
     assert process.alive
+
+
+async def test_an_outage_of_the_log_is_waited_for(rig: Rig, token: str, stack: LocalStack) -> None:
+    """So long that following gives up and begins again, which is when it once ended the process."""
+    events = histories.tell(SEED, 40)
+    middle = len(events) // 2
+    process = reporting(rig)
+    process.start()
+    await rig.govern("log", histories.policy().adopted_at)
+    await publish(rig, events[:middle])
+    caller = Caller(rig, process, token)
+    await caller.ready()
+    said = len(process.words())
+
+    async def given_up() -> bool:
+        assert process.alive, process.words()[-2000:]
+        return '"event": "waiting"' in process.words()[said:]
+
+    await asyncio.to_thread(stack.kafka.kill)
+    try:
+        await until(given_up, "following has given up", SECONDS)
+        answer = await rig.http.get(f"{process.url}/readyz")
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    finally:
+        await asyncio.to_thread(stack.kafka.start)
+    await publish(rig, events[middle:])
+    await rig.advance(last(events))
+    await caller.ready()
+
+    overview = await caller.get("/v1/overview")
+    world = World(events, partition_of, last(events), histories.policy())
+    assert overview["received"] == len(world.cases)
 
 
 async def test_two_processes_write_once(rig: Rig, token: str) -> None:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition, partitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.stack import LocalStack
 from shared.envelope import encode
 from shared.events import (
     ComplainantTold,
@@ -135,6 +136,25 @@ async def test_following_goes_on_from_the_position_and_says_when_nothing_comes(
     finally:
         await producer.stop()
         await reader.stop()
+
+
+@pytest.mark.live
+async def test_following_can_be_ended_while_the_broker_is_away(
+    settings: Settings, stack: LocalStack
+) -> None:
+    """Its fetches fail and are tried again; the end of one is not taken for a cancellation."""
+    reader = Reader(settings, "test")
+    start = {(CASE_EVENTS, number): 0 for number in range(PARTITIONS)}
+    following = [reader.follow(start, wait=0.3) for _ in range(4)]
+    try:
+        for batches in following:
+            assert await anext(batches) == []
+        await asyncio.to_thread(stack.kafka.kill)
+        for batches in following:
+            assert await anext(batches) == []
+            await batches.aclose()
+    finally:
+        await asyncio.to_thread(stack.kafka.start)
 
 
 @pytest.mark.live

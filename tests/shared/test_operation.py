@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import httpx
 import orjson
@@ -130,3 +131,26 @@ def test_an_exception_is_its_type_and_place_and_not_its_message(lines: io.String
     assert entry["error"] == "ValidationError"
     assert "test_operation.py" in str(entry["at"])
     assert "王小二" not in lines.getvalue()
+
+
+def test_what_a_library_repeats_is_written_once_and_counted(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(journals, "time", SimpleNamespace(monotonic=lambda: now))
+    library = logging.getLogger("aiokafka.consumer.fetcher")
+    for node in range(5):
+        library.error("Failed fetch messages from %s", node)
+    library.error("Unable connect")
+    journals.journal("part").warning("waiting")
+    journals.journal("part").warning("waiting")
+    now += 11
+    library.error("Failed fetch messages from %s", 7)
+
+    assert [entry["event"] for entry in written(lines)] == [
+        "Failed fetch messages from 0",
+        "Unable connect",
+        "waiting",
+        "waiting",
+        "Failed fetch messages from 7 (4 more like it)",
+    ]
