@@ -167,7 +167,8 @@ async def test_an_outage_of_the_log_is_waited_for(rig: Rig, token: str, stack: L
 
     async def given_up() -> bool:
         assert process.alive, process.words()[-2000:]
-        return '"event": "waiting"' in process.words()[said:]
+        words = process.words()[said:].splitlines()
+        return any('"waiting"' in line and '"follower"' in line for line in words)
 
     await asyncio.to_thread(stack.kafka.kill)
     try:
