@@ -270,7 +270,7 @@ class Reader:
     async def stop(self) -> None:
         for consumer in (self._offsets, self._fetching):
             if consumer is not None:
-                await _end(consumer)
+                await stop_consumer(consumer)
         self._offsets = self._fetching = None
 
     async def _consumer(self, what: str, wait_ms: int = 500) -> AIOKafkaConsumer:
@@ -384,10 +384,10 @@ class Reader:
                     got = {}
                 yield [_record(names[key.topic], raw) for key, raws in got.items() for raw in raws]
         finally:
-            await _end(consumer)
+            await stop_consumer(consumer)
 
 
-async def _end(consumer: AIOKafkaConsumer) -> None:
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer, also while the broker is away.
 
     A fetch that has failed and waits to be tried again answers aiokafka's `stop` with its own

@@ -23,7 +23,7 @@ from services.intake.reception import Unknown
 from shared.database import PASSING
 from shared.journal import journal
 from shared.keys import ALL, Key
-from shared.log import FEED_COMPLAINTS, FEED_COMPLAINTS_PARKED, Producer
+from shared.log import FEED_COMPLAINTS, FEED_COMPLAINTS_PARKED, Producer, stop_consumer
 from shared.metrics import PARKED, RETRIES
 from shared.settings import Settings
 
@@ -45,7 +45,7 @@ class Feed:
 
     async def stop(self) -> None:
         if self.consumer is not None:
-            await self.consumer.stop()
+            await stop_consumer(self.consumer)
 
     async def run(self) -> None:
         """Take batch after batch; a passing fault is retried with the same batch."""
@@ -76,9 +76,9 @@ class Feed:
             except (KafkaError, OSError) as error:
                 RETRIES.labels("feed").inc()
                 log.warning("feed_waits", error=type(error).__name__)
-                await consumer.stop()
+                await stop_consumer(consumer)
             except asyncio.CancelledError:
-                await consumer.stop()
+                await stop_consumer(consumer)
                 raise
             await asyncio.sleep(1)
 
