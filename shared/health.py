@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
 
 from shared.events import instant_text
 from shared.metrics import HTTP_ACTIVE, HTTP_SECONDS, exposition
@@ -84,8 +86,25 @@ def application(service: str, probe: Probe) -> FastAPI:
     """The app of a service that has no other routes."""
     app = FastAPI(title=f"Qingqian {service}", docs_url=None, redoc_url=None)
     app.include_router(router(probe))
+    app.add_exception_handler(HTTPException, _problem)
     observe(app)
     return app
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    """What there is no route for, as the other services tell it (RFC 9457)."""
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "code": status.name,
+        "detail": str(error.detail),
+    }
+    return JSONResponse(
+        document, status, headers=error.headers, media_type="application/problem+json"
+    )
 
 
 def observe(app: FastAPI) -> None:

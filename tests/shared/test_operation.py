@@ -64,6 +64,13 @@ async def test_who_is_not_ready_says_why() -> None:
     assert answer.json()["reason"] == "rebuilding"
 
 
+async def test_what_there_is_no_route_for_is_a_problem() -> None:
+    answer = await ask(Readiness(ready=True), "/v1/cases")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["status"], answer.json()["code"]) == (404, "NOT_FOUND")
+
+
 async def test_metrics_come_in_the_text_that_is_asked_for() -> None:
     plain = await ask(Readiness(ready=True), "/metrics")
     assert plain.headers["content-type"].startswith("text/plain")
