@@ -46,6 +46,15 @@ class Meta(BaseModel):
     policy: str = Field(examples=["dengfeng-2021-35@sha256:5e04…"])
 
 
+class LineAnswer(BaseModel):
+    """A claim line (诉求) that stands under a case; facts and payments name it by `line`."""
+
+    line: str = Field(examples=["1"])
+    claimed_fen: int | None
+    owed_fen: int | None = Field(description="as verified, else as claimed, in fen")
+    paid_fen: int = Field(description="verified paid, in fen")
+
+
 class CaseAnswer(Shape):
     """A case as of `meta.as_of`; further fields tell its sources, alerts, notices and closing."""
 
@@ -62,6 +71,7 @@ class CaseAnswer(Shape):
     workers: int | None
     owed_fen: int | None = Field(description="verified owed, in fen")
     paid_fen: int = Field(description="verified paid, in fen")
+    lines: list[LineAnswer]
     due_at: str | None = Field(description="from then on handling (T09) is late")
     cap: str | None = Field(examples=["A2"])
     grace: str | None

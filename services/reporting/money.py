@@ -6,6 +6,8 @@ its name and line; a reversal takes back no more than was verified there.
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from services.reporting.case import Case
@@ -47,6 +49,32 @@ def reversed_paid(case: Case, data: ev.PaymentReversed) -> Case:
         if line.line in lines:
             lines[line.line] = max(0, lines[line.line] - line.amount_fen)
     return replace(case, paid=case.paid | {data.payment: lines})
+
+
+def lines(case: Case) -> list[dict[str, Any]]:
+    """The claim lines (诉求) that stand, as a payment names them: claimed, owed, verifiably paid.
+
+    Owed is what was verified, before that what is claimed. A claim that is one line is the whole
+    of it, also where its sum was only read in the text or supplemented.
+    """
+    standing = [item for item in case.claims if item.by]
+    whole = case.claimed_fen if len(standing) == 1 else None
+    paid: dict[str, int] = {}
+    for payment in case.paid.values():
+        for number, fen in payment.items():
+            paid[number] = paid.get(number, 0) + fen
+    found = []
+    for item in standing:
+        claimed = item.fen if item.fen is not None else whole
+        found.append(
+            {
+                "line": item.number,
+                "claimed_fen": claimed,
+                "owed_fen": case.owed.get(item.number, claimed),
+                "paid_fen": paid.get(item.number, 0),
+            }
+        )
+    return found
 
 
 def delta_fen(before: Case, data: ev.PaymentVerified | ev.PaymentReversed) -> int:

@@ -13,6 +13,7 @@ import msgspec
 import orjson
 from asyncpg import Range
 
+from services.reporting import money
 from services.reporting.case import LEVELS, Case
 
 COLUMNS: Final[tuple[tuple[str, str], ...]] = (
@@ -195,6 +196,7 @@ def _doc(case: Case) -> dict[str, Any]:
         "months_from": case.months_from,
         "months_to": case.months_to,
         "claimed_fen": case.claimed_fen,
+        "lines": money.lines(case),
         "root_cause": case.root_cause,
         "co_handlers": case.co_handlers,
         "rule": case.rule,

@@ -1,0 +1,103 @@
+"""The claim lines of a case: what a handler names when verifying facts and payments."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.reporting import answers
+from shared import events as ev
+from shared.events import ClaimLine, Event, PaidLine, VerifiedLine
+from shared.policy import Policy
+from tests.reporting.conftest import Read
+from tests.reporting.desk import Desk, at, fact, received, rule, standing
+
+
+@pytest.fixture
+async def desk(read: Read, book: Policy, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with standing(read, book, tmp_path) as found:
+        yield found
+
+
+def line(number: str, claimed: int | None, owed: int | None, paid: int) -> dict[str, Any]:
+    return {"line": number, "claimed_fen": claimed, "owed_fen": owed, "paid_fen": paid}
+
+
+async def lines(desk: Desk, case: str, hours: float) -> list[dict[str, Any]]:
+    """The lines as of so many hours after the beginning."""
+    query = {"as_of": at(hours).isoformat()}
+    answer = await desk.client.get(f"/v1/cases/{case}", params=query)
+    assert answer.status_code == 200, answer.text
+    answers.OneCase.model_validate(answer.json())
+    found: list[dict[str, Any]] = answer.json()["case"]["lines"]
+    return found
+
+
+def two() -> Event:
+    claims = (ClaimLine(line="1", amount_fen=300_000), ClaimLine(line="2", amount_fen=200_000))
+    return received("a", claims=claims)
+
+
+async def test_each_line_with_what_is_claimed_owed_and_paid_as_of_any_instant(desk: Desk) -> None:
+    found = (
+        VerifiedLine(line="1", amount_fen=250_000, months=2),
+        VerifiedLine(line="3", amount_fen=90_000, months=1),
+    )
+    paid = (PaidLine(line="1", amount_fen=100_000), PaidLine(line="2", amount_fen=200_000))
+    back = (PaidLine(line="2", amount_fen=50_000),)
+    await desk.take(
+        two(),
+        fact("a", ev.FactsVerified(lines=found), 2),
+        fact("a", ev.PaymentVerified(payment="P1", lines=paid), 3),
+        fact("a", ev.PaymentReversed(payment="P1", lines=back), 4),
+    )
+
+    assert await lines(desk, "a", 1) == [
+        line("1", 300_000, 300_000, 0),
+        line("2", 200_000, 200_000, 0),
+    ]
+    assert await lines(desk, "a", 2) == [
+        line("1", 300_000, 250_000, 0),
+        line("2", 200_000, 200_000, 0),
+        line("3", None, 90_000, 0),
+    ]
+    assert [item["paid_fen"] for item in await lines(desk, "a", 3)] == [100_000, 200_000, 0]
+    assert [item["paid_fen"] for item in await lines(desk, "a", 4)] == [100_000, 150_000, 0]
+
+
+async def test_a_claim_without_lines_is_line_one_with_the_whole_sum(desk: Desk) -> None:
+    await desk.take(received("a"))
+
+    assert await lines(desk, "a", 0) == [line("1", 7_654_321, 7_654_321, 0)]
+
+
+async def test_lines_of_a_merged_case_get_numbers_here_and_leave_with_it(desk: Desk) -> None:
+    theirs = {
+        "from_case": "b",
+        "source": "12345",
+        "source_ref": "b",
+        "tier": "CITY",
+        "received_at": at(0),
+    }
+    merged = (ClaimLine(line="1", amount_fen=40_000),)
+    gone = {"from_case": "b", "source": "12345", "source_ref": "b", "lines": ("1",)}
+    await desk.take(
+        two(),
+        rule("a", ev.ClaimLinesAdded, 1, lines=merged, **theirs).replace(decidedby="b"),
+        rule("a", ev.ClaimLinesRemoved, 2, **gone).replace(decidedby="b"),
+    )
+
+    assert [item["line"] for item in await lines(desk, "a", 0)] == ["1", "2"]
+    assert (await lines(desk, "a", 1))[2:] == [line("3", 40_000, 40_000, 0)]
+    assert [item["line"] for item in await lines(desk, "a", 2)] == ["1", "2"]
+
+
+async def test_the_openapi_document_shows_them(desk: Desk) -> None:
+    document = (await desk.client.get("/openapi.json")).json()
+
+    shapes = document["components"]["schemas"]
+    assert "lines" in shapes["CaseAnswer"]["properties"]
+    assert shapes["LineAnswer"]["properties"].keys() == line("1", 0, 0, 0).keys()
