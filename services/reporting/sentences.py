@@ -104,7 +104,9 @@ def sentence(
 
 
 def _shown(value: Any, way: str | None, language: Language) -> str | None:
-    """A value as people read it; None when there is nothing to show."""
+    """A value as people read it; None when there is nothing to show. How many is 0 of nothing."""
+    if way == "count":
+        return str(len(value or ()))
     if value is None or value in ("", [], {}):
         return None
     if isinstance(value, str) and value.startswith(SEALED_PREFIX):
@@ -142,10 +144,6 @@ def _sum(value: Any, language: Language) -> str:
     return _money(sum(int(line["amount_fen"]) for line in value), language)
 
 
-def _count(value: Any, _language: Language) -> str:
-    return str(len(value))
-
-
 def _time(value: Any, language: Language) -> str:
     """An instant in local time; 00:00 as 24:00 of the day that ends would mislead, so as it is."""
     at = datetime.fromisoformat(str(value)).astimezone(ZONE)
@@ -171,7 +169,6 @@ _WAYS: Final[dict[str, Callable[[Any, Language], str]]] = {
     "money": _money,
     "matter": _matter,
     "sum": _sum,
-    "count": _count,
     "time": _time,
     "unit": _unit,
 }

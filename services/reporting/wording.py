@@ -73,8 +73,8 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
         "{unit} contacted the complainant, reached: {reached}.",
     ),
     "FactsVerified": (
-        "核实欠薪{lines:sum}（{lines:count}笔）[，原因：{root_cause}]。",
-        "Verified {lines:sum} owed ({lines:count} lines)[, cause: {root_cause}].",
+        "核实事实[，欠薪{lines:sum}（{lines:count}笔）][，原因：{root_cause}]。",
+        "Facts verified[, {lines:sum} owed ({lines:count} lines)][, cause: {root_cause}].",
     ),
     "ProgressReported": ("{unit}报告进展。", "{unit} reported progress."),
     "ExtensionRequested": ("申请延期至{to:time}。", "Asked for an extension to {to:time}."),
