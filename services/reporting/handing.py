@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.reporting.cases import wording_of
-from services.reporting.ledgers import Cell, Sheet
+from services.reporting.ledgers import Cell, Sheet, money_cell, source_cell
 from services.reporting.reading import Cut, Snapshot
 from services.reporting.rows import whole
-from services.reporting.sentences import stored, word, yuan
+from services.reporting.sentences import stored, word
 from shared.events import instant_text
 
 _QUEUE: Final = """
@@ -136,15 +136,14 @@ def _written(title: str, rows: Sequence[Sequence[Cell]], cut: Cut) -> bytes:
 
 
 def _cells(item: Mapping[str, Any], cut: Cut) -> list[Cell]:
-    fen = item["amount_fen"]
     return [
         item["number"],
-        item["source"],
+        source_cell(item["source"]),
         datetime.fromisoformat(item["received_at"]),
         item["employer"] or "（封存）",
         item["industry"],
         item["workers"],
-        None if fen is None else yuan(fen).replace(",", ""),
+        money_cell(item["amount_fen"]),
         _name(item["lead"], cut),
         _name(item["township"], cut),
         "、".join(_name(code, cut) for code in item["co_handlers"]) or None,

@@ -1,7 +1,9 @@
 """台账 as spreadsheets with the columns of domain 6.4, as of a cut and without personal data.
 
-Every text cell is written as text, and one that begins like a formula also carries the mark by
-which a spreadsheet keeps taking it as text when it is edited (formula injection).
+Money is a number of 元, so that a spreadsheet can sum it: the decimal of the fen is written digit
+by digit, never by way of a float. Every text cell is written as text, and one that begins like a
+formula also carries the mark by which a spreadsheet keeps taking it as text when it is edited
+(formula injection).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,12 +26,12 @@ from services.reporting.cases import told
 from services.reporting.reading import Cut, Snapshot
 from services.reporting.rows import whole
 from services.reporting.sentences import Names, word
-from services.reporting.wording import ACTIONS
+from services.reporting.wording import ACTIONS, SOURCES
 from shared.calendar import ZONE
 from shared.policy import Policy
 
 Name = Literal["problems", "clearance", "told", "supervision", "referral", "returns"]
-Cell = str | int | datetime | None
+Cell = str | int | Decimal | datetime | None
 
 SEALED: Final = "（封存）"
 """Stands for what reporting may not see (domain 7)."""
@@ -67,9 +70,14 @@ def _local(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _yuan(fen: int | None) -> str | None:
-    """元 with two decimals, as text: a spreadsheet's number would be a float."""
-    return None if fen is None else f"{fen // 100}.{fen % 100:02d}"
+def money_cell(fen: int | None) -> Decimal | None:
+    """元 as an exact number; a cell of it is shown with two decimals."""
+    return None if fen is None else Decimal(fen).scaleb(-2)
+
+
+def source_cell(code: str) -> str:
+    """线索来源 by its name; a source of another book by its code."""
+    return SOURCES.get(code, code)
 
 
 def _months(doc: dict[str, Any]) -> str | None:
@@ -84,7 +92,7 @@ def _problem(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> lis
     force = policy.task_forces.get(row["task_force"] or "")
     return [
         row["number"],
-        own["source"],
+        source_cell(own["source"]),
         own["source_ref"],
         row["received_at"],
         SEALED,
@@ -99,7 +107,7 @@ def _problem(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> lis
         doc["employer"]["industry"],
         _unit(row["township"], policy),
         row["workers"],
-        _yuan(owed),
+        money_cell(owed),
         _months(doc),
         word(doc["root_cause"], "zh") if doc["root_cause"] else None,
         _unit(row["township"] or row["department"], policy),
@@ -109,8 +117,8 @@ def _problem(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> lis
         row["assigned_at"],
         row["due_at"],
         word(row["state"], "zh"),
-        _yuan(row["paid_fen"]),
-        _yuan(max(0, owed - row["paid_fen"])) if owed is not None else None,
+        money_cell(row["paid_fen"]),
+        money_cell(max(0, owed - row["paid_fen"])) if owed is not None else None,
         LEVELS[row["level"]],
         "是" if row["overdue"] else "否",
         f"并入 {doc['merged_into']}" if doc["merged_into"] else None,
@@ -124,7 +132,7 @@ def _cleared(row: Mapping[str, Any], doc: dict[str, Any], _: Policy) -> list[Cel
     return [
         row["number"],
         word(doc["closed_kind"], "zh") if doc["closed_kind"] else None,
-        _yuan(row["paid_fen"]),
+        money_cell(row["paid_fen"]),
         row["workers_paid"],
         "、".join(doc["vouchers"]) or None,
         _local(doc["closed_at"]),
@@ -172,7 +180,7 @@ def _told(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> list[C
     answer = "否" if told and told < late_from else "是" if told else "未告知"
     return [
         row["number"],
-        row["source"],
+        source_cell(row["source"]),
         word(last["kind"], "zh"),
         ended,
         late_from,
@@ -279,6 +287,7 @@ class Sheet:
         self._book.set_properties({"title": title, "created": cut.as_of.replace(tzinfo=None)})
         self._sheet = self._book.add_worksheet(title.replace("/", "、"))
         self._moment = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        self._money = self._book.add_format({"num_format": "#,##0.00"})
         self._quoted = self._book.add_format({"quote_prefix": True})
         self._columns = len(columns)
         self._row = 2
@@ -311,6 +320,8 @@ class Sheet:
             case datetime():
                 local = value.astimezone(ZONE).replace(tzinfo=None)
                 self._sheet.write_datetime(self._row, column, local, self._moment)
+            case Decimal():
+                self._sheet.write_number(self._row, column, value, self._money)
             case int():
                 self._sheet.write_number(self._row, column, value)
             case str():

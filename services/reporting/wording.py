@@ -503,3 +503,25 @@ ACTIONS: Final[dict[str, str]] = {
     "HandlerDesignated": "指定办理",
 }
 """Names of acts in the ledgers of events."""
+
+SOURCES: Final[dict[str, str]] = {
+    "national": "全国根治欠薪线索反映平台",
+    "ducha": "国务院“互联网+督查”",
+    "12333": "人社部12333",
+    "gjxf": "国家信访局",
+    "rmw": "人民网留言板",
+    "henan": "河南省治欠平台",
+    "henan_xf": "河南省信访局",
+    "zhengzhou": "郑州市治欠办转办",
+    "zz12345": "郑州12345热线",
+    "12345": "登封12345热线",
+    "window": "窗口来访",
+    "xinfang": "市信访局",
+    "mayor": "市长信箱",
+    "110": "110联动",
+    "opinion": "网信舆情",
+    "union": "工会",
+    "screening": "专班、乡镇排查",
+    "board": "留言板",
+}
+"""线索来源 by their names (domain 2, 1), for ledgers and lists: a book knows only their tiers."""

@@ -90,7 +90,8 @@ async def test_the_list_is_a_spreadsheet_too(desk: Desk) -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).active
     assert sheet is not None
     (row,) = sheet.iter_rows(min_row=3, values_only=True)
-    assert (row[0], row[6], row[7], row[9]) == (1, 7, "76543.21", "唐庄镇")
+    assert (row[0], row[2], row[6], row[9]) == (1, "窗口来访", 7, "唐庄镇")
+    assert row[7] == 76543.21, "a number, which a spreadsheet can sum"
 
 
 @pytest.mark.parametrize(
