@@ -58,6 +58,7 @@ async def pack(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
         "as_of": instant_text(cut.as_of),
         "position": cut.position,
         "policy": policy.ref,
+        "names": policy.unit_names,
         "overview": await overview.overview(snapshot, cut),
         "clearance": [shapes.judged(item) for item in await clearance.clearance(snapshot, cut)],
         "rankings": await _rankings(snapshot, cut),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from services.reporting.bulletins import local_text
+from services.reporting.ledgers import TITLES
 from services.reporting.printing import (
     RESULTS,
+    TARGETS,
     Block,
     Heading,
     Paragraph,
@@ -15,6 +18,9 @@ from services.reporting.printing import (
     word_file,
 )
 from services.reporting.sentences import yuan
+
+Names = Mapping[str, str]
+"""What the 22 units are called, by code."""
 
 _LISTS: Final = {"task_force": "工作专班", "township": "乡镇（街道）"}
 _MODES: Final = {"on_site": "实地", "phone": "电话"}
@@ -28,7 +34,7 @@ def as_docx(content: dict[str, Any]) -> bytes:
 
 def blocks(content: dict[str, Any]) -> list[Block]:
     """The pack in the order of the plan's fourth phase."""
-    numbers, records = content["overview"], content["supervision"]
+    numbers, records, names = content["overview"], content["supervision"], content["names"]
     found: list[Block] = [
         Title("登封市欠薪治理联席会议办公室"),
         Title(f"{content['title']}总结材料"),
@@ -44,23 +50,23 @@ def blocks(content: dict[str, Any]) -> list[Block]:
             ("目标", "结果", "完成", "校验"),
             tuple(
                 (
-                    item["predicate"],
+                    TARGETS[item["predicate"]],
                     RESULTS[item["result"]],
                     f"{item['met']}/{item['of']}",
                     item["hash"],
                 )
                 for item in content["clearance"]
             ),
-            (22, 14, 14, 50),
+            (34, 12, 12, 42),
         ),
         Heading("三、排名"),
     ]
-    found += [_ranking(of, content["rankings"][of]) for of in _LISTS]
+    found += [_ranking(of, content["rankings"][of], names) for of in _LISTS]
     found += [
         Heading("四、督导考核"),
-        _visits(records["visits"]),
-        _measures(records["measures"]),
-        _decisions(records["meetings"]),
+        _visits(records["visits"], names),
+        _measures(records["measures"], names),
+        _decisions(records["meetings"], names),
         Paragraph(
             f"工作例会{len(records['meetings'])}次，议定事项"
             f"{sum(len(item['decisions']) for item in records['meetings'])}项；"
@@ -77,7 +83,7 @@ def blocks(content: dict[str, Any]) -> list[Block]:
             ("名称", "校验"),
             (
                 *((f"第{item['no']}期通报", item["hash"]) for item in content["bulletins"]),
-                *((item["path"], item["hash"]) for item in content["ledgers"]),
+                *((TITLES[item["name"]], item["hash"]) for item in content["ledgers"]),
             ),
             (35, 65),
         ),
@@ -92,18 +98,28 @@ def _of(filed: dict[str, Any]) -> str:
     return f"{filed['filed']}/{filed['of']}"
 
 
-def _ranking(of: str, lines: list[dict[str, Any]]) -> Table:
+def _called(code: str, names: Names) -> str:
+    """A unit of the 22 by its name; a department, the city and who else acts as they stand."""
+    return "全市" if code == "city" else names.get(code, code)
+
+
+def _ranking(of: str, lines: list[dict[str, Any]], names: Names) -> Table:
     rows = tuple(
-        (str(line["rank"] or "—"), line["unit"], str(line["base"]), line["score"] or "—")
+        (
+            str(line["rank"] or "—"),
+            _called(line["unit"], names),
+            str(line["base"]),
+            line["score"] or "—",
+        )
         for line in lines
     )
     return Table((f"{_LISTS[of]}名次", "单位", "案件数", "评分"), rows, (20, 40, 20, 20))
 
 
-def _visits(items: list[dict[str, Any]]) -> Table:
+def _visits(items: list[dict[str, Any]], names: Names) -> Table:
     rows = tuple(
         (
-            item["unit"],
+            _called(item["unit"], names),
             f"{local_text(item['at'])} {_MODES[item['mode']]}",
             str(item["findings"]),
             "—" if item["due_at"] is None else local_text(item["due_at"]),
@@ -114,12 +130,12 @@ def _visits(items: list[dict[str, Any]]) -> Table:
     return Table(("督导单位", "督导", "问题数", "整改时限", "整改"), rows, (24, 26, 12, 24, 14))
 
 
-def _measures(items: list[dict[str, Any]]) -> Table:
+def _measures(items: list[dict[str, Any]], names: Names) -> Table:
     rows = tuple(
         (
-            item["unit"],
+            _called(item["unit"], names),
             item["measure"],
-            item["responsible"],
+            _called(item["responsible"], names),
             item["due_on"],
             _IN_TIME[item["in_time"]],
         )
@@ -128,12 +144,12 @@ def _measures(items: list[dict[str, Any]]) -> Table:
     return Table(("单位", "整治措施", "责任单位", "时限", "完成"), rows, (18, 34, 20, 16, 12))
 
 
-def _decisions(meetings: list[dict[str, Any]]) -> Table:
+def _decisions(meetings: list[dict[str, Any]], names: Names) -> Table:
     rows = tuple(
         (
-            f"{local_text(meeting['at'])} {meeting['unit']}",
+            f"{local_text(meeting['at'])} {_called(meeting['unit'], names)}",
             str(item["no"]),
-            item["owner"],
+            _called(item["owner"], names),
             item["due_on"],
             _IN_TIME[item["in_time"]],
         )

@@ -229,6 +229,11 @@ _EVENT_LEDGERS: Final[dict[Name, tuple[str, tuple[str, ...]]]] = {
         ),
     ),
 }  # fmt: skip
+TITLES: Final[dict[Name, str]] = {name: ledger.title for name, ledger in _CASE_LEDGERS.items()} | {
+    name: title for name, (title, _) in _EVENT_LEDGERS.items()
+}
+"""What each 台账 is called."""
+
 _EVENT_COLUMNS: Final = ("案件编号", "事项", "时间", "登记时间", "单位", "内容")
 
 

@@ -33,6 +33,20 @@ RESULTS: Final = {
     "PENDING": "未到期",
     "NOT_EVALUABLE": "无法评估",
 }
+TARGETS: Final = {
+    "P1-strict": "国家、省、郑州平台案件清零",
+    "P1-lenient": "国家、省、郑州平台案件清零（宽限期内接收的除外）",
+    "P1-screen": "隐患排查全部报送",
+    "P1-flood": "涉灾利益群体信访案件按要求办结",
+    "P1-city": "市本级其他领域案件基本解决",
+    "P2-stock": "春节前存量清零",
+    "P2-extreme": "不发生极端讨薪事件",
+    "P2-new": "新发案件及时办理",
+    "P3-dynamic": "动态清零",
+    "P4": "总结规范",
+}
+"""阶段目标 as the plan calls them (方案 二, 四)."""
+
 _NOTES: Final = {
     "NO_CASES": "无案件，不参与排名",
     "SMALL_SAMPLE": "样本少",
@@ -141,10 +155,10 @@ def _problems(named: Sequence[dict[str, Any]]) -> list[str]:
 
 def _targets(targets: Sequence[dict[str, Any]]) -> Table:
     rows = tuple(
-        (item["predicate"], RESULTS[item["result"]], f"{item['met']}/{item['of']}")
+        (TARGETS[item["predicate"]], RESULTS[item["result"]], f"{item['met']}/{item['of']}")
         for item in targets
     )
-    return Table(("目标", "结果", "完成"), rows, (40, 30, 30))
+    return Table(("目标", "结果", "完成"), rows, (64, 18, 18))
 
 
 def _open_cases(cases: Sequence[dict[str, Any]]) -> Table:

@@ -154,3 +154,15 @@ async def test_on_paper(records: dict[str, Any]) -> None:
     assert records["position"] in text
     cells = {cell.text for table in paper.tables for row in table.rows for cell in row.cells}
     assert {"M1", "逾期", "按期", "未完成"} <= cells
+
+
+async def test_on_paper_units_targets_and_ledgers_stand_by_their_names(
+    records: dict[str, Any], book: Policy
+) -> None:
+    paper = docx.Document(io.BytesIO(handover_paper.as_docx(records)))
+    cells = [cell.text for table in paper.tables for row in table.rows for cell in row.cells]
+    assert {"卢店街道", "教育培训机构欠薪问题工作专班", "唐庄镇"} <= set(cells)
+    assert {"国家、省、郑州平台案件清零", "春节前存量清零", "问题台账", "移送台账"} <= set(cells)
+    codes = (*book.units, "city", "/v1/", *(item["predicate"] for item in records["clearance"]))
+    assert [text for text in cells if any(code in text for code in codes)] == []
+    assert records["names"] == book.unit_names
