@@ -38,7 +38,7 @@ from services.reporting.problem import Answer, install
 from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
-from shared.events import instant_text
+from shared.events import Tier, instant_text
 from shared.health import observe, router
 from shared.keys import Key
 from shared.roles import LABOUR
@@ -126,7 +126,7 @@ class Api:
         overdue: bool | None = None,
         level: answers.Level | None = None,
         source: Annotated[str | None, Query(examples=["12345"])] = None,
-        tier: str | None = None,
+        tier: Tier | None = None,
         q: Annotated[
             str | None, Query(min_length=1, max_length=64, description="part of the case number")
         ] = None,

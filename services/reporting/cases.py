@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,8 @@ from services.reporting import rows, sentences
 from services.reporting.case import LEVELS
 from services.reporting.reading import Cut, Malformed, Snapshot, instant
 from shared.events import instant_text
+from shared.policy import Policy
+from shared.roles import NO_TOWNSHIP
 
 MOST: Final = 500
 """Items of a page at most."""
@@ -66,12 +68,32 @@ class _Where:
         return "".join(f" AND {condition}" for condition in self.conditions)
 
 
+def _check(filters: Filters, policy: Policy) -> None:
+    """Raises Malformed for what the book does not know: an empty list would look like an answer."""
+    organisation = policy.content.organisation
+    known: dict[str, Iterable[str]] = {
+        "task_force": policy.task_forces,
+        "township": (*policy.townships, *policy.former_townships, NO_TOWNSHIP),
+        "department": organisation.departments,
+        "source": organisation.sources,
+    }
+    for name, codes in known.items():
+        value = getattr(filters, name)
+        if value is not None and value not in codes:
+            reason = f"no {name} of {policy.id}; it has {', '.join(codes)}"
+            raise Malformed(name, reason)
+
+
 def _where(cut: Cut, filters: Filters) -> _Where:
     where = _Where([cut.as_of])
-    for name in ("task_force", "township", "department", "state", "tier"):
+    for name in ("task_force", "department", "state", "tier"):
         value = getattr(filters, name)
         if value is not None:
             where.add(f"{name} = {{0}}", value)
+    if filters.township is not None:
+        # A former code means the township that has it today, and its cases from before as well.
+        today = cut.policy.former_townships.get(filters.township, filters.township)
+        where.add("township IN ({0}, {1})", filters.township, today)
     if filters.level is not None:
         where.add("level = {0}", LEVELS.index(filters.level))
     if filters.source is not None:
@@ -124,6 +146,7 @@ async def page(
     snapshot: Snapshot, cut: Cut, filters: Filters, limit: int, after: Cursor | None
 ) -> Page:
     """A page in order of receipt; `total` only on the first. Raises Malformed."""
+    _check(filters, cut.policy)
     where = _where(cut, filters)
     total = None
     if after is None:

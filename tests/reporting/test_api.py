@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -19,8 +20,8 @@ from services.reporting.service import Reporting
 from services.reporting.stream import Feed
 from shared import events as ev
 from shared import keys
-from shared.events import SEALED_PREFIX, Event
-from shared.policy import Policy
+from shared.events import SEALED_PREFIX, Event, PolicyAdopted
+from shared.policy import Policy, content_hash
 from shared.settings import Settings
 from tests.reporting import histories
 from tests.reporting.conftest import Read, advance
@@ -144,6 +145,51 @@ async def test_filters_narrow(client: httpx.AsyncClient) -> None:
     number = next(item["number"] for item in whole if item["number"])
     (only,) = await everything(client, "/v1/cases", q=number[-6:])
     assert only["number"] == number
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("task_force", "TF9"),
+        ("township", "1"),
+        ("department", "市气象局"),
+        ("source", "foo"),
+        ("tier", "foo"),
+        ("state", "foo"),
+        ("level", "9"),
+    ],
+)
+async def test_a_value_that_no_case_can_have_is_refused_by_its_parameter(
+    client: httpx.AsyncClient, name: str, value: str
+) -> None:
+    found = await problem(client, "/v1/cases", 422, **{name: value})
+    assert found["code"] == "MALFORMED"
+    assert [error["pointer"] for error in found["errors"]] == [f"/query/{name}"]
+
+
+async def test_a_former_township_code_finds_the_cases_of_the_township(
+    client: httpx.AsyncClient,
+) -> None:
+    today = await everything(client, "/v1/cases", township="410185004")
+    assert today
+    assert await everything(client, "/v1/cases", township="410185102") == today
+    assert (await client.get("/v1/cases", params={"township": "NO_TOWNSHIP"})).status_code == 200
+
+
+async def test_what_is_known_is_what_the_book_of_that_instant_knows(
+    client: httpx.AsyncClient, read: Read, book: Policy
+) -> None:
+    raw = copy.deepcopy(book.raw)
+    raw["organisation"]["sources"]["weixin"] = "CITY"
+    adoption = PolicyAdopted(book=book.id, hash=content_hash(raw), content=raw)
+    at = datetime.fromisoformat("2022-01-01T00:00:00+08:00")
+    read.governance.fold(
+        Event(id="second", subject="governance", time=at, recordedtime=at, data=adoption)
+    )
+
+    later = (at + timedelta(seconds=1)).isoformat()
+    await problem(client, "/v1/cases", 422, source="weixin", as_of=at.isoformat())
+    assert (await get(client, "/v1/cases", source="weixin", as_of=later))["items"] == []
 
 
 async def test_a_case_by_id_or_number_with_its_timeline(client: httpx.AsyncClient) -> None:
