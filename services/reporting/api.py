@@ -38,6 +38,7 @@ from services.reporting.problem import Answer, install
 from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
+from shared.calendar import civil
 from shared.events import Tier, instant_text
 from shared.health import observe, router
 from shared.keys import Key
@@ -352,7 +353,8 @@ class Api:
         if form == "json":
             return _json({"meta": cut.meta} | found)
         body = await handing.workbook(found, cut)
-        headers = {"content-disposition": f'attachment; filename="handout-{first:%Y%m%d}.xlsx"'}
+        name = f"handout-{civil(first):%Y%m%d}.xlsx"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(body, media_type=XLSX, headers=headers)
 
     # --- files and stream -----------------------------------------------------------------------

@@ -17,6 +17,7 @@ from services.reporting.ledgers import Cell, Sheet, money_cell, source_cell
 from services.reporting.reading import Cut, Snapshot
 from services.reporting.rows import whole
 from services.reporting.sentences import stored, word
+from shared.calendar import ZONE
 from shared.events import instant_text
 
 _QUEUE: Final = """
@@ -80,7 +81,7 @@ async def handed(
     items = [_item(number, row) for number, row in enumerate(rows, 1)]
     cases = {item["case_id"]: item for item in items}
     return {
-        "list_no": f"JB-{unit}-{start:%Y%m%d%H%M}-{end:%Y%m%d%H%M}",
+        "list_no": f"JB-{unit}-{_minute(start)}-{_minute(end)}",
         "unit": unit,
         "name": _name(unit, cut),
         "window": {"start": instant_text(start), "end": instant_text(end)},
@@ -89,6 +90,11 @@ async def handed(
         "amount_fen": sum(item["amount_fen"] or 0 for item in cases.values()),
         "items": items,
     }
+
+
+def _minute(at: datetime) -> str:
+    """An instant in the number of a paper, as officials read clocks."""
+    return f"{at.astimezone(ZONE):%Y%m%d%H%M}"
 
 
 def _item(number: int, row: Mapping[str, Any]) -> dict[str, Any]:

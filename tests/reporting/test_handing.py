@@ -77,7 +77,7 @@ async def test_a_list_holds_what_was_assigned_to_the_unit_in_the_window(desk: De
 
     assert [(item["no"], item["case_id"]) for item in found["items"]] == [(1, "a"), (2, "b")]
     assert (found["cases"], found["workers"], found["amount_fen"]) == (2, 14, 2 * 7_654_321)
-    assert found["list_no"] == "JB-410185109-202111091600-202111101600"
+    assert found["list_no"] == "JB-410185109-202111100000-202111110000", "civil time"
     assert sector["cases"] == 3
     assert none["items"] == []
 
@@ -87,6 +87,7 @@ async def test_the_list_is_a_spreadsheet_too(desk: Desk) -> None:
 
     answer = await desk.client.get("/v1/handouts/410185109.xlsx", params=DAY)
 
+    assert 'filename="handout-20211110.xlsx"' in answer.headers["content-disposition"]
     sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).active
     assert sheet is not None
     (row,) = sheet.iter_rows(min_row=3, values_only=True)
