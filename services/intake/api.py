@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import Field, StringConstraints, ValidationError
 from starlette.routing import Route
 
@@ -18,6 +19,7 @@ from services.intake.complaint import (
     Part,
     Problem,
     Refused,
+    pointer,
     problems_of,
 )
 from services.intake.desk import Report
@@ -146,6 +148,25 @@ async def body_of(request: Request, most: int = MAX_BYTES) -> bytes:
         if len(body) > most:
             raise Answer(413, "TOO_LONG", f"a body has at most {most} bytes")
     return bytes(body)
+
+
+def only_known(request: Request) -> None:
+    """Answers 422 for a query parameter that the route does not have: an answer without what was
+    asked for would look like one with it.
+    """
+    route: APIRoute = request.scope["route"]
+    written = (route.openapi_extra or {}).get("parameters", ())
+    known = {parameter.alias for parameter in route.dependant.query_params}
+    known |= {parameter["name"] for parameter in written if parameter["in"] == "query"}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        has = ", ".join(sorted(known)) or "none"
+        raise Answer(
+            422,
+            "UNKNOWN_PARAMETER",
+            f"no parameter {', '.join(unknown)} here; it has {has}",
+            [Problem(pointer((name,)), "unknown_parameter", f"it has {has}") for name in unknown],
+        )
 
 
 Body = TypeVar("Body", bound=Part)
@@ -463,6 +484,10 @@ def routes(api: Api) -> APIRouter:
             responses=answers(*others) if others else on_fact,
         )
 
+    def get(path: str, endpoint: Any, *statuses: int) -> None:
+        known, told = [Depends(only_known)], answers(*statuses)
+        routes.add_api_route(path, endpoint, dependencies=known, responses=told)
+
     post("/v1/complaints", api.complaint, body_schema(Complaint), 202, 401, 403, 409, 413, 422, 503)
     post("/v1/cases/{case_id}/events", api.case_fact, fact, 202)
     post("/v1/units/{code}/events", api.unit_fact, fact, 202)
@@ -471,7 +496,7 @@ def routes(api: Api) -> APIRouter:
     post("/v1/triage/decisions", api.triage, triage, 200, 400, 401, 403, 413, 422, 503)
     acts = body_schema(GroupBody) | IDEMPOTENCY
     post("/v1/groups/{group}/acts", api.group_acts, acts, 200, 400, 401, 403, 413, 422, 503)
-    routes.add_api_route("/v1/matches", api.matches, responses=answers(401, 403, 422, 503))
+    get("/v1/matches", api.matches, 401, 403, 422, 503)
     judged = (401, 403, 404, 409, 413, 422, 503)
     post("/v1/matches/{match_id}/compare", api.compare, body_schema(CompareBody), 200, *judged)
     verdict = body_schema(VerdictBody) | IDEMPOTENCY
@@ -482,10 +507,10 @@ def routes(api: Api) -> APIRouter:
     post("/v1/cases/{case_id}/erase", api.erase, body_schema(ReasonBody), 202, *private)
     post("/v1/exports", api.ask_export, body_schema(ExportBody), 202, *private)
     post("/v1/exports/{export_id}/approvals", api.approve_export, {}, 202, *private)
-    routes.add_api_route("/v1/exports/{export_id}", api.export, responses=answers(*private))
-    routes.add_api_route("/v1/schemas", api.schemas)
-    routes.add_api_route("/v1/schemas/{type_name}", api.schema, responses=answers(404))
-    routes.add_api_route("/v1/asyncapi.json", api.asyncapi)
+    get("/v1/exports/{export_id}", api.export, *private)
+    get("/v1/schemas", api.schemas, 422)
+    get("/v1/schemas/{type_name}", api.schema, 404, 422)
+    get("/v1/asyncapi.json", api.asyncapi, 422)
     return routes
 
 

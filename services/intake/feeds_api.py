@@ -7,10 +7,10 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import orjson
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import Field, StringConstraints
 
-from services.intake.api import Api, Body, answered, body_of, parsed
+from services.intake.api import Api, Body, answered, body_of, only_known, parsed
 from services.intake.complaint import Line, Part, Problem, Refused
 from services.intake.decider import Refusal
 from services.intake.desk import Refusing
@@ -284,6 +284,10 @@ def install(app: FastAPI, api: Api) -> None:
             endpoint,
             methods=[method],
             status_code=status,
+            # What platforms add to the address at which they call us is their affair.
+            dependencies=[Depends(only_known)]
+            if method != "POST" or endpoint == own.upload
+            else [],
             openapi_extra=extra,
             responses=answers(401, 503, *statuses),
         )
@@ -292,12 +296,12 @@ def install(app: FastAPI, api: Api) -> None:
         "schema": {"type": "object"}}}}}  # fmt: skip
     add("POST", "/v1/feeds/{source}", own.payload, whole, 403, 404, 409, 413, 422)
     mapping = "/v1/uploads/mappings/{source}"
-    add("GET", mapping, own.mapping, {}, 403, 404)
+    add("GET", mapping, own.mapping, {}, 403, 404, 422)
     setting = body_schema(Mapping) | _parameters(person=_STRING)
     add("PUT", mapping, own.set_mapping, setting, 403, 404, 413, 422)
     asked = _parameters("source", source=_STRING, confirm=_STRING)
     add("POST", "/v1/uploads", own.upload, _TABLE | asked, 403, 404, 409, 413, 422)
-    add("GET", "/v1/uploads/{upload_id}", own.receipts, {}, 404)
+    add("GET", "/v1/uploads/{upload_id}", own.receipts, {}, 404, 422)
     listing = _parameters(
         source=_STRING,
         state={"type": "string", "enum": list(STATES)},

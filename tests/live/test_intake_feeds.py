@@ -395,6 +395,42 @@ async def test_the_topic_takes_a_platform_s_own_shape_and_keeps_what_is_bad(desk
     assert fixed.json()["case_id"] == case_id_of("zz12345", "topic-2")
 
 
+# --- what a read was asked ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/quarantine"),
+        ("GET", "/v1/reconciliation"),
+        ("GET", "/v1/scorecards"),
+        ("GET", "/v1/matches"),
+        ("GET", "/v1/uploads/mappings/window"),
+        ("POST", "/v1/uploads?source=window"),
+    ],
+)
+async def test_a_parameter_that_a_read_does_not_have_is_named(
+    desk: Desk, method: str, path: str
+) -> None:
+    asked = f"{path}{'&' if '?' in path else '?'}foo=2"
+    answer = await desk.http.request(method, asked, headers=desk.bearer("office"))
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (422, "UNKNOWN_PARAMETER"), answer.text
+    assert [item["pointer"] for item in told["errors"]] == ["/foo"]
+    known = {
+        "/v1/quarantine": "after, case_id, limit, source, state",
+        "/v1/matches": "below, limit",
+    }
+    assert known.get(path, "") in told["detail"]
+
+
+async def test_what_a_platform_adds_to_our_address_keeps_no_line_out(desk: Desk) -> None:
+    answer = await desk.http.post(
+        "/v1/feeds/zz12345?sign=x", json=WORK_ORDER, headers=desk.bearer("platform-zz12345")
+    )
+    assert answer.status_code == 202, answer.text
+
+
 # --- reconciliation -----------------------------------------------------------------------------
 
 
