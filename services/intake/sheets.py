@@ -18,6 +18,7 @@ from math import isfinite
 from typing import Any, Final
 from xml.etree import ElementTree
 
+import orjson
 from openpyxl import load_workbook
 from openpyxl.cell.read_only import EMPTY_CELL
 from openpyxl.utils import range_boundaries
@@ -58,6 +59,8 @@ class Unusable:
         return _CODES[self.code]
 
 
+_SAVE: Final = "not CSV or XLSX; save the file as .xlsx"
+
 Cell = Value | Unusable | None
 
 
@@ -79,7 +82,7 @@ def read_rows(content: bytes, sheet: str | None = None) -> list[Row]:
     if content.startswith(b"PK\x03\x04"):
         return _read(_workbook_rows(content, sheet))
     if content.startswith((b"\xd0\xcf\x11\xe0", b"%PDF")):
-        raise _refused("wrong_format", "not CSV or XLSX; save the file as .xlsx")
+        raise _refused("wrong_format", _SAVE)
     return _read(_csv_rows(content))
 
 
@@ -98,6 +101,8 @@ def _read(rows: Iterator[Sequence[Cell]]) -> list[Row]:
             found.append(Row(number, tuple(cells)))
         if len(found) > MAX_ROWS or number > 10 * MAX_ROWS:
             raise _refused("too_many_rows", f"at most {MAX_ROWS} rows; split the file")
+    if not found:
+        raise _refused("empty", "the file, or the sheet of it that is read, is empty")
     return found
 
 
@@ -107,6 +112,7 @@ def _read(rows: Iterator[Sequence[Cell]]) -> list[Row]:
 def _csv_rows(content: bytes) -> Iterator[list[Cell]]:
     text = _decoded(content)
     first = next((line for line in text.splitlines() if line.strip()), "")
+    _check_no_document(text, first)
     delimiter = max(_DELIMITERS, key=first.count)
     csv.field_size_limit(_MAX_CELL * 4)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -115,6 +121,25 @@ def _csv_rows(content: bytes) -> Iterator[list[Cell]]:
             yield [text_cell(cell) for cell in row]
     except csv.Error as error:
         raise _refused("csv_invalid", f"line {reader.line_num}: {error}") from None
+
+
+def _check_no_document(text: str, first: str) -> None:
+    """Raises Refused for JSON and HTML, which bear a spreadsheet's name more often than they are
+    one: as CSV every line of them would be a cell.
+    """
+    if first.lstrip().startswith("<"):
+        raise _refused("wrong_format", f"HTML or XML, {_SAVE}")
+    if first.lstrip().startswith(("{", "[")) and (_is_json(first) or _is_json(text)):
+        detail = "JSON, not CSV or XLSX; complaints as JSON go to POST /v1/complaints:stream"
+        raise _refused("wrong_format", detail)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _decoded(content: bytes) -> str:

@@ -69,7 +69,10 @@ class Uploads:
                 source,
             )
         if row is None:
-            reason = "no column mapping was set for this source"
+            reason = (
+                "no column mapping was set for this source; "
+                f"set it with PUT /v1/uploads/mappings/{source}"
+            )
             raise Refusing(Refusal(404, "NO_MAPPING", reason, "/source"))
         mapping = Mapping.model_validate_json(row["mapping"])
         shown = {name: row[name] for name in ("source", "version", "set_by", "set_at")}

@@ -128,6 +128,31 @@ def test_what_is_no_table_or_too_much_is_refused(content: bytes, code: str) -> N
     assert refusal(content)[0] == code
 
 
+@pytest.mark.parametrize(
+    ("content", "code", "word"),
+    [
+        (b"", "empty", "empty"),
+        (b"\xef\xbb\xbf\r\n\r\n", "empty", "empty"),
+        (b";;\r\n-;/;\r\n", "empty", "empty"),
+        (workbook(), "empty", "empty"),
+        (b'{"source": "window", "source_ref": "1"}', "wrong_format", "JSON"),
+        ('[\n  {"来源单号": "1"}\n]\n'.encode("utf-16"), "wrong_format", "JSON"),
+        (b'{"a": 1}\n{"a": 2}\n', "wrong_format", "JSON"),
+        (b"<html><table><tr><td>x</td></tr></table></html>", "wrong_format", ".xlsx"),
+    ],
+)
+def test_a_file_that_is_empty_or_no_table_at_all_is_told_so(
+    content: bytes, code: str, word: str
+) -> None:
+    found, detail = refusal(content)
+    assert found == code
+    assert word in detail
+
+
+def test_a_header_in_brackets_is_no_json() -> None:
+    assert cells(b"[a];b\r\n1;2") == [("[a]", "b"), ("1", "2")]
+
+
 def _packed(name: str, part: bytes) -> bytes:
     """A workbook with one part replaced."""
     out = io.BytesIO()
@@ -168,7 +193,7 @@ def test_rows_at_the_end_of_the_sheet_cost_nothing() -> None:
     )
     began = process_time()
     part = start + wide + b"</sheetData></worksheet>"
-    assert read_rows(_packed("xl/worksheets/sheet1.xml", part)) == []
+    assert refusal(_packed("xl/worksheets/sheet1.xml", part))[0] == "empty"
     valued = start + wide.replace(b's="0"/>', b"><v>1</v></c>") + b"</sheetData></worksheet>"
     assert refusal(_packed("xl/worksheets/sheet1.xml", valued))[0] == "too_many_columns"
     part = (

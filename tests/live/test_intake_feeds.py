@@ -284,7 +284,11 @@ async def test_the_command_line_uploads_after_a_dry_run(desk: Desk, tmp_path: Pa
     assert (code, rows[0]["case_id"]) == (1, case_id_of("window", "cli-1"))
     assert len(await desk.events(case_id_of("window", "cli-1"))) == 1
     code, _, said = await run("--source", "board")
-    assert (code, said) == (1, "/source: no column mapping was set for this source\n")
+    assert code == 1
+    assert said == (
+        "/source: no column mapping was set for this source; "
+        "set it with PUT /v1/uploads/mappings/board\n"
+    )
 
 
 # --- stream, topic, platforms' own payloads -----------------------------------------------------
