@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -50,15 +51,23 @@ class ResendBody(Part):
 Given = TypeVar("Given")
 
 
-def _query(request: Request, name: str, read: Callable[[str], Given]) -> Given | None:
-    """A query parameter; None if it is not given. Raises Refused with its name."""
+@dataclass(frozen=True)
+class Form(Generic[Given]):
+    """How a query parameter is written: what reads it, and what is wanted where it cannot."""
+
+    read: Callable[[str], Given]
+    wanted: str
+
+
+def _query(request: Request, name: str, form: Form[Given]) -> Given | None:
+    """A query parameter; None if it is not given. Raises Refused with its name and its form."""
     text = request.query_params.get(name)
     if text is None:
         return None
     try:
-        return read(text.strip())
+        return form.read(text.strip())
     except (ValueError, OverflowError):
-        raise Refused([Problem(f"/{name}", "malformed", "not readable")]) from None
+        raise Refused([Problem(f"/{name}", "malformed", f"wanted: {form.wanted}")]) from None
 
 
 def _state(text: str) -> str:
@@ -88,6 +97,13 @@ def _instant(text: str) -> datetime:
     if not 1900 < found.year < 2999:
         raise ValueError(text)  # The ends of the years have no civil day.
     return found
+
+
+_TEXT: Final = Form(_text, "1 to 200 printable characters")
+_STATE: Final = Form(_state, f"one of {', '.join(STATES)}")
+_NUMBER: Final = Form(_number, f"a number from 1 to {_MOST}")
+_DAY: Final = Form(date.fromisoformat, "a day as YYYY-MM-DD")
+_INSTANT: Final = Form(_instant, "an instant as YYYY-MM-DDThh:mm:ss+08:00")
 
 
 class FeedsApi:
@@ -133,7 +149,7 @@ class FeedsApi:
         """Put a column mapping into force: a new version, unless it says the same."""
         key = self.api.caller(request)
         self._source(key, source, also_office=True)
-        person = _query(request, "person", _text)
+        person = _query(request, "person", _TEXT)
         caller = Caller(key, person or key.name)
         version = await self.feeds.uploads.set_mapping(source, await body_of(request), caller)
         return _answer({"source": source, "version": version})
@@ -141,11 +157,11 @@ class FeedsApi:
     async def upload(self, request: Request) -> Response:
         """A dry run of a CSV or XLSX file; with its `confirm`, receive the rows."""
         key = self.api.caller(request)
-        source = _query(request, "source", _text)
+        source = _query(request, "source", _TEXT)
         if source is None:
             raise Refused([Problem("/source", "missing", "the query says whose file it is")])
         self._source(key, source)
-        confirm = _query(request, "confirm", _text)
+        confirm = _query(request, "confirm", _TEXT)
         content = await body_of(request, MAX_FILE)
         return _answer(await self.feeds.uploads.receive(source, content, key, confirm))
 
@@ -160,13 +176,13 @@ class FeedsApi:
         key = self.api.caller(request)
         if not sees_all(key) and key.role not in ("clerk", "platform"):
             raise Answer(403, "NOT_ENTITLED", f"role {key.role} does not correct refused lines")
-        limit = _query(request, "limit", _number) or _MOST
+        limit = _query(request, "limit", _NUMBER) or _MOST
         items = await self.feeds.quarantine.listing(
             key,
-            _query(request, "source", _text),
-            _query(request, "state", _state),
-            _query(request, "case_id", _text),
-            _query(request, "after", _text),
+            _query(request, "source", _TEXT),
+            _query(request, "state", _STATE),
+            _query(request, "case_id", _TEXT),
+            _query(request, "after", _TEXT),
             limit,
         )
         after = items[-1]["id"] if len(items) == limit else None
@@ -196,9 +212,9 @@ class FeedsApi:
         """I-02 per source and civil day: received is the sum of the other columns."""
         source = self._reads(request)
         now = self.api.intake.governance.clock.now()
-        as_of = min(_query(request, "as_of", _instant) or now, now)
-        last = _query(request, "to", date.fromisoformat) or civil(as_of)
-        first = _query(request, "from", date.fromisoformat) or last
+        as_of = min(_query(request, "as_of", _INSTANT) or now, now)
+        last = _query(request, "to", _DAY) or civil(as_of)
+        first = _query(request, "from", _DAY) or last
         if not timedelta(0) <= last - first <= timedelta(days=_MOST_DAYS):
             detail = f"not later than `to`, at most {_MOST_DAYS} days before it"
             raise Refused([Problem("/from", "out_of_range", detail)])
@@ -213,7 +229,7 @@ class FeedsApi:
         """Rate, rejects, duplicates and delay of each source on a civil day."""
         source = self._reads(request)
         now = self.api.intake.governance.clock.now()
-        day = _query(request, "day", date.fromisoformat) or civil(now)
+        day = _query(request, "day", _DAY) or civil(now)
         _within(day, "day")
         await self.feeds.arrivals.catch_up()
         cards = await self.feeds.arrivals.scorecards(day)
@@ -223,7 +239,7 @@ class FeedsApi:
     def _reads(self, request: Request) -> str | None:
         """Whose figures: a platform sees only its own source's. Raises Answer (403)."""
         key = self.api.caller(request)
-        source = _query(request, "source", _text)
+        source = _query(request, "source", _TEXT)
         if key.role != "platform" or key.may_post("*"):
             return source
         if source is None and len(key.sources) == 1:

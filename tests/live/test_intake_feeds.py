@@ -428,6 +428,27 @@ async def test_a_parameter_that_a_read_does_not_have_is_named(
     assert known.get(path, "") in told["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "wanted"),
+    [
+        ("/v1/reconciliation", {"from": "2026-13-01"}, "a day as YYYY-MM-DD"),
+        ("/v1/reconciliation", {"to": "foo"}, "a day as YYYY-MM-DD"),
+        ("/v1/reconciliation", {"as_of": "foo"}, "an instant as YYYY-MM-DDThh:mm:ss+08:00"),
+        ("/v1/scorecards", {"day": "foo"}, "a day as YYYY-MM-DD"),
+        ("/v1/quarantine", {"limit": "0"}, "a number from 1 to 200"),
+        ("/v1/quarantine", {"state": "x"}, "one of waiting, returned, resent, discarded"),
+    ],
+)
+async def test_what_cannot_be_read_is_told_with_the_wanted_form(
+    desk: Desk, path: str, query: dict[str, str], wanted: str
+) -> None:
+    answer = await desk.http.get(path, params=query, headers=desk.bearer("office"))
+    assert answer.status_code == 422
+    (name,) = query
+    (told,) = answer.json()["errors"]
+    assert (told["pointer"], told["detail"]) == (f"/{name}", f"wanted: {wanted}")
+
+
 async def test_what_a_platform_adds_to_our_address_keeps_no_line_out(desk: Desk) -> None:
     answer = await desk.http.post(
         "/v1/feeds/zz12345?sign=x", json=WORK_ORDER, headers=desk.bearer("platform-zz12345")
