@@ -270,7 +270,7 @@ def _run() -> int:
         return _fail(" ".join(message.split()).rstrip(".") + "; see qingqian --help", 2)
     except Problem as error:
         return _fail(str(error), error.exit_code)
-    except PermissionError as error:
+    except (PermissionError, NotADirectoryError) as error:
         return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
     except KeyboardInterrupt:
         return 130

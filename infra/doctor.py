@@ -10,14 +10,14 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
+from infra.obstacles import require_book, require_folder
 from infra.problem import Problem, Unready
 from infra.ready import readiness
 from infra.stack import jars
 from infra.stack.kafka import answers
+from infra.stack.ports import listeners
 from infra.stack.process import require_free, running
 from shared.settings import PREFIX, SERVICES, Settings, SettingsError, load
 
@@ -50,7 +50,8 @@ def _checks(settings: Settings) -> list[tuple[str, Callable[[], str]]]:
         ("packages", _packages),
         ("machine", _machine),
         ("user", _user),
-        ("data folder", lambda: _data_folder(settings.data_dir)),
+        ("data folder", lambda: _data_folder(settings)),
+        ("policy book", lambda: _policy_book(settings)),
         ("kafka's jars", _kafka_jars),
         ("kafka", lambda: _server(settings, "kafka")),
         ("postgresql", lambda: _server(settings, "postgres")),
@@ -88,17 +89,17 @@ def _user() -> str:
     return f"uid {os.geteuid()}"
 
 
-def _data_folder(folder: Path) -> str:
-    folder = folder.resolve()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if not os.access(there, os.W_OK):
-        raise Unready(
-            f"{there} cannot be written to. Fix: set {PREFIX}DATA_DIR to a folder of yours"
-        )
+def _data_folder(settings: Settings) -> str:
+    there = require_folder(settings)
     free = shutil.disk_usage(there).free
     if free < _DISK_NEEDED:
         raise Unready(f"{free >> 20} MB free in {there}; 2 GB are wanted. Fix: make room there")
-    return f"{folder}, {free >> 30} GB free"
+    return f"{settings.data_dir.resolve()}, {free >> 30} GB free"
+
+
+def _policy_book(settings: Settings) -> str:
+    require_book(settings)
+    return settings.policy
 
 
 def _kafka_jars() -> str:
@@ -112,23 +113,16 @@ def _kafka_jars() -> str:
 def _server(settings: Settings, name: str) -> str:
     run = settings.data_dir.resolve() / "run"
     ours = {child.name: child for child in running(run)} if run.exists() else {}
-    host, port, variable = _address(settings, name)
+    each = next(each for each in listeners(settings) if each.name == name)
+    place = f"{each.host}:{each.port}"
     if name in ours:
-        return f"running on {host}:{port}, pid {ours[name].pid}"
-    if host not in ("127.0.0.1", "localhost"):
-        return _reached(host, port, f"{PREFIX}{variable}")
-    if name == "kafka" and answers(port):
-        return f"a broker that is not ours answers on {host}:{port}"
-    require_free(port, name, f"{PREFIX}{variable}")
-    return f"not running; port {port} is free"
-
-
-def _address(settings: Settings, name: str) -> tuple[str, int, str]:
-    if name == "kafka":
-        host, _, port = settings.kafka.split(",")[0].rpartition(":")
-        return host, int(port), "KAFKA"
-    url = urlsplit(settings.database)
-    return url.hostname or "127.0.0.1", url.port or 5432, "DATABASE"
+        return f"running on {place}, pid {ours[name].pid}"
+    if each.host not in ("127.0.0.1", "localhost"):
+        return _reached(each.host, each.port, each.variable)
+    if name == "kafka" and answers(each.port):
+        return f"a broker that is not ours answers on {place}"
+    require_free(each.port, each.title, each.variable)
+    return f"not running; port {each.port} is free"
 
 
 def _reached(host: str, port: int, variable: str) -> str:

@@ -7,9 +7,10 @@ from datetime import datetime
 
 import orjson
 
+from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
 from shared.keys import generate, write
-from shared.policy import adopt, read_book
+from shared.policy import adopt
 from shared.roles import By
 from shared.settings import Settings, load
 
@@ -35,7 +36,7 @@ def ensure_keys(settings: Settings) -> bool:
     if settings.keys_path.exists():
         return False
     # Roles and units are wanted, no rule: the instant of adoption does not matter here.
-    book = adopt(read_book(settings.policy), datetime.fromisoformat("2021-11-10T00:00Z"), "keys")
+    book = adopt(require_book(settings), datetime.fromisoformat("2021-11-10T00:00Z"), "keys")
     write(settings.keys_path, generate(book)[0])
     return True
 
@@ -43,6 +44,8 @@ def ensure_keys(settings: Settings) -> bool:
 def run() -> int:
     """``qingqian keys``: see that there are keys, and say where."""
     settings = load()
+    if settings.keys_file is None:
+        require_folder(settings)
     made = ensure_keys(settings)
     print(f"{'written' if made else 'there already'}: {settings.keys_path}")
     return 0

@@ -9,11 +9,13 @@ from datetime import datetime
 
 from infra import topics
 from infra.keyring import ensure_keys
+from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
 from infra.ready import readiness
 from infra.stack.commands import services_of, stack_of
 from infra.stack.guard import stop_all
 from infra.stack.local import LocalStack
+from infra.stack.ports import require_ports
 from infra.stack.process import locked
 from infra.stack.services import Services
 from shared.identity import NoTopic, identify
@@ -50,10 +52,13 @@ def open_stage(
     somebody else's services hold the ports.
     """
     settings = settings.model_copy(update={"clock": "log", "clock_start": start})
+    require_folder(settings)
+    require_book(settings)
     stack = stack_of(settings, keep=keep)
     stage = Stage(settings, stack, services_of(settings, stack))
     mine = stack.alive
     _refuse_strangers(stage)
+    require_ports(settings)
     say("starting Kafka and PostgreSQL")
     stack.start()
     try:

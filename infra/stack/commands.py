@@ -13,9 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 from infra import topics
 from infra.keyring import ensure_keys
+from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
 from infra.stack.guard import stop_all
 from infra.stack.local import LocalStack
+from infra.stack.ports import require_ports
 from infra.stack.process import locked, running
 from infra.stack.services import Services
 from shared.settings import PREFIX, SERVICES, Settings, load
@@ -63,7 +65,10 @@ def up() -> int:
     """Start whatever does not run yet, leave it running, print where it is."""
     settings = load()
     began = time.monotonic()
+    require_folder(settings)
+    require_book(settings)
     stack = stack_of(settings, keep=True)
+    require_ports(settings)
     if os.geteuid() == 0 and not stack.postgres.alive:
         say("running as root: PostgreSQL runs as the user nobody, everything else as root")
     say("starting Kafka and PostgreSQL")
@@ -91,6 +96,7 @@ def where(settings: Settings, stack: LocalStack) -> list[str]:
 def down(*, wipe: bool) -> int:
     """Stop everything that runs in the data folder; with `wipe` its data goes too."""
     settings = load()
+    require_folder(settings)
     run = settings.data_dir.resolve() / "run"
     stopped: list[str] = []
     if run.exists():

@@ -175,7 +175,7 @@ def adopt(name: str, run: Path) -> Child | None:
         child = Child(
             name, content["pid"], content["started"], file, Path(content["log"]), content["facts"]
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError):
         file.unlink(missing_ok=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from shared.settings import PREFIX
+from infra.stack.process import free_ports
+from shared.settings import PREFIX, SERVICES
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
@@ -31,6 +33,16 @@ def qingqian(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         timeout=60,
         check=False,
     )
+
+
+def free_addresses() -> dict[str, str]:
+    """Settings by which a stack would start on ports that nobody has."""
+    kafka, postgres, *ports = free_ports(6)
+    return {
+        "QINGQIAN_KAFKA": f"127.0.0.1:{kafka}",
+        "QINGQIAN_DATABASE": f"postgresql://qingqian:qingqian@127.0.0.1:{postgres}/qingqian",
+        **{f"QINGQIAN_{n.upper()}_PORT": str(p) for n, p in zip(SERVICES, ports, strict=True)},
+    }
 
 
 def test_every_command_of_the_contract_is_there() -> None:
@@ -70,6 +82,63 @@ def test_a_setting_that_makes_no_sense_is_one_line_and_exit_2() -> None:
     assert done.stderr.splitlines() == [
         "qingqian: QINGQIAN_KAKFA is no setting of Qingqian; did you mean QINGQIAN_KAFKA?"
     ]
+
+
+@pytest.mark.parametrize("command", ["up", "keys", "demo"])
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("QINGQIAN_POLICY", "nope", "no policy book `nope` under shared/policies. Fix: set "),
+        ("QINGQIAN_DATA_DIR", "a-file", "a-file is a file, so "),
+    ],
+)
+def test_a_setting_that_nothing_can_be_started_with_starts_nothing(
+    command: str, setting: str, value: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").touch()
+    given = {"QINGQIAN_DATA_DIR": str(tmp_path / "data")} | free_addresses()
+    given |= {setting: value if setting == "QINGQIAN_POLICY" else str(tmp_path / value)}
+
+    done = qingqian(command, **given)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert told in done.stderr
+    assert f"Fix: set {setting} to" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+    doctor = qingqian("doctor", **given)
+
+    assert doctor.returncode == 2
+    failed = [line for line in doctor.stdout.splitlines() if line.startswith("FAIL")]
+    assert len(failed) == 1
+    assert told in failed[0]
+
+
+def test_a_taken_port_of_a_service_starts_nothing(tmp_path: Path) -> None:
+    addresses = free_addresses()
+    port = addresses["QINGQIAN_SUPERVISION_PORT"]
+    with socket.create_server(("127.0.0.1", int(port))):
+        for command in ("up", "demo"):
+            done = qingqian(command, QINGQIAN_DATA_DIR=str(tmp_path / "data"), **addresses)
+
+            assert done.returncode == 2
+            assert done.stdout == ""
+            (line,) = done.stderr.splitlines()
+            assert f"port {port} for supervision is taken by " in line
+            assert f"pid {os.getpid()}" in line
+            assert "QINGQIAN_SUPERVISION_PORT" in line
+            assert not (tmp_path / "data").exists()
+
+
+def test_the_image_of_the_services_needs_nothing_of_the_local_stack_for_its_commands() -> None:
+    probe = "import sys, infra.keyring, infra.topics, infra.ready; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+
+    assert not set(done.stdout.split()) & {"psutil", "infra.stack"}
 
 
 def test_a_broker_that_is_not_there_is_one_line_with_the_fix() -> None:
