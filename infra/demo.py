@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,7 @@ from infra.problem import Unready
 from infra.show import Show
 from infra.simulator import season
 from infra.simulator.handlers import Handlers
-from infra.stack.process import running
+from infra.stack.process import ended_by_sigterm, running
 from infra.stage import Stage, open_stage
 from infra.story import Line
 from shared.settings import Settings, load
@@ -47,7 +45,7 @@ def run(*, exit_when_done: bool, size: simulator.Size) -> int:
     settings = _settings()
     console = Console(width=None if sys.stdout.isatty() else 108, highlight=False)
     _remove(settings)
-    with _ending_by_signal():
+    with ended_by_sigterm():
         stage = None
         try:
             stage = open_stage(
@@ -90,21 +88,6 @@ def _remove(settings: Settings) -> None:
         names = ", ".join(child.name for child in left)
         raise Unready(f"another demo is running in {settings.data_dir} ({names}): end it first")
     shutil.rmtree(settings.data_dir, ignore_errors=True)
-
-
-@contextmanager
-def _ending_by_signal() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does: through the same cleaning up."""
-
-    def stop(number: int, frame: object) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _play_and_show(stage: Stage, size: simulator.Size, console: Console, *, serves: bool) -> bool:

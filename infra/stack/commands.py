@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -18,7 +20,7 @@ from infra.problem import Unready
 from infra.stack.guard import stop_all
 from infra.stack.local import LocalStack
 from infra.stack.ports import require_ports
-from infra.stack.process import locked, running
+from infra.stack.process import ended_by_sigterm, locked, running, undisturbed
 from infra.stack.services import Services
 from shared.settings import PREFIX, SERVICES, Settings, load
 
@@ -62,7 +64,10 @@ def services_of(settings: Settings, stack: LocalStack) -> Services:
 
 
 def up() -> int:
-    """Start whatever does not run yet, leave it running, print where it is."""
+    """Start whatever does not run yet, leave it running, print where it is.
+
+    Interrupted, or where a part does not come up, it stops again what it has started.
+    """
     settings = load()
     began = time.monotonic()
     require_folder(settings)
@@ -71,17 +76,33 @@ def up() -> int:
     require_ports(settings)
     if os.geteuid() == 0 and not stack.postgres.alive:
         say("running as root: PostgreSQL runs as the user nobody, everything else as root")
-    say("starting Kafka and PostgreSQL")
-    stack.start()
-    asyncio.run(topics.ensure(settings.kafka, settings.namespace))
-    if ensure_keys(settings):
-        say(f"wrote a key for each role and unit to {_near(settings.keys_path)}")
-    say("starting intake, routing, supervision and reporting")
-    services_of(settings, stack).start(say=say)
+    services = services_of(settings, stack)
+    with ended_by_sigterm(), _all_or_nothing(stack, services):
+        say("starting Kafka and PostgreSQL")
+        stack.start()
+        asyncio.run(topics.ensure(settings.kafka, settings.namespace))
+        if ensure_keys(settings):
+            say(f"wrote a key for each role and unit to {_near(settings.keys_path)}")
+        say("starting intake, routing, supervision and reporting")
+        services.start(say=say)
     say(f"up in {time.monotonic() - began:.1f} s")
     for line in where(settings, stack):
         print(line)
     return 0
+
+
+@contextmanager
+def _all_or_nothing(stack: LocalStack, services: Services) -> Iterator[None]:
+    """What is started within is stopped again if it does not come to its end; what ran stays."""
+    try:
+        yield
+    except BaseException as error:
+        with undisturbed():
+            if isinstance(error, KeyboardInterrupt):
+                say("interrupted: stopping again what this call has started")
+            services.stop_started()
+            stack.stop_started()
+        raise
 
 
 def where(settings: Settings, stack: LocalStack) -> list[str]:

@@ -95,6 +95,13 @@ class LocalStack:
         with locked(self.run):
             self._stop()
 
+    def stop_started(self) -> None:
+        """Stop the servers that this process has started; what it has taken over goes on."""
+        with locked(self.run):
+            for server in (self.kafka, self.postgres):
+                if server.child is not None and server.child.popen is not None:
+                    server.stop()
+
     def _stop(self) -> None:
         # Both are children of ours or adopted; the run folder names whatever else there is.
         stop_all(self.run)

@@ -125,6 +125,12 @@ class Services:
                 forced.append(child.name)
         return forced
 
+    def stop_started(self) -> None:
+        """Stop those that this process has started; what it has taken over goes on."""
+        started = [name for name, child in self.children.items() if child.popen is not None]
+        if started:
+            self.stop(started)
+
     def kill(self, name: str) -> None:
         """End one service by SIGKILL; :meth:`restart` brings it back."""
         self.children[name].kill()

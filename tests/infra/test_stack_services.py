@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ import pytest
 from infra.keyring import ensure_keys
 from infra.problem import Unready
 from infra.ready import readiness
+from infra.stack import LocalStack
+from infra.stack.guard import stop_all
+from infra.stack.kafka import Kafka
 from infra.stack.process import free_ports, running
 from infra.stack.services import STOP_SECONDS, Services
 from shared.settings import PREFIX, SERVICES, Settings
@@ -61,43 +65,107 @@ def test_one_that_cannot_start_is_one_line_and_takes_the_others_down(
     assert not any(child.alive for child in services.children.values())
 
 
-def test_up_stays_up_twice_is_once_and_down_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a user with a folder and ports of their own; nothing outlives the test."""
     kafka, postgres, *ports = free_ports(6)
-    environment = {name: v for name, v in os.environ.items() if not name.startswith(PREFIX)} | {
+    yield {name: v for name, v in os.environ.items() if not name.startswith(PREFIX)} | {
         "QINGQIAN_DATA_DIR": str(tmp_path / "data"),
         "QINGQIAN_KAFKA": f"127.0.0.1:{kafka}",
         "QINGQIAN_DATABASE": f"postgresql://qingqian:other@127.0.0.1:{postgres}/campaign",
         **{f"QINGQIAN_{n.upper()}_PORT": str(p) for n, p in zip(SERVICES, ports, strict=True)},
     }
+    stop_all(tmp_path / "data" / "run")
 
-    def qingqian(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "infra.cli", *arguments],
-            capture_output=True, text=True, cwd=ROOT, env=environment, timeout=180, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
-    def processes() -> dict[str, int]:
-        files = (tmp_path / "data" / "run").glob("*.json")
-        return {file.stem: json.loads(file.read_text("utf-8"))["pid"] for file in files}
+def qingqian(
+    installation: dict[str, str], *arguments: str, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as that user would; it has to end with `code`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.cli", *arguments],
+        capture_output=True, text=True, cwd=ROOT, env=installation, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
 
-    try:
-        shown = qingqian("up")
-        first = processes()
-        assert set(first) == {*SERVICES, "kafka", "postgres"}
-        for port in ports:
-            assert f"http://127.0.0.1:{port}" in shown
-            assert readiness(f"http://127.0.0.1:{port}") == (True, "")
 
-        assert qingqian("up") == shown
-        assert processes() == first
-        assert "FAIL" not in qingqian("doctor")
-    finally:
-        down = qingqian("down", "--wipe")
+def processes(installation: dict[str, str]) -> dict[str, int]:
+    """Process ids of what runs in the installation's folder."""
+    return {child.name: child.pid for child in running(run_of(installation))}
+
+
+def run_of(installation: dict[str, str]) -> Path:
+    return Path(installation["QINGQIAN_DATA_DIR"]) / "run"
+
+
+def test_up_stays_up_twice_is_once_and_down_leaves_nothing(installation: dict[str, str]) -> None:
+    ports = [int(installation[f"QINGQIAN_{name.upper()}_PORT"]) for name in SERVICES]
+    shown = qingqian(installation, "up").stdout
+    first = processes(installation)
+    assert set(first) == {*SERVICES, "kafka", "postgres"}
+    for port in ports:
+        assert f"http://127.0.0.1:{port}" in shown
+        assert readiness(f"http://127.0.0.1:{port}") == (True, "")
+
+    assert qingqian(installation, "up").stdout == shown
+    assert processes(installation) == first
+    assert "FAIL" not in qingqian(installation, "doctor").stdout
+
+    down = qingqian(installation, "down", "--wipe").stdout
 
     assert all(name in down for name in first)
-    assert running(tmp_path / "data" / "run") == []
+    assert processes(installation) == {}
     for port in ports:
         assert readiness(f"http://127.0.0.1:{port}") == (False, "it does not answer")
-    assert list((tmp_path / "data").iterdir()) == []
+    assert list(Path(installation["QINGQIAN_DATA_DIR"]).iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_that_is_interrupted_stops_what_it_has_started_and_nothing_else(
+    installation: dict[str, str], number: signal.Signals
+) -> None:
+    """Interrupted when the services start; then again with Kafka left from before."""
+    interrupted_up(installation, number)
+    assert processes(installation) == {}
+
+    data = Path(installation["QINGQIAN_DATA_DIR"])
+    port = int(installation["QINGQIAN_KAFKA"].rpartition(":")[2])
+    kafka = Kafka(data / "kafka", data / "run", data / "log" / "kafka.log", port)
+    kafka.start()
+    before = processes(installation)
+    interrupted_up(installation, number)
+    assert processes(installation) == before
+    kafka.stop()
+    LocalStack(data).wipe()
+
+
+def interrupted_up(installation: dict[str, str], number: signal.Signals) -> None:
+    """`qingqian up`, told to end as soon as both servers answer and the services are started."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "infra.cli", "up"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=installation,
+        # As from a terminal: a test run in the background has Ctrl-C ignored and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as up:  # fmt: skip
+        assert up.stderr is not None
+        told = next((line for line in up.stderr if line.startswith("starting intake")), None)
+        assert told is not None, "both servers came up"
+        up.send_signal(number)
+        rest = up.stderr.read()
+    assert up.returncode == 130
+    assert rest == "interrupted: stopping again what this call has started\n"
+
+
+def test_up_with_a_service_that_cannot_start_leaves_nothing_running(
+    installation: dict[str, str],
+) -> None:
+    keys = Path(installation["QINGQIAN_DATA_DIR"]) / "keys.json"
+    keys.parent.mkdir()
+    keys.write_text("not keys", "utf-8")
+
+    done = qingqian(installation, "up", code=2)
+
+    assert "ended while starting" in done.stderr.splitlines()[-1]
+    assert processes(installation) == {}
+    LocalStack(keys.parent).wipe()
