@@ -24,11 +24,13 @@ from infra.agenda import Act, Agenda, Cast
 from infra.client import Client
 from infra.keyring import read_keys
 from infra.lockstep import READER, Lockstep
+from infra.obstacles import require_book, require_folder
 from infra.outcome import Outcome, show
 from infra.problem import Unready
 from infra.show import Show
 from infra.simulator import season
 from infra.simulator.handlers import Handlers
+from infra.stack.ports import demo_folder, demo_of, end_of, record_demo, require_no_stack
 from infra.stack.process import ended_by_sigterm, running
 from infra.stage import Stage, open_stage
 from infra.story import Line
@@ -42,12 +44,18 @@ def run(*, exit_when_done: bool, size: simulator.Size) -> int:
 
     Else it serves until Ctrl-C. Raises Unready where something outside is missing.
     """
-    settings = _settings()
+    home = load()
+    require_folder(home)
+    require_book(home)
+    _refuse_another(home)
+    require_no_stack(home)
+    settings = _settings(home)
     console = Console(width=None if sys.stdout.isatty() else 108, highlight=False)
     _remove(settings)
     with ended_by_sigterm():
         stage = None
         try:
+            record_demo(home.data_dir, settings)
             stage = open_stage(
                 settings, season.at_opening(), keep=False, say=lambda text: console.print(text)
             )
@@ -65,28 +73,34 @@ def run(*, exit_when_done: bool, size: simulator.Size) -> int:
             _remove(settings)
 
 
-def _settings() -> Settings:
+def _settings(home: Settings) -> Settings:
     """This installation's settings, with the demo's data in a folder of its own."""
-    settings = load()
-    own = settings.data_dir / "demo"
-    return settings.model_copy(
+    own = demo_folder(home.data_dir)
+    return home.model_copy(
         update={
             "data_dir": own,
-            "keys_file": settings.keys_path,
+            "keys_file": home.keys_path,
             "master_key_file": own / "master.key",
             "clock": "log",
         }
     )
 
 
+def _refuse_another(home: Settings) -> None:
+    """Two demos cannot share a folder."""
+    demo = demo_of(home.data_dir)
+    if demo is not None:
+        raise Unready(f"another demo of this folder is running, pid {demo.pid}. {end_of(demo)}")
+
+
 def _remove(settings: Settings) -> None:
     """The demo's own data; keys and export stay in the folder above.
 
-    Raises Unready while another demo runs in it.
+    Raises Unready while something still runs in it that a demo has left there.
     """
     if left := running(settings.data_dir / "run"):
         names = ", ".join(child.name for child in left)
-        raise Unready(f"another demo is running in {settings.data_dir} ({names}): end it first")
+        raise Unready(f"of an earlier demo there still runs: {names}. Fix: qingqian down ends it")
     shutil.rmtree(settings.data_dir, ignore_errors=True)
 
 

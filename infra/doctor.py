@@ -17,9 +17,9 @@ from infra.problem import Problem, Unready
 from infra.ready import readiness
 from infra.stack import jars
 from infra.stack.kafka import answers
-from infra.stack.ports import listeners
-from infra.stack.process import require_free, running
-from shared.settings import PREFIX, SERVICES, Settings, SettingsError, load
+from infra.stack.ports import Listener, demo_of, listeners, require_no_demo
+from infra.stack.process import Child, require_free, running
+from shared.settings import SERVICES, Settings, SettingsError, load
 
 _DISK_NEEDED: Final = 2 * 1024**3
 _MEMORY_NEEDED: Final = 2 * 1024**3
@@ -53,6 +53,7 @@ def _checks(settings: Settings) -> list[tuple[str, Callable[[], str]]]:
         ("data folder", lambda: _data_folder(settings)),
         ("policy book", lambda: _policy_book(settings)),
         ("kafka's jars", _kafka_jars),
+        ("demo", lambda: _demo(settings)),
         ("kafka", lambda: _server(settings, "kafka")),
         ("postgresql", lambda: _server(settings, "postgres")),
         *((name, lambda name=name: _service(settings, name)) for name in SERVICES),
@@ -110,19 +111,38 @@ def _kafka_jars() -> str:
     return f"Kafka {jars.KAFKA_VERSION} in {repository}"
 
 
+def _demo(settings: Settings) -> str:
+    demo = demo_of(settings.data_dir)
+    if demo is None:
+        return "none is running in this folder"
+    require_no_demo(settings)
+    return f"running on ports of its own, pid {demo.pid}"
+
+
 def _server(settings: Settings, name: str) -> str:
-    run = settings.data_dir.resolve() / "run"
-    ours = {child.name: child for child in running(run)} if run.exists() else {}
     each = next(each for each in listeners(settings) if each.name == name)
     place = f"{each.host}:{each.port}"
+    ours = _ours(settings)
     if name in ours:
         return f"running on {place}, pid {ours[name].pid}"
     if each.host not in ("127.0.0.1", "localhost"):
         return _reached(each.host, each.port, each.variable)
+    if _is_the_demos(settings, each):
+        return f"the demo's, on {place}"
     if name == "kafka" and answers(each.port):
         return f"a broker that is not ours answers on {place}"
     require_free(each.port, each.title, each.variable)
     return f"not running; port {each.port} is free"
+
+
+def _ours(settings: Settings) -> dict[str, Child]:
+    """What runs of this folder's stack."""
+    return {child.name: child for child in running(settings.data_dir.resolve() / "run")}
+
+
+def _is_the_demos(settings: Settings, each: Listener) -> bool:
+    demo = demo_of(settings.data_dir)
+    return demo is not None and each.port in demo.facts["ports"]
 
 
 def _reached(host: str, port: int, variable: str) -> str:
@@ -136,11 +156,13 @@ def _reached(host: str, port: int, variable: str) -> str:
 
 
 def _service(settings: Settings, name: str) -> str:
-    run = settings.data_dir.resolve() / "run"
-    ours = {child.name for child in running(run)} if run.exists() else set()
+    each = next(each for each in listeners(settings) if each.name == name)
+    ours = _ours(settings)
     if name not in ours:
-        require_free(settings.port(name), name, f"{PREFIX}{name.upper()}_PORT", settings.host)
-        return f"not running; port {settings.port(name)} is free"
+        if _is_the_demos(settings, each):
+            return f"the demo's, on {settings.url(name)}"
+            require_free(each.port, name, each.variable, each.host)
+        return f"not running; port {each.port} is free"
     ready, reason = readiness(settings.url(name))
     if not ready:
         log = settings.data_dir / "log" / f"{name}.log"

@@ -15,7 +15,7 @@ from infra.ready import readiness
 from infra.stack.commands import services_of, stack_of
 from infra.stack.guard import stop_all
 from infra.stack.local import LocalStack
-from infra.stack.ports import require_ports
+from infra.stack.ports import require_no_demo, require_ports
 from infra.stack.process import locked
 from infra.stack.services import Services
 from shared.identity import NoTopic, identify
@@ -54,6 +54,7 @@ def open_stage(
     settings = settings.model_copy(update={"clock": "log", "clock_start": start})
     require_folder(settings)
     require_book(settings)
+    require_no_demo(settings)
     stack = stack_of(settings, keep=keep)
     stage = Stage(settings, stack, services_of(settings, stack))
     mine = stack.alive

@@ -19,7 +19,7 @@ from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
 from infra.stack.guard import stop_all
 from infra.stack.local import LocalStack
-from infra.stack.ports import require_ports
+from infra.stack.ports import demo_folder, demo_of, end_of, require_no_demo, require_ports
 from infra.stack.process import ended_by_sigterm, locked, running, undisturbed
 from infra.stack.services import Services
 from shared.settings import PREFIX, SERVICES, Settings, load
@@ -72,6 +72,7 @@ def up() -> int:
     began = time.monotonic()
     require_folder(settings)
     require_book(settings)
+    require_no_demo(settings)
     stack = stack_of(settings, keep=True)
     require_ports(settings)
     if os.geteuid() == 0 and not stack.postgres.alive:
@@ -115,21 +116,37 @@ def where(settings: Settings, stack: LocalStack) -> list[str]:
 
 
 def down(*, wipe: bool) -> int:
-    """Stop everything that runs in the data folder; with `wipe` its data goes too."""
+    """Stop everything that runs in the data folder; with `wipe` its data goes too.
+
+    A running demo ends with who watches it: Unready says how. What is left of one that was killed
+    is stopped as well.
+    """
     settings = load()
     require_folder(settings)
-    run = settings.data_dir.resolve() / "run"
-    stopped: list[str] = []
-    if run.exists():
-        with locked(run):
-            stopped = stop_all(run)
-            left = [child.name for child in running(run)]
-            if left:
-                raise Unready(f"still running: {', '.join(left)}; see {_near(run)}")
-    print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+    data = settings.data_dir.resolve()
+    stopped = _stop(data / "run")
+    demo = demo_of(data)
+    if demo is None:
+        stopped += _stop(demo_folder(data) / "run")
+    if stopped or demo is None:
+        print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+    if demo is not None:
+        raise Unready(f"a demo of this folder is still running, pid {demo.pid}. {end_of(demo)}")
     if wipe:
         _wipe(settings)
     return 0
+
+
+def _stop(run: Path) -> list[str]:
+    """The names of what was stopped. Raises Unready where some of it still runs."""
+    if not run.exists():
+        return []
+    with locked(run):
+        stopped = stop_all(run)
+        left = [child.name for child in running(run)]
+    if left:
+        raise Unready(f"still running: {', '.join(left)}; see {_near(run)}")
+    return stopped
 
 
 def _wipe(settings: Settings) -> None:

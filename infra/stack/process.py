@@ -157,14 +157,38 @@ def spawn(
             group=group,
             extra_groups=[] if account else None,
         )
-    started = psutil.Process(popen.pid).create_time()
-    file = run / f"{name}.json"
-    child = Child(name, popen.pid, started, file, log, facts or {}, popen, log_from)
-    content = {"pid": child.pid, "started": started, "log": str(log), "facts": child.facts}
+    child = Child(
+        name,
+        popen.pid,
+        psutil.Process(popen.pid).create_time(),
+        run / f"{name}.json",
+        log,
+        facts or {},
+        popen,
+        log_from,
+    )
+    _write(child)
+    return child
+
+
+def record_myself(name: str, run: Path, facts: dict[str, Any]) -> None:
+    """Write down this very process, so that other commands can tell that it runs; see `adopt`."""
+    run.mkdir(parents=True, exist_ok=True)
+    pid = os.getpid()
+    started = psutil.Process(pid).create_time()
+    _write(Child(name, pid, started, run / f"{name}.json", run / f"{name}.log", facts))
+
+
+def _write(child: Child) -> None:
+    content = {
+        "pid": child.pid,
+        "started": child.started,
+        "log": str(child.log),
+        "facts": child.facts,
+    }
     unfinished = child.file.with_suffix(".new")
     unfinished.write_text(json.dumps(content), "utf-8")
     unfinished.replace(child.file)
-    return child
 
 
 def adopt(name: str, run: Path) -> Child | None:

@@ -129,7 +129,7 @@ def test_a_taken_port_of_a_service_starts_nothing(tmp_path: Path) -> None:
             assert f"port {port} for supervision is taken by " in line
             assert f"pid {os.getpid()}" in line
             assert "QINGQIAN_SUPERVISION_PORT" in line
-            assert not (tmp_path / "data").exists()
+            assert not list(tmp_path.glob("data/*"))
 
 
 def test_the_image_of_the_services_needs_nothing_of_the_local_stack_for_its_commands() -> None:

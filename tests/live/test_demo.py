@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from infra import audit, readme, simulator
+from infra.stack import LocalStack
 from infra.stack.process import free_ports, running
 from shared.envelope import case_id_of
 
@@ -94,12 +95,46 @@ def test_ctrl_c_ends_the_demo_with_everything_it_started(
     assert started is not None, "the campaign began"
     pids = [found.pid for found in running(folder / "demo" / "run")]
     assert len(pids) >= 6
+    others_are_told_of_the_demo(environment, child.pid)
     child.send_signal(signal.SIGINT)
     rest, _ = child.communicate(timeout=60)
     assert "stopping" in rest
     assert child.returncode == 0
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
     assert not (folder / "demo").exists()
+
+
+def others_are_told_of_the_demo(environment: dict[str, str], pid: int) -> None:
+    """Each other command of the folder names the demo's pid and how it is ended; it goes on."""
+    fix = f"pid {pid}. Fix: end it with Ctrl-C in its terminal, or with: kill {pid}\n"
+    for arguments in (["up"], ["down"], ["down", "--wipe"], ["demo", "--size", "small"]):
+        done = command(environment, *arguments)
+        assert (done.returncode, done.stdout) == (2, ""), arguments
+        assert len(done.stderr.splitlines()) == 1
+        assert "demo of this folder is " in done.stderr
+        assert done.stderr.endswith(fix)
+    doctor = command(environment, "doctor")
+    assert doctor.returncode == 2
+    (failed,) = [line for line in doctor.stdout.splitlines(True) if line.startswith("FAIL")]
+    assert failed == f"FAIL  demo: a demo of this folder is running, {fix}"
+    assert doctor.stdout.count("the demo's, on ") == 6
+    assert len(listening(environment)) == 4
+
+
+def test_down_ends_what_is_left_of_a_demo_that_was_killed(
+    environment: dict[str, str], folder: Path
+) -> None:
+    left = LocalStack(folder / "demo", keep=True)
+    left.start()
+
+    refused = command(environment, "demo", "--size", "small")
+    assert refused.returncode == 2
+    assert "kafka, postgres. Fix: qingqian down ends it" in refused.stderr
+
+    assert command(environment, "down").stdout == "stopped: kafka, postgres\n"
+    assert running(folder / "demo" / "run") == []
+    left.stop()
+    left.wipe()
 
 
 def command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -139,6 +174,10 @@ def test_play_needs_an_empty_log_and_leaves_the_services_answering(
         assert again.returncode == 2
         assert "the log is not empty" in again.stderr
         assert "qingqian down --wipe" in again.stderr
+        demo = command(environment, "demo", "--size", "small")
+        assert (demo.returncode, demo.stdout) == (2, "")
+        assert "this folder's own stack is running (intake, kafka, " in demo.stderr
+        assert "Fix: qingqian down ends it" in demo.stderr
         assert len(listening(environment)) == 4, "what ran goes on"
     finally:
         assert command(environment, "down", "--wipe").returncode == 0
