@@ -129,6 +129,7 @@ def _server(settings: Settings, name: str) -> str:
         return _reached(each.host, each.port, each.variable)
     if _is_the_demos(settings, each):
         return f"the demo's, on {place}"
+    _miss(name, ours)
     if name == "kafka" and answers(each.port):
         return f"a broker that is not ours answers on {place}"
     require_free(each.port, each.title, each.variable)
@@ -143,6 +144,15 @@ def _ours(settings: Settings) -> dict[str, Child]:
 def _is_the_demos(settings: Settings, each: Listener) -> bool:
     demo = demo_of(settings.data_dir)
     return demo is not None and each.port in demo.facts["ports"]
+
+
+def _miss(name: str, ours: dict[str, Child]) -> None:
+    """Raise Unready where others of the stack run, and this one does not."""
+    if ours:
+        raise Unready(
+            f"not running, though others of the stack are ({', '.join(sorted(ours))}). "
+            f"Fix: qingqian up (it starts what is missing)"
+        )
 
 
 def _reached(host: str, port: int, variable: str) -> str:
@@ -161,7 +171,8 @@ def _service(settings: Settings, name: str) -> str:
     if name not in ours:
         if _is_the_demos(settings, each):
             return f"the demo's, on {settings.url(name)}"
-            require_free(each.port, name, each.variable, each.host)
+        _miss(name, ours)
+        require_free(each.port, name, each.variable, each.host)
         return f"not running; port {each.port} is free"
     ready, reason = readiness(settings.url(name))
     if not ready:

@@ -18,7 +18,7 @@ from infra.ready import readiness
 from infra.stack import LocalStack
 from infra.stack.guard import stop_all
 from infra.stack.kafka import Kafka
-from infra.stack.process import free_ports, running
+from infra.stack.process import adopt, free_ports, running
 from infra.stack.services import STOP_SECONDS, Services
 from shared.settings import PREFIX, SERVICES, Settings
 
@@ -119,6 +119,32 @@ def test_up_stays_up_twice_is_once_and_down_leaves_nothing(installation: dict[st
     for port in ports:
         assert readiness(f"http://127.0.0.1:{port}") == (False, "it does not answer")
     assert list(Path(installation["QINGQIAN_DATA_DIR"]).iterdir()) == []
+
+
+def test_doctor_misses_what_was_killed_and_up_brings_it_back(
+    installation: dict[str, str],
+) -> None:
+    qingqian(installation, "up")
+    before = processes(installation)
+
+    for killed in ("routing", "kafka", "postgres"):
+        adopted = adopt(killed, run_of(installation))
+        assert adopted is not None
+        adopted.kill()
+
+        named = "postgresql" if killed == "postgres" else killed
+        told = qingqian(installation, "doctor", code=2).stdout
+        (line,) = [line for line in told.splitlines() if line.startswith(f"FAIL  {named}: ")]
+        assert "not running, though others of the stack are (" in line
+        assert line.endswith("Fix: qingqian up (it starts what is missing)")
+
+        qingqian(installation, "up")
+        assert "FAIL" not in qingqian(installation, "doctor").stdout
+
+    after = processes(installation)
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} >= {"kafka", "routing"}
+    qingqian(installation, "down", "--wipe")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
