@@ -201,11 +201,11 @@ def whatif(
 
 
 @app.command()
-def explain(case_id: Annotated[str, typer.Argument(metavar="CASE_ID")]) -> int:
+def explain(case: Annotated[str, typer.Argument(metavar="CASE_ID|NUMBER")]) -> int:
     """Why this unit, this deadline (day by day), this level."""
     from infra import explain as module
 
-    return module.run(case_id=case_id)
+    return module.run(case=case)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`qingqian explain CASE_ID`: why this unit, this deadline (day by day), this level.
+"""`qingqian explain CASE_ID|NUMBER`: why this unit, this deadline (day by day), this level.
 
 Everything is read from the log: what was decided says why, the case's own fold says what still
 runs, and the calendar of the book it was decided under is counted out.
@@ -6,12 +6,13 @@ runs, and the calendar of the book it was decided under is counted out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from infra.history import read_subject
+from infra.history import case_numbered, read_subject
 from infra.problem import Refused, Unready
 from services.routing.decider.reasons import path
 from services.routing.decider.rules import facts_of
@@ -34,6 +35,7 @@ from shared.policy import Policy
 from shared.replay import Copies, Replayed, replay
 from shared.settle import Books, is_own, settle_to, wake_at
 
+_NUMBER = re.compile(r"DF-QX-\d{4}-\d{6,}")
 _WEEKDAYS = "一二三四五六日"
 _LONGEST_TABLE = 120
 """Days counted out at most; beyond them the campaign's dates say more than a table."""
@@ -74,8 +76,12 @@ class Dossier:
         return f"because of {event.type} at {local(event.time)}{by} [{cause}]"
 
 
-def run(case_id: str) -> int:
-    """Print the explanation of a case. Raises Refused for a case that is not on the log."""
+def run(case: str) -> int:
+    """Print the explanation of a case, named by its id or number (DF-QX-YYYY-NNNNNN).
+
+    Raises Refused for a case that is not on the log.
+    """
+    case_id = _numbered(case.upper()) if _NUMBER.fullmatch(case.upper()) else case
     events, books = read_subject(case_id)
     if not books:
         raise Unready("no policy book was ever adopted on this log (qingqian up)")
@@ -84,6 +90,16 @@ def run(case_id: str) -> int:
     for line in explain(case_id, events, books):
         print(line)
     return 0
+
+
+def _numbered(number: str) -> str:
+    case_id = case_numbered(number)
+    if case_id is None:
+        raise Refused(
+            f"{number}: no case was accepted under this number; before it is accepted, a case has "
+            f"only its case_id"
+        )
+    return case_id
 
 
 def explain(case_id: str, events: Sequence[Event], books: Sequence[Policy]) -> Iterator[str]:

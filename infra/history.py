@@ -15,7 +15,7 @@ from infra.audit.log import LogFile
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.envelope import Unreadable, decode, from_document
-from shared.events import Decision, Event, PolicyAdopted
+from shared.events import ComplaintAccepted, Decision, Event, PolicyAdopted
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Reader, Unavailable, partition_of
 from shared.policy import Policy, PolicyError, adopted
 
@@ -109,6 +109,43 @@ async def _read_subject(subject: str) -> tuple[list[Event], list[Event]]:
         raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
     finally:
         await reader.stop()
+
+
+def case_numbered(number: str) -> str | None:
+    """The case that was accepted on the running log under a number; None where none was.
+
+    Reads the log until it is found: only the acceptance carries the number. Raises Unready
+    without a broker.
+    """
+    return asyncio.run(_case_numbered(number))
+
+
+async def _case_numbered(number: str) -> str | None:
+    settings = settings_of.load()
+    reader = Reader(settings, "explain")
+    try:
+        await reader.start()
+        for (topic, partition), end in (await export.ends(reader)).items():
+            async with aclosing(reader.range(topic, partition, 0, end)) as batches:
+                async for records in batches:
+                    for record in records:
+                        if _accepts(record.value, number):
+                            return str(decode(record.value).subject)
+    except Unavailable as error:
+        raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
+    finally:
+        await reader.stop()
+    return None
+
+
+def _accepts(value: bytes, number: str) -> bool:
+    if number.encode() not in value:
+        return False
+    try:
+        data = decode(value).data
+    except Unreadable:
+        return False
+    return isinstance(data, ComplaintAccepted) and data.number == number
 
 
 async def _partition(

@@ -103,3 +103,26 @@ def test_a_case_of_the_running_log(
     assert capsys.readouterr().out == explained(story, "B") + "\n"
     with pytest.raises(Refused, match="no such case"):
         explain.run("00000000-0000-0000-0000-000000000000")
+
+
+@pytest.mark.live
+def test_a_case_is_named_by_its_number_too(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The number stands on the acceptance alone; any other case of the log is not meant."""
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    number = "DF-QX-2021-000007"
+    numbered = list(PLAIN)
+    numbered[5] = line("2021-11-12T10:00:00", "B", "ComplaintAccepted", number=number)
+    story = Told(numbered, tmp_path)
+    importer.run(story.export(tmp_path / "log.jsonl"))
+    capsys.readouterr()
+    for named in (number, number.lower()):
+        assert explain.run(named) == 0
+        assert capsys.readouterr().out == explained(story, "B") + "\n"
+    with pytest.raises(Refused, match="DF-QX-2021-000008: no case was accepted under this number"):
+        explain.run("DF-QX-2021-000008")
