@@ -260,14 +260,16 @@ def _run() -> int:
     # What Kafka's client has to tell comes as an exception; its log lines are not for a terminal.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="qingqian", standalone_mode=False)
         sys.stdout.flush()
         return code or 0
     except typer.Abort:
         return 130
     except typer.TyperException as error:
         message = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
-        return _fail(" ".join(message.split()).rstrip(".") + "; see qingqian --help", 2)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "qingqian"
+        return _fail(" ".join(message.split()).rstrip(".") + f"; see {command} --help", 2)
     except Problem as error:
         return _fail(str(error), error.exit_code)
     except (PermissionError, NotADirectoryError) as error:

@@ -52,7 +52,9 @@ class Audit:
             return f"{head}\nverdict: clean"
         counts = Counter(finding.finding for finding in self.findings)
         lines = [f"  {kind}: {counts[kind]}" for kind in KINDS if counts[kind]]
-        return "\n".join([head, *lines, f"verdict: {len(self.findings)} findings"])
+        count = len(self.findings)
+        verdict = f"verdict: {count} {'finding' if count == 1 else 'findings'}"
+        return "\n".join([head, *lines, verdict])
 
 
 def audit_file(path: Path, rules: Rules | None = None) -> Audit:

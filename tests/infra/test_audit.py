@@ -274,7 +274,9 @@ def test_a_finding_says_where_and_what(tmp_path: Path) -> None:
     path = lived(1).export(
         tmp_path / "log.jsonl", lambda docs: tampering.a_level_is_raised(docs, Random(1))
     )
-    [finding] = audited(path).findings
+    audit = audited(path)
+    [finding] = audit.findings
+    assert audit.report().endswith("\nverdict: 1 finding")
     assert (finding.finding, finding.topic) == ("wrong", "case-events")
     assert list(finding.found) == ["/data/level"]
     assert finding.found["/data/level"] == "L5"

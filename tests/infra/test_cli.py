@@ -73,6 +73,8 @@ def test_a_usage_error_is_one_line_and_exit_2(arguments: tuple[str, ...], named:
     assert len(done.stderr.splitlines()) == 1
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+    command = "qingqian" if arguments[0] == "nonsense" else f"qingqian {arguments[0]}"
+    assert done.stderr.endswith(f"; see {command} --help\n")
 
 
 def test_a_setting_that_makes_no_sense_is_one_line_and_exit_2() -> None:
