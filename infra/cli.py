@@ -184,7 +184,7 @@ def rebuild(
     """Drop a service's tables and rebuild them from the log."""
     from infra import rebuild as module
 
-    return module.run(service=service)
+    return module.command(service=service)
 
 
 @app.command()

@@ -14,14 +14,17 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 import httpx
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from infra.obstacles import require_folder
 from infra.problem import Unready
 from infra.stack.services import Services
+from shared import journal
 from shared.database import PASSING
 from shared.events import Service
 from shared.governance import Governance
@@ -35,6 +38,16 @@ from shared.settings import SERVICES, Settings, load
 
 SECONDS: Final = 3600
 """How long a service may take to fold the log again."""
+
+
+def command(service: str | None) -> int:
+    """``qingqian rebuild``: progress is for the terminal, the journal of the work for a file."""
+    settings = load()
+    require_folder(settings)
+    file = _log_of(settings, "rebuild")
+    with file.open("a", encoding="utf-8") as stream:
+        journal.configure("rebuild", settings.log_level, stream)
+        return run(service)
 
 
 def run(service: str | None) -> int:
@@ -55,6 +68,7 @@ def run(service: str | None) -> int:
 
 async def _rebuild(settings: Settings, name: str) -> None:
     begun = time.monotonic()
+    print(f"{name}: rebuilding from the log", flush=True)
     deciders = _deciders()
     if name in deciders:
         await replayed(settings, "routing" if name == "routing" else "supervision", deciders[name])
@@ -159,11 +173,20 @@ async def _drop(settings: Settings, name: str) -> None:
 
 
 def _start(settings: Settings, name: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", f"services.{name}"],
-        env=os.environ | settings.environment(),
-        stdout=subprocess.DEVNULL,
-    )
+    with _log_of(settings, name).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"services.{name}"],
+            env=os.environ | settings.environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _log_of(settings: Settings, name: str) -> Path:
+    """The log file of a process, in the folder where the stack has its own."""
+    folder = settings.data_dir / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.log"
 
 
 async def _standing(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
@@ -198,7 +221,9 @@ async def _caught_up(
                 if standing.get("ready") and all(done[n] >= end for n, end in ends.items()):
                     return
                 if process is not None and process.poll() is not None:
-                    raise Unready(f"{name} ended with {process.returncode}: see its log")
+                    raise Unready(
+                        f"{name} ended with {process.returncode}: see {_log_of(settings, name)}"
+                    )
                 await asyncio.sleep(0.2)
     finally:
         await reader.stop()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from infra import rebuild
 from infra.keyring import ensure_keys
 from infra.rebuild import replayed
 from shared.events import ComplaintAccepted
-from shared.settings import Settings
+from shared.settings import SERVICES, Settings
 from tests.live.rig import Rig, fact
 from tests.live.toy import deciders
 
@@ -79,7 +81,22 @@ async def test_all_four_are_rebuilt_by_the_command(
         await rig.producer.publish(
             [fact(f"a-{n}", f"case-{n}", ComplaintAccepted(), START) for n in range(30)]
         )
-        assert await asyncio.to_thread(rebuild.run, None) == 0
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "infra.cli", "rebuild"],
+            capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        shown = [re.sub(r"\d+\.\d s$", "… s", line) for line in done.stdout.splitlines()]
+        told = [line for line in shown if "owed beyond the log" not in line]
+        assert told == [
+            line
+            for name in SERVICES
+            for line in (f"{name}: rebuilding from the log", f"{name}: rebuilt in … s")
+        ]
+        journals = {path.name for path in (settings.data_dir / "log").iterdir()}
+        assert journals == {"intake.log", "rebuild.log", "reporting.log"}
         for name in ("routing", "supervision"):
             assert len(await rig.table(name)) >= 30  # type: ignore[arg-type]
         async with rig.database() as database:
