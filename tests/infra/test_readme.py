@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from infra import readme
+from infra import readme, simulator
 from infra.cli import app
 
 TEXTS = {path.name: path.read_text("utf-8") for path in readme.READMES}
@@ -25,12 +28,71 @@ def test_both_languages_show_the_same_run() -> None:
     assert "verdict: clean" in english
 
 
-@pytest.mark.parametrize("name", sorted(TEXTS))
-def test_every_command_shown_exists(name: str) -> None:
-    known = {
+def outline(text: str) -> list[str]:
+    """Headings by level, tables by their rows, fenced blocks by their language; in order."""
+    marks: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+            marks += [line.strip()] if fenced else []
+        elif not fenced and line.startswith("#"):
+            marks.append(line.partition(" ")[0])
+        elif not fenced and line.startswith("|"):
+            marks.append("row")
+    return marks
+
+
+def test_both_languages_have_the_same_headings_tables_and_blocks() -> None:
+    english, chinese = (outline(TEXTS[path.name]) for path in readme.READMES)
+
+    assert english == chinese
+
+
+def test_both_languages_show_the_same_commands() -> None:
+    english, chinese = (
+        [
+            line.partition(" #")[0].rstrip()
+            for line in TEXTS[path.name].splitlines()
+            if line.startswith(("qingqian ", "python3 ", "make ", "curl "))
+        ]
+        for path in readme.READMES
+    )
+
+    assert english == chinese
+
+
+def known_commands() -> set[str]:
+    """What the command line has."""
+    return {
         command.name or getattr(command.callback, "__name__", "").strip("_").replace("_", "-")
         for command in app.registered_commands
     }
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_every_command_for_a_person_is_shown(name: str) -> None:
+    """`make` runs some, and the containers run others."""
+    for command in known_commands() - {"demo", "bench", "topics", "keys"}:
+        assert f"qingqian {command}" in TEXTS[name], command
+    assert "/openapi.json" in TEXTS[name]
+
+
+def test_the_complaints_of_a_simulated_story_are_got_as_shown(tmp_path: Path) -> None:
+    """The README's own line, on what its `simulate` writes, gives what `feed` takes."""
+    (line,) = [line for line in TEXTS["README.md"].splitlines() if line.startswith("python3 -c")]
+    simulator.run(file=tmp_path / "story.jsonl", seed=1, size="small")
+
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True)
+
+    complaints = (tmp_path / "complaints.jsonl").read_text("utf-8").splitlines()
+    assert len(complaints) == len(simulator.received(1, "small"))
+    assert all(json.loads(complaint)["source_ref"] for complaint in complaints)
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_every_command_shown_exists(name: str) -> None:
+    known = known_commands()
     shown = set(re.findall(r"^qingqian ([a-z-]+)", TEXTS[name], re.MULTILINE))
     shown |= set(re.findall(r"`qingqian ([a-z-]+)", TEXTS[name]))
 
