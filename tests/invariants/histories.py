@@ -274,6 +274,104 @@ def gang(seed: int) -> list[Line]:
     return history.lines
 
 
+EMPLOYERS = (
+    {"name": "示例劳务有限公司", "uscc": "91410185MA0007014Y"},
+    {"name": "示例劳务有限公司"},
+    {"name": "示例劳务公司（河南）", "uscc": "91410185MA0007014Y"},
+)
+"""The same one, by name and number: one complaint may match another by either."""
+SPANS = (("2021-07", "2021-08"), ("2021-08", "2021-10"), ("2021-10", "2021-11"))
+
+
+def repeated(seed: int) -> list[Line]:
+    """Complaints of one to three workers that repeat each other in part: by number or by name, by
+    some of their months, some of them when the other is closed, accepted late or separated again.
+    """
+    history = History(seed, length=0)
+    rng = history.rng
+    for _ in range(14):
+        history.at += timedelta(hours=rng.choice((0, 1, 20, 90, 200)))
+        if len(history.cases) < 2 or (len(history.cases) < 4 and rng.random() < 0.3):
+            history._complaint()
+            _repeats(history.lines, history.cases[-1], rng)
+            continue
+        case = rng.choice(history.cases)
+        complaint = next(line for line in history.lines if line.case == case)
+        parts = [
+            {"line": str(number), "amount_fen": claim["amount_fen"]}
+            for number, claim in enumerate(complaint.data["claims"], 1)
+        ]
+        acts: list[list[tuple[str, dict[str, Any]]]] = [
+            [("ComplaintAccepted", {})],
+            [("ComplaintAccepted", {})],
+            [("MergeRevoked", {})],
+            [("ComplaintNotAccepted", {"reason": "NOT_WAGES"})],
+            _closing(case, parts),
+            _closing(case, parts),
+        ]
+        for name, data in rng.choice(acts):
+            history._line(case, name, data)
+    return history.lines
+
+
+def _repeats(lines: list[Line], case: str, rng: Random) -> None:
+    """Makes a complaint one of several workers, and leaves out its acceptance half of the time."""
+    place = next(index for index, line in enumerate(lines) if line.case == case)
+    data = lines[place].data
+    months_from, months_to = rng.choice(SPANS)
+    claims = [
+        {
+            "worker": {"name": NAMES[worker], "id_no": identity_number(worker)},
+            "amount_fen": 800_000,
+            "months_from": months_from,
+            "months_to": months_to,
+        }
+        for worker in rng.sample(range(3), rng.choice((1, 1, 2, 2, 3)))
+    ]
+    employer = {"ownership": "private", "industry": "4710", **rng.choice(EMPLOYERS)}
+    data.update(claims=claims, workers=len(claims), amount_fen=800_000 * len(claims))
+    data.update(employer=employer)
+    if rng.random() < 0.5:
+        del lines[place + 1 :]
+
+
+def _closing(case: str, parts: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("TriageDecided", {"task_force": "TF1", "township": TOWNS[0]}),
+        ("AssignmentSigned", {}),
+        ("PaymentVerified", {"payment": f"p{case}", "lines": parts}),
+        ("ClosureRequested", {"kind": "PAID_IN_FULL"}),
+        ("ClosureReviewPassed", {"stage": "tf"}),
+        ("ClosureReviewPassed", {"stage": "office"}),
+        ("FollowUpCompleted", {"got_paid": "Y", "satisfaction": "satisfied"}),
+    ]
+
+
+def regrouped(seed: int) -> list[Line]:
+    """A group whose leading cases end unpaid, one after another; who is left may form it anew."""
+    history = _accepted(seed)
+    rng = history.rng
+    project = {"name": "示例二期", "funding": "private", "kind": "housing"}
+    for _ in range(3):
+        history.at += timedelta(hours=rng.choice((1, 20)))
+        history._complaint()
+    for line in history.lines:
+        if line.type == "ComplaintReceived":
+            line.data.update(project=project, workers=rng.choice((4, 6, 12)), claims=[])
+    for case in history.cases[:3]:
+        history.at += timedelta(hours=rng.choice((1, 90, 200)))
+        name, data = rng.choice(
+            (
+                ("ComplaintNotAccepted", {"reason": "NOT_WAGES"}),
+                ("ComplaintTransferredOut", {"to_body": "x"}),
+                ("ComplaintAccepted", {}),
+                ("MergeApproved", {"master": history.cases[-1]}),
+            )
+        )
+        history._line(case, name, data)
+    return history.lines
+
+
 def ping_pong(seed: int) -> list[Line]:
     """A case that its units return again and again."""
     history = _accepted(seed)

@@ -21,6 +21,7 @@ from services.intake import decider as intake
 from services.intake.decider import CaseFile, judge
 from services.routing.decider import case as routing_case
 from services.routing.decider import standing
+from services.routing.decider.foreseen import Foreseen
 from services.routing.decider.place import Township
 from services.supervision import decider as supervision
 from services.supervision.decider import cases, clocks, facts, handling, standards
@@ -42,6 +43,8 @@ from tests.invariants.histories import (
     ping_pong,
     played,
     policy,
+    regrouped,
+    repeated,
     straight,
 )
 
@@ -52,6 +55,7 @@ agenda = importlib.import_module("services.supervision.decider.agenda")
 def tales(seed: int, length: int = 40) -> Iterator[list[Line]]:
     """The histories of a seed, short ones first."""
     yield from (straight(seed), ping_pong(seed), filed_again(seed), gang(seed))
+    yield from (repeated(seed), regrouped(seed))
     yield History(seed, length).lines
 
 
@@ -212,6 +216,7 @@ FAULTS: list[tuple[str, Any, str, Any]] = [
     ("I-16", clocks, "_fired", _nothing_was_raised),
     ("I-17", judge, "_wrong_time", _nothing),
     ("I-17b", Event, "known_at", property(lambda event: event.time)),
+    ("I-17b", Foreseen, "_follow", lambda self, state, policy: self._owed(state, policy)),
     ("I-18", handling, "resumed", _a_pause_moves_every_clock),
     ("I-19", handling, "reasons_at_follow_up", _none),
     ("I-20", clocks, "_fired", _nothing_was_raised),
@@ -241,7 +246,7 @@ def test_a_seeded_fault_turns_its_check_red(
             log = played(lines, BOOK).world.log
             if list(found_by(invariant, lines, log)):
                 return
-    pytest.fail(f"no history of 600 shows the fault in {name}")
+    pytest.fail(f"no history of 840 shows the fault in {name}")
 
 
 # --- I-20, where the due of two clocks is the same ------------------------------------------------

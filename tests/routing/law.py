@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Protocol
 
 from shared.claims import OWN
+from shared.events import Event
 from tests.routing.scattered import Scattered
 
 
@@ -78,6 +79,7 @@ def check(town: Town) -> dict[str, str]:
             assert not moved or town.city.streams[subject].state.moved, "it stands under its master"
     for root in set(under.values()):
         _same_everywhere(town, root, under)
+    dated_after_what_it_knew(town.city)
     fen = sum(town.city.case(root).claimed_fen or 0 for root in set(under.values()))
     counted = sum(town.fen(min(line)) for lines in standing.values() for line in lines)
     assert fen == counted, "no fen is lost or counted twice"
@@ -100,3 +102,14 @@ def _same_everywhere(town: Town, root: str, under: dict[str, str]) -> None:
     assert replied <= {item.source_ref for item in watch.sources if item.replied}
     assert replied <= {item.source_ref for item in reported.sources if item.replied_at}
     assert not replied & owing, "what is answered is not owed, wherever it goes on"
+
+
+def dated_after_what_it_knew(city: Scattered) -> None:
+    """Design 4: routing waits for no clock, so no decision is dated before its basis was known."""
+    log: dict[str, Event] = {}
+    for events in city.log.values():
+        for event in events:
+            log.setdefault(event.id, event)
+    for event in log.values():
+        if event.basis is not None and (basis := log.get(event.basis)) is not None:
+            assert event.time >= basis.known_at, f"{event!r} follows from {basis!r}"

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.routing.decider import standing
+from services.routing.decider.foreseen import Foreseen
 from shared import events as ev
 from shared.envelope import derived_id
 from shared.events import AnyData, Event
@@ -78,7 +80,9 @@ class Town:
         self.workers[subject] = {str(n): worker for n, worker in enumerate(here, 1)}
         self.refs[subject] = name
         self.heads[subject] = len(here) + more
-        self.fact(subject, complaint(source_ref=name, claims=lines, workers=len(here) + more))
+        workers = len(here) + more
+        told = complaint(source_ref=name, claims=lines, workers=workers, group_keys=["group:site"])
+        self.fact(subject, told)
 
     def act(self) -> None:
         subject = self.chance.choice(sorted(self.workers))
@@ -157,18 +161,28 @@ def _silent(_: Any) -> Any:
     return lambda *args: []
 
 
+def _undated(_: Any) -> Any:
+    return lambda self, state, policy: self._owed(state, policy)
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("name", "fault"),
-    [("separation", _keeps), ("_answered", _silent)],
-    ids=["a master keeps what left", "a reply that crossed is forgotten"],
+    ("where", "name", "fault"),
+    [
+        (standing, "separation", _keeps),
+        (standing, "_answered", _silent),
+        (Foreseen, "_follow", _undated),
+    ],
+    ids=[
+        "a master keeps what left",
+        "a reply that crossed is forgotten",
+        "a merge is dated when its first line was found",
+    ],
 )
 def test_the_law_goes_red(
-    seed: int, name: str, fault: Any, monkeypatch: pytest.MonkeyPatch
+    seed: int, where: Any, name: str, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from services.routing.decider import standing
-
-    monkeypatch.setattr(standing, name, fault(getattr(standing, name)))
+    monkeypatch.setattr(where, name, fault(getattr(where, name)))
 
     for number in range(400):
         town = Town(seed * 1000 + number)

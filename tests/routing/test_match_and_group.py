@@ -163,6 +163,47 @@ def test_a_repeat_within_thirty_days_of_closing_reopens(days: str, reopens: bool
     assert bool(found(city, ev.CaseReopened)) == reopens
 
 
+def paid_and_closed(name: str, at: str) -> Event:
+    """As supervision decides it; told here, so that a story need not go all the way."""
+    closing = ev.CaseClosed(cause="x", kind="PAID_IN_FULL")
+    return of_case(name, closing, at).replace(decidedby="story")
+
+
+def split_between_a_closed_and_an_open_case() -> World:
+    """B's first line repeats the closed A, its second the open C; accepted nine days later."""
+    return world(
+        received("A", "2021-12-01 09:00", "w1"),
+        of_case("A", ev.ComplaintAccepted(), "2021-12-01 10:00"),
+        paid_and_closed("A", "2021-12-02 13:00"),
+        received("C", "2021-12-02 14:00", "w2"),
+        received("B", "2021-12-06 09:00", "w1", "w2"),
+        of_case("B", ev.ComplaintAccepted(), "2021-12-15 10:00"),
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", [ev.ClaimLinesAdded, ev.ComplaintMerged, ev.AssignmentWithdrawn, ev.CaseReopened]
+)
+def test_what_follows_from_a_split_is_dated_when_the_lines_moved(kind: type[AnyData]) -> None:
+    """Design 4: not on the day of the match, which alone merged nothing."""
+    city = split_between_a_closed_and_an_open_case()
+
+    times = {event.time for event in found(city, kind)}
+    assert times == {when("2021-12-15 10:00")}
+
+
+def test_no_step_of_a_reopening_lies_before_it() -> None:
+    city = split_between_a_closed_and_an_open_case()
+
+    steps = [
+        event
+        for event in city.log
+        if isinstance(event.data, ev.DeadlineSet | ev.AlertRaised) and event.data.timer == "T18"
+    ]
+    assert [type(event.data) for event in steps] == [ev.DeadlineSet]
+    assert steps[0].time == when("2021-12-15 10:00")
+
+
 def test_what_was_refused_is_no_master() -> None:
     city = world(
         received("A", "2021-11-15 09:00", "w1"),
@@ -263,6 +304,20 @@ def test_a_case_that_is_separated_counts_from_then_on() -> None:
     assert (formed.subject, formed.time) == (case("A"), when("2021-11-24 09:00"))
     (joined,) = found(city, ev.GroupJoined)
     assert (joined.subject, joined.time) == (case("B"), when("2021-11-24 09:00"))
+
+
+def test_who_joins_a_group_that_forms_anew_joins_it_then() -> None:
+    """The leading case is refused two weeks on: the ten others are a group from that day."""
+    lines = [site(f"C{n}", f"2021-12-05 {9 + n // 6:02d}:{n % 6}0", f"w{n}") for n in range(11)]
+    refused = ev.ComplaintNotAccepted(reason="NOT_WAGES")
+    city = world(*lines, of_case("C0", refused, "2021-12-20 10:00"))
+
+    again = [event.time for event in found(city, ev.GroupFormed)][1:]
+    joined = [e.time for e in found(city, ev.GroupJoined) if e.data.formation == 2]  # type: ignore[union-attr]
+    assert again == [when("2021-12-20 10:00")]
+    assert joined == [when("2021-12-20 10:00")] * 9
+    updated = {event.time for event in found(city, ev.GroupMemberUpdated)}
+    assert updated <= {when("2021-12-20 10:00"), *(event.recordedtime for event in lines)}
 
 
 def test_the_same_worker_twice_counts_once() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
 from services.routing.decider import reasons, standing
 from services.routing.decider.desk import Asked, Desk, Found, Told
-from services.routing.decider.foreseen import Foreseen
+from services.routing.decider.foreseen import Foreseen, heard
 from services.routing.decider.place import Township, township_of
 from services.routing.decider.rules import Answer, Facts, choose, default_co, facts_of
 from shared import events as ev
@@ -35,8 +35,8 @@ class CaseRouting:
 
     def evolve(self, state: Desk, event: Event) -> Desk:
         if event.subject != state.subject:
-            return _addressed_elsewhere(state, event)
-        return _evolve(state, event)
+            return heard(state, _addressed_elsewhere(state, event), event)
+        return heard(state, _evolve(state, event), event)
 
     def decide(self, state: Desk, now: datetime, policy: Policy) -> list[Event]:
         return [event for event in self._foreseen.take(state, policy) if event.time <= now]

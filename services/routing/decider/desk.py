@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from services.routing.decider.foreseen import Hearing
 from shared import events as ev
 from shared.events import Unit
 from shared.frozen import Frozen
@@ -74,7 +75,7 @@ class Told(Frozen, frozen=True):
     kind: str | None = None
 
 
-class Desk(Frozen, frozen=True):
+class Desk(Hearing, frozen=True):
     """What routing keeps of a case. Sealed text is not kept.
 
     `under`: what was merged into it; `passed`: the cases of it that its own master was told of,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.routing.decider.foreseen import Foreseen
+from services.routing.decider.foreseen import Foreseen, Hearing, heard
 from shared import events as ev
 from shared.envelope import owe
 from shared.events import Event, GroupLevel, Service
@@ -40,7 +40,7 @@ class Member(Frozen, frozen=True):
         return max(self.at, self.since or self.at)
 
 
-class Group(Frozen, frozen=True):
+class Group(Hearing, frozen=True):
     subject: str
     members: tuple[Member, ...] = ()
     master: str | None = None
@@ -48,7 +48,6 @@ class Group(Frozen, frozen=True):
     joined: tuple[str, ...] = ()
     formations: int = 0
     turn: int = 0
-    dissolved_at: datetime | None = None
 
 
 class GroupRouting:
@@ -64,49 +63,51 @@ class GroupRouting:
         return Group(subject)
 
     def evolve(self, state: Group, event: Event) -> Group:
-        data = event.data
-        if isinstance(data, ev.MatchRegistered):
-            member = Member(
-                data.case,
-                data.workers,
-                data.heads,
-                data.received_at,
-                event.known_at,
-                event.id,
-                turn=state.turn + 1,
-            )
-            return replace(state, members=(*state.members, member), turn=state.turn + 1)
-        if isinstance(data, ev.MatchUpdated):
-            counts = data.status in ("reopened", "separated", "assigned")
-            paid = data.status == "closed" and data.kind is None
-            turn = state.turn + 1
-            members = tuple(
-                replace(member, counts=counts, since=data.since, paid=paid, turn=turn)
-                if member.case == data.case
-                else member
-                for member in state.members
-            )
-            state = replace(state, members=members, turn=turn)
-            if data.case == state.master and not (counts or paid):
-                # It ended unpaid: the group is dissolved, and may form anew under another case.
-                return replace(state, master=None, level=None, joined=(), dissolved_at=data.since)
-            return state
-        if isinstance(data, ev.GroupFormed):
-            formed = state.formations + 1
-            return replace(
-                state, master=data.master, level=data.level, joined=(), formations=formed
-            )
-        if isinstance(data, ev.GroupLevelChanged):
-            return replace(state, level=data.level)
-        if isinstance(data, ev.GroupJoined):
-            return replace(state, joined=(*state.joined, event.subject))
-        return state
+        return heard(state, _evolve(state, event), event)
 
     def decide(self, state: Group, now: datetime, policy: Policy) -> list[Event]:
         return [event for event in self._foreseen.take(state, policy) if event.time <= now]
 
     def wake_at(self, state: Group, policy: Policy) -> datetime | None:
         return min((event.time for event in self._foreseen.look(state, policy)), default=None)
+
+
+def _evolve(state: Group, event: Event) -> Group:
+    data = event.data
+    if isinstance(data, ev.MatchRegistered):
+        member = Member(
+            data.case,
+            data.workers,
+            data.heads,
+            data.received_at,
+            event.known_at,
+            event.id,
+            turn=state.turn + 1,
+        )
+        return replace(state, members=(*state.members, member), turn=state.turn + 1)
+    if isinstance(data, ev.MatchUpdated):
+        counts = data.status in ("reopened", "separated", "assigned")
+        paid = data.status == "closed" and data.kind is None
+        turn = state.turn + 1
+        members = tuple(
+            replace(member, counts=counts, since=data.since, paid=paid, turn=turn)
+            if member.case == data.case
+            else member
+            for member in state.members
+        )
+        state = replace(state, members=members, turn=turn)
+        if data.case == state.master and not (counts or paid):
+            # It ended unpaid: the group is dissolved, and may form anew under another case.
+            return replace(state, master=None, level=None, joined=())
+        return state
+    if isinstance(data, ev.GroupFormed):
+        formed = state.formations + 1
+        return replace(state, master=data.master, level=data.level, joined=(), formations=formed)
+    if isinstance(data, ev.GroupLevelChanged):
+        return replace(state, level=data.level)
+    if isinstance(data, ev.GroupJoined):
+        return replace(state, joined=(*state.joined, event.subject))
+    return state
 
 
 def heads(members: tuple[Member, ...]) -> int:
@@ -144,8 +145,6 @@ def owed(state: Group, policy: Policy) -> list[Event]:
     if leader is None or not leader.counts:
         if level is None:
             return []
-        ended_at = leader.counts_at if leader is not None else state.dissolved_at
-        at = max(at, ended_at) if ended_at is not None else at
         return [_formed(state, members, level, count, at)]
     if level is not None and level > (state.level or ""):
         return [_formed(state, members, level, count, at)]

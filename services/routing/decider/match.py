@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from services.routing.decider.foreseen import Foreseen
+from services.routing.decider.foreseen import Foreseen, Hearing, heard
 from shared import events as ev
 from shared.calendar import civil, end_of
 from shared.envelope import owe
@@ -25,13 +25,8 @@ class Entry(Frozen, frozen=True):
     status: str = "open"
     since: datetime | None = None
 
-    @property
-    def stands_at(self) -> datetime:
-        """Since when it is as it is: a line that was merged stands anew once it is separated."""
-        return max(self.at, self.since or self.at)
 
-
-class Matches(Frozen, frozen=True):
+class Matches(Hearing, frozen=True):
     subject: str
     entries: tuple[Entry, ...] = ()
     answered: tuple[str, ...] = ()
@@ -50,30 +45,32 @@ class MatchRouting:
         return Matches(subject)
 
     def evolve(self, state: Matches, event: Event) -> Matches:
-        data = event.data
-        if isinstance(data, ev.MatchFound):
-            return replace(state, answered=(*state.answered, f"{event.subject}|{data.line}"))
-        if isinstance(data, ev.MatchRegistered):
-            entry = Entry(
-                data.case, data.line or "1", data.months, data.received_at, event.known_at, event.id
-            )
-            return replace(state, entries=(*state.entries, entry))
-        if isinstance(data, ev.MatchUpdated):
-            status = "open" if data.status in ("reopened", "separated", "assigned") else data.status
-            entries = tuple(
-                replace(entry, status=status, since=data.since)
-                if entry.case == data.case
-                else entry
-                for entry in state.entries
-            )
-            return replace(state, entries=entries)
-        return state
+        return heard(state, _evolve(state, event), event)
 
     def decide(self, state: Matches, now: datetime, policy: Policy) -> list[Event]:
         return [event for event in self._foreseen.take(state, policy) if event.time <= now]
 
     def wake_at(self, state: Matches, policy: Policy) -> datetime | None:
         return min((event.time for event in self._foreseen.look(state, policy)), default=None)
+
+
+def _evolve(state: Matches, event: Event) -> Matches:
+    data = event.data
+    if isinstance(data, ev.MatchFound):
+        return replace(state, answered=(*state.answered, f"{event.subject}|{data.line}"))
+    if isinstance(data, ev.MatchRegistered):
+        entry = Entry(
+            data.case, data.line or "1", data.months, data.received_at, event.known_at, event.id
+        )
+        return replace(state, entries=(*state.entries, entry))
+    if isinstance(data, ev.MatchUpdated):
+        status = "open" if data.status in ("reopened", "separated", "assigned") else data.status
+        entries = tuple(
+            replace(entry, status=status, since=data.since) if entry.case == data.case else entry
+            for entry in state.entries
+        )
+        return replace(state, entries=entries)
+    return state
 
 
 def owed(state: Matches, policy: Policy) -> list[Event]:
@@ -95,8 +92,7 @@ def owed(state: Matches, policy: Policy) -> list[Event]:
                     with_line=earlier.line,
                     reopens=reopens,
                 )
-                at = max(entry.stands_at, earlier.stands_at)
-                result.append(owe(entry.case, at, data, decidedby=state.subject))
+                result.append(owe(entry.case, entry.at, data, decidedby=state.subject))
                 break
     return result
 
