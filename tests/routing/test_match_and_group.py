@@ -192,6 +192,29 @@ def test_what_follows_from_a_split_is_dated_when_the_lines_moved(kind: type[AnyD
     assert times == {when("2021-12-15 10:00")}
 
 
+@pytest.mark.parametrize(
+    ("days", "reopens"), [("2021-12-06 09:00", True), ("2022-01-10 09:00", False)]
+)
+def test_a_repeat_reopens_though_the_complaint_names_a_new_worker_too(
+    days: str, reopens: bool
+) -> None:
+    """Domain 2.3: of w1 the case was closed within thirty days, or longer ago; w2 is new."""
+    paid = ev.PaymentVerified(payment="p", lines=(ev.PaidLine(line="1", amount_fen=700_000),))
+    city = world(
+        received("A", "2021-12-01 09:00", "w1"),
+        of_case("A", ev.ComplaintAccepted(), "2021-12-01 10:00"),
+        of_case("A", paid, "2021-12-02 12:00"),
+        paid_and_closed("A", "2021-12-02 13:00"),
+        received("B", days, "w1", "w2"),
+        of_case("B", ev.ComplaintAccepted(), days),
+    )
+
+    told = [(e.subject, e.data.reason) for e in found(city, ev.CaseReopened)]  # type: ignore[union-attr]
+    assert told == ([(case("A"), "REPEATED_COMPLAINT")] if reopens else [])
+    moved = [e.data.from_case for e in found(city, ev.ClaimLinesAdded)]  # type: ignore[union-attr]
+    assert moved == ([case("B")] if reopens else [])
+
+
 def test_no_step_of_a_reopening_lies_before_it() -> None:
     city = split_between_a_closed_and_an_open_case()
 

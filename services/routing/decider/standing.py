@@ -290,9 +290,10 @@ def merging(state: Desk) -> list[Event]:
         return _merge(state, approved.master, asked.id, asked.at, same, "person", reopens=False)
     for master in sorted({found.master for found in state.found} - under):
         of = [found for found in state.found if found.master == master]
+        of = [found for found in of if found.line in lines]
         if {found.line for found in of} >= lines:
             last = max(of, key=lambda found: found.at)
-            same = {found.line: found.with_line for found in of if found.line in lines}
+            same = {found.line: found.with_line for found in of}
             reopens = any(found.reopens for found in of)
             return _merge(state, master, last.id, last.at, same, last.match, reopens=reopens)
     return []
@@ -370,5 +371,7 @@ def lines_moved(state: Desk) -> list[Event]:
         at = max(state.accepted.at, *(found.at for found in of))
         same = {found.line: found.with_line for found in of}
         lines = tuple(line for line in _own_lines(state) if line.line in same)
-        return [_claim_lines(state, master, of[-1].id, at, lines, same, reopens=False, whole=False)]
+        reopens = any(found.reopens for found in of)
+        cause = of[-1].id
+        return [_claim_lines(state, master, cause, at, lines, same, reopens=reopens, whole=False)]
     return []
