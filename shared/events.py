@@ -1011,17 +1011,21 @@ class MatchRegistered(RoutingDecision):
 class MatchUpdated(RoutingDecision):
     """Tells a match or group stream what became of a case.
 
-    `kind`: of a closing that is not by payment in full.
+    `kind`: of a closing that is not by payment in full; `master`: under which case it goes on, or
+    (`moved`) only its `line`.
     """
 
     streams: ClassVar[tuple[Kind, ...]] = ("match", "group")
     case: str
-    status: Literal["assigned", "merged", "closed", "reopened", "out", "separated"]
+    status: Literal["assigned", "merged", "moved", "closed", "reopened", "out", "separated"]
     since: Instant
     kind: Code | None = None
+    master: str | None = None
+    line: str | None = None
 
     def natural_key(self) -> str:
-        return f"{self.case}|{self.status}|{self.cause}"
+        of_line = "" if self.line is None else f"|{self.line}"
+        return f"{self.case}|{self.status}|{self.cause}{of_line}"
 
 
 class MatchFound(RoutingDecision):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from shared import events as ev
 from shared.envelope import derived_id
 from shared.events import AnyData, Event
 from shared.settle import Books
-from tests.routing.spec import complaint, fact, policy, when
+from tests.routing.spec import complaint, decisions, fact, policy, when
 
 
 def case(name: str) -> str:
@@ -59,7 +60,7 @@ def found(city: World, kind: type[AnyData]) -> list[Event]:
 
 
 def merged(city: World) -> list[tuple[str, str]]:
-    return [(event.subject, event.data.master) for event in found(city, ev.ComplaintMerged)]  # type: ignore[union-attr]
+    return [(event.subject, event.data.master) for event in found(city, ev.ComplaintMerged)]  # type: ignore[union-attr,misc]
 
 
 def test_the_same_worker_employer_and_months_is_one_case() -> None:
@@ -263,6 +264,179 @@ def test_a_line_is_found_from_when_an_earlier_one_stands_again() -> None:
     assert isinstance(told.data, ev.MatchFound)
     assert (told.data.with_case, told.time) == (case("B"), when("2021-11-25 09:00"))
     assert [event for event in city.log if event.time != event.recordedtime] == []
+
+
+# --- chains: a duplicate of what was itself merged ------------------------------------------------
+
+
+def claimed(key: str, first: int, last: int | None = None) -> dict[str, Any]:
+    """A line of w1 for some months of 2021, known under some of its keys: `n` name, `c` code."""
+    months = (f"2021-{first:02d}", f"2021-{last or first + 2:02d}")
+    return line("w1", months=months) | {"match_keys": [f"match:w1-{part}" for part in key]}
+
+
+BY_NAME = claimed("n", 9)
+BY_BOTH = claimed("nc", 9)
+BY_CODE = claimed("c", 9)
+CLAIM = ev.PaidLine(line="1", amount_fen=700_000)
+
+
+def chain(*lines: dict[str, Any]) -> list[Event]:
+    """Complaints A, B, C.. of a line each, on the days from 2021-12-01 on."""
+    return [
+        received("ABCDEFGH"[day], f"2021-12-{day + 1:02d} 09:00", each)
+        for day, each in enumerate(lines)
+    ]
+
+
+def standing_lines(city: World, name: str) -> list[str]:
+    """The numbers of the lines that stand under a case, as supervision counts them."""
+    return [each.line for each in city.state("supervision", case(name)).lines]
+
+
+@pytest.mark.parametrize("steps", [2, 3, 6])
+def test_a_duplicate_goes_on_under_the_first_through_what_was_merged(steps: int) -> None:
+    """I-03: each repeats only the one before it, by its months."""
+    names = "ABCDEFGH"[: steps + 1]
+    city = world(*chain(*(claimed("n", 1 + number, 2 + number) for number in range(steps + 1))))
+
+    assert merged(city) == [(case(later), case(earlier)) for earlier, later in pairwise(names)]
+    under = {event.data.from_case for event in found(city, ev.ClaimLinesAdded)}  # type: ignore[union-attr]
+    assert under == {case(name) for name in names[1:]}
+    assert standing_lines(city, "A") == ["1"], "one claim, counted once"
+
+
+def test_a_duplicate_by_another_key_than_the_first_is_known_by() -> None:
+    """A is known by the employer's name, C by its number; B, by both, stands between."""
+    city = world(*chain(BY_NAME, BY_BOTH, BY_CODE))
+
+    assert merged(city) == [(case("B"), case("A")), (case("C"), case("B"))]
+    assert standing_lines(city, "A") == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("days", "reopens"), [("2022-01-02 23:00", True), ("2022-01-03 00:00", False)]
+)
+def test_a_repeat_of_what_was_merged_reopens_the_case_it_went_on_under(
+    days: str, reopens: bool
+) -> None:
+    """Domain 2.3; the window is that of the case that was closed."""
+    city = world(
+        *chain(BY_NAME, BY_BOTH),
+        of_case("A", ev.PaymentVerified(payment="p", lines=(CLAIM,)), "2021-12-03 11:00"),
+        paid_and_closed("A", "2021-12-03 12:00"),
+        received("C", days, BY_CODE),
+    )
+
+    assert [event.subject for event in found(city, ev.CaseReopened)] == [case("A")] * reopens
+    assert ((case("C"), case("B")) in merged(city)) == reopens
+
+
+def test_a_case_that_was_reopened_takes_the_duplicates_of_what_was_merged_into_it() -> None:
+    reopened = ev.CaseReopened(cause="x", reason="PAYMENT_REVERSED")
+    city = world(
+        *chain(BY_NAME, BY_BOTH),
+        of_case("A", ev.PaymentVerified(payment="p", lines=(CLAIM,)), "2021-12-03 11:00"),
+        paid_and_closed("A", "2021-12-03 12:00"),
+        of_case("A", reopened, "2022-02-01 09:00").replace(decidedby="story"),
+        received("C", "2022-02-02 09:00", BY_CODE),
+    )
+
+    assert (case("C"), case("B")) in merged(city)
+
+
+def test_nothing_goes_on_under_a_refused_case_through_what_was_merged() -> None:
+    city = world(
+        *chain(BY_NAME, BY_BOTH),
+        of_case("A", ev.ComplaintNotAccepted(reason="NO_NEXUS"), "2021-12-03 09:00"),
+        received("C", "2021-12-04 09:00", BY_CODE),
+    )
+
+    assert merged(city) == [(case("B"), case("A"))]
+
+
+def test_what_is_separated_takes_its_duplicate_along() -> None:
+    city = world(
+        *chain(BY_NAME, BY_BOTH, BY_CODE),
+        of_case("B", ev.MergeRevoked(), "2021-12-04 09:00"),
+    )
+
+    assert standing_lines(city, "A") == ["1"]
+    assert standing_lines(city, "B") == ["1"]
+    sources = [each.source_ref for each in city.state("supervision", case("B")).sources]
+    assert sources == ["B", "C"]
+
+
+def test_a_duplicate_of_a_line_that_moved_goes_where_it_moved_to() -> None:
+    """B's first line stands under A; C repeats it by a key that A has not."""
+    city = world(
+        *chain(BY_NAME),
+        received("B", "2021-12-02 09:00", BY_BOTH, line("w2", number="2")),
+        of_case("B", ev.ComplaintAccepted(), "2021-12-02 10:00"),
+        received("C", "2021-12-03 09:00", BY_CODE),
+    )
+
+    assert merged(city) == [(case("C"), case("A"))]
+    assert (standing_lines(city, "A"), standing_lines(city, "B")) == (["1"], ["2"])
+
+
+@pytest.mark.parametrize("master", ["D", "B", "X"], ids=["who asks", "itself", "in a circle"])
+def test_no_case_is_found_through_one_that_leads_back(master: str) -> None:
+    """Merges that cross can make a circle, which the cases themselves take apart again."""
+
+    def told(name: str, data: AnyData, at: str) -> Event:
+        return fact(data, at, subject="match:w1").replace(decidedby=case(name))
+
+    def registered(name: str, at: str) -> Event:
+        months = ("2021-09", "2021-11")
+        data = ev.MatchRegistered(
+            cause=name,
+            case=case(name),
+            line="1",
+            received_at=when(at),
+            registered_at=when(at),
+            months=months,
+        )
+        return told(name, data, at)
+
+    def under(name: str, other: str, at: str) -> Event:
+        data = ev.MatchUpdated(
+            cause=name, case=case(name), status="merged", since=when(at), master=case(other)
+        )
+        return told(name, data, at)
+
+    decided = decisions(
+        [
+            registered("B", "2021-12-01 09:00"),
+            under("B", master, "2021-12-02 09:00"),
+            under("X", "B", "2021-12-02 10:00"),
+            registered("D", "2021-12-03 09:00"),
+        ]
+    )
+
+    assert decided == []
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["n", "c", "nc"]), st.integers(1, 8), st.integers(0, 2)),
+        min_size=2,
+        max_size=8,
+    )
+)
+def test_who_repeats_an_earlier_complaint_does_not_stay_alone(
+    told: list[tuple[str, int, int]],
+) -> None:
+    city = world(*chain(*(claimed(key, first, first + more) for key, first, more in told)))
+
+    repeated = {
+        case("ABCDEFGH"[later])
+        for later, (key, first, more) in enumerate(told)
+        for other, start, length in told[:later]
+        if set(key) & set(other) and first <= start + length and start <= first + more
+    }
+    assert {subject for subject, _ in merged(city)} == repeated
 
 
 # --- groups --------------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ def _addressed_elsewhere(state: Desk, event: Event) -> Desk:
         case ev.MatchRegistered():
             return replace(state, registered=(*state.registered, f"{event.subject}|{data.line}"))
         case ev.MatchUpdated():
-            return replace(state, heard=(*state.heard, f"{event.subject}|{data.cause}"))
+            name = data.cause if data.line is None else f"{data.cause}|{data.line}"
+            return replace(state, heard=(*state.heard, f"{event.subject}|{name}"))
         case ev.ClaimLinesAdded():
             return standing.sent(state, event, data)
         case ev.ClaimLinesRemoved():
@@ -263,7 +264,7 @@ def _evolve(state: Desk, event: Event) -> Desk:
             return replace(state, merge_revoked=_asked(event))
         case ev.ComplaintMerged():
             withdraw = (_asked(event), "MERGED") if state.unit else None
-            told = _tell(state, event, "merged")
+            told = _tell(state, event, "merged", master=data.master)
             return replace(
                 told,
                 merged_into=data.master,
@@ -337,8 +338,11 @@ def _unmerged(state: Desk, event: Event) -> Desk:
     return replace(again, accepted=_asked(event), answered=None)
 
 
-def _tell(state: Desk, event: Event, status: str, kind: str | None = None) -> Desk:
-    return replace(state, told=(*state.told, Told(event.id, status, event.known_at, kind)))
+def _tell(
+    state: Desk, event: Event, status: str, kind: str | None = None, master: str | None = None
+) -> Desk:
+    told = Told(event.id, status, event.known_at, kind, master)
+    return replace(state, told=(*state.told, told))
 
 
 def owed(state: Desk, policy: Policy) -> list[Event]:
@@ -410,24 +414,43 @@ def _registrations(state: Desk) -> list[Event]:
 
 
 def _notices(state: Desk) -> list[Event]:
-    """MatchUpdated: what became of this case."""
+    """MatchUpdated: what became of this case, for all who may repeat a claim that stands here.
+
+    A complaint that was merged here may have come under keys that this case has not; who repeats
+    that one finds its master only if this case tells there too what it is by now.
+    """
+    if not state.told:
+        return []
+    keys = _keys(state)
+    own = {key for key, _ in keys}
+    latest = next((told for told in reversed(state.told) if told.line is None), None)
     result: list[Event] = []
-    keys = sorted({key for key, _ in _keys(state)}) if state.told else []
     for told in state.told:
-        for key in keys:
-            if f"{key}|{told.id}" in state.heard:
-                continue
-            data = ev.MatchUpdated.model_validate(
-                {
-                    "cause": told.id,
-                    "case": state.subject,
-                    "status": told.status,
-                    "since": told.at,
-                    "kind": told.kind,
-                }
-            )
-            result.append(owe(key, told.at, data, decidedby=state.subject))
+        if told.line is not None:
+            concerned = {key for key, line in keys if line is not None and line.line == told.line}
+        elif told is latest:
+            concerned = own | standing.keys_under(state)
+        else:
+            concerned = own
+        for key in sorted(concerned):
+            if f"{key}|{told.name}" not in state.heard:
+                result.append(_notice(state, key, told))
     return result
+
+
+def _notice(state: Desk, key: str, told: Told) -> Event:
+    data = ev.MatchUpdated.model_validate(
+        {
+            "cause": told.id,
+            "case": state.subject,
+            "status": told.status,
+            "since": told.at,
+            "kind": told.kind,
+            "master": told.master,
+            "line": told.line,
+        }
+    )
+    return owe(key, told.at, data, decidedby=state.subject)
 
 
 def _returns(state: Desk, policy: Policy) -> list[Event]:

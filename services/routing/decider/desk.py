@@ -67,12 +67,21 @@ class Answer(Frozen, frozen=True):
 
 
 class Told(Frozen, frozen=True):
-    """A change that the match and group streams must hear of."""
+    """A change that the match and group streams must hear of.
+
+    `master`: under which the case goes on, or (`line`) one line of it.
+    """
 
     id: str
     status: str
     at: datetime
     kind: str | None = None
+    master: str | None = None
+    line: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.id if self.line is None else f"{self.id}|{self.line}"
 
 
 class Desk(Hearing, frozen=True):

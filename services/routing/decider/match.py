@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from services.routing.decider.foreseen import Foreseen, Hearing, heard
 from shared import events as ev
 from shared.calendar import civil, end_of
@@ -13,7 +15,15 @@ from shared.frozen import Frozen, replace
 from shared.policy import Policy
 
 
-class Entry(Frozen, frozen=True):
+class Standing(Frozen, frozen=True, kw_only=True):
+    """What became of a case, or of one line of it; `master`: the case under which it goes on."""
+
+    status: str = "open"
+    since: datetime | None = None
+    master: str | None = None
+
+
+class Entry(Standing, frozen=True):
     """One claim line under this key. `at`: its registration; `since`: of a later status."""
 
     case: str
@@ -22,14 +32,17 @@ class Entry(Frozen, frozen=True):
     received_at: datetime
     at: datetime
     id: str
-    status: str = "open"
-    since: datetime | None = None
 
 
 class Matches(Hearing, frozen=True):
+    """`cases`: what became of each case of which anything was told, with or without a line here:
+    who repeats a line that was merged must know what its master is by now.
+    """
+
     subject: str
     entries: tuple[Entry, ...] = ()
     answered: tuple[str, ...] = ()
+    cases: dict[str, Standing] = msgspec.field(default_factory=dict)
 
 
 class MatchRouting:
@@ -64,45 +77,105 @@ def _evolve(state: Matches, event: Event) -> Matches:
         )
         return replace(state, entries=(*state.entries, entry))
     if isinstance(data, ev.MatchUpdated):
-        status = "open" if data.status in ("reopened", "separated", "assigned") else data.status
-        entries = tuple(
-            replace(entry, status=status, since=data.since) if entry.case == data.case else entry
-            for entry in state.entries
-        )
-        return replace(state, entries=entries)
+        return _updated(state, data)
     return state
 
 
+def _updated(state: Matches, data: ev.MatchUpdated) -> Matches:
+    status = "open" if data.status in ("reopened", "separated", "assigned") else data.status
+    became = Standing(status=status, since=data.since, master=data.master)
+    entries = tuple(
+        replace(entry, status=became.status, since=became.since, master=became.master)
+        if entry.case == data.case and _concerns(entry, data)
+        else entry
+        for entry in state.entries
+    )
+    if data.line is not None:
+        return replace(state, entries=entries)
+    return replace(state, entries=entries, cases=state.cases | {data.case: became})
+
+
+def _concerns(entry: Entry, data: ev.MatchUpdated) -> bool:
+    """A line that moved stands under another case for good, whatever becomes of its own."""
+    return entry.line == data.line if data.line is not None else entry.status != "moved"
+
+
 def owed(state: Matches, policy: Policy) -> list[Event]:
-    """MatchFound for each entry whose months overlap an earlier one that can be its master."""
+    """MatchFound for each entry whose months overlap an earlier one that can be its master, or
+    that goes on under one that can.
+    """
     result: list[Event] = []
     for index, entry in enumerate(state.entries):
         if f"{entry.case}|{entry.line}" in state.answered or entry.status != "open":
             continue
-        for earlier in state.entries[:index]:
-            reopens = _reopens(earlier, entry, policy)
-            if earlier.case == entry.case or not (earlier.status == "open" or reopens):
-                continue
-            if _overlap(earlier.months, entry.months):
-                data = ev.MatchFound(
-                    cause=entry.id,
-                    match=state.subject,
-                    with_case=earlier.case,
-                    line=entry.line,
-                    with_line=earlier.line,
-                    reopens=reopens,
-                )
-                result.append(owe(entry.case, entry.at, data, decidedby=state.subject))
+        alike = [
+            earlier
+            for earlier in state.entries[:index]
+            if earlier.case != entry.case and _overlap(earlier.months, entry.months)
+        ]
+        # Through what was merged only where none of them stands on its own.
+        for earlier in sorted(alike, key=lambda each: each.master is not None):
+            found = _found(state, entry, earlier, policy)
+            if found is not None:
+                result.append(owe(entry.case, entry.at, found, decidedby=state.subject))
                 break
     return result
 
 
-def _reopens(earlier: Entry, entry: Entry, policy: Policy) -> bool:
+def _found(state: Matches, entry: Entry, earlier: Entry, policy: Policy) -> ev.MatchFound | None:
+    """The match with an earlier line, if what it stands under at last takes a repeat of it.
+
+    A complaint that was merged passes on what comes to it, and takes it along when it is
+    separated; a single line that moved is known to its new case by the name of its old one.
+    """
+    case, line = earlier.case, earlier.line
+    if earlier.status == "moved" and earlier.master is not None:
+        case, line = earlier.master, f"{earlier.case}|{earlier.line}"
+    root = _root(state, case, entry.case)
+    if root is None:
+        return None
+    reopens = _reopens(root, entry, policy)
+    if root.status != "open" and not reopens:
+        return None
+    return ev.MatchFound(
+        cause=entry.id,
+        match=state.subject,
+        with_case=case,
+        line=entry.line,
+        with_line=line,
+        reopens=reopens,
+    )
+
+
+def _root(state: Matches, case: str, seeker: str) -> Standing | None:
+    """What became of the case at the end of the chain; None where it leads back to who asks."""
+    walked: set[str] = set()
+    while case != seeker and case not in walked:
+        walked.add(case)
+        became = _became(state, case)
+        if became.status != "merged":
+            return became
+        if became.master is None:
+            return None
+        case = became.master
+    return None
+
+
+def _became(state: Matches, case: str) -> Standing:
+    """What was told of a case; one of which nothing was told stands on its own."""
+    known = state.cases.get(case)
+    if known is not None:
+        return known
+    entries = (entry for entry in state.entries if entry.case == case and entry.status != "moved")
+    return next(entries, Standing())
+
+
+def _reopens(root: Standing, entry: Entry, policy: Policy) -> bool:
     """Closed, and the new line came within the reopening window (T15)."""
-    if earlier.status != "closed" or earlier.since is None or entry.at < earlier.since:
+    if root.status != "closed" or root.since is None or entry.at < root.since:
         return False
     days = timedelta(days=policy.content.handling.reopen_cd)
-    return entry.at < end_of(civil(earlier.since) + days)
+    return entry.at < end_of(civil(root.since) + days)
 
 
 def _overlap(one: tuple[str, str] | None, other: tuple[str, str] | None) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.routing.decider.desk import Answer, Asked, Desk, Gone, Under
+from services.routing.decider.desk import Answer, Asked, Desk, Gone, Told, Under
 from shared import events as ev
 from shared.envelope import owe
 from shared.events import ClaimLine, Event
@@ -53,6 +53,7 @@ def _both(one: ev.ClaimLinesAdded, other: ev.ClaimLinesAdded) -> ev.ClaimLinesAd
         update={
             "lines": lines,
             "same": other.same | one.same,
+            "reopens": other.reopens,
             "whole": whole,
             "heads": one.heads if one.heads is not None else other.heads,
             "replied_at": one.replied_at or other.replied_at,
@@ -115,7 +116,10 @@ def sent(state: Desk, event: Event, data: ev.ClaimLinesAdded) -> Desk:
     )
     gone = Gone(removed, event.time, event.id)
     moved = state.moved | dict.fromkeys(numbers, event.subject)
-    return replace(state, moved=moved, leaving=(*state.leaving, gone))
+    told = tuple(
+        Told(event.id, "moved", event.time, master=event.subject, line=number) for number in numbers
+    )
+    return replace(state, moved=moved, leaving=(*state.leaving, gone), told=(*state.told, *told))
 
 
 def replied(state: Desk, event: Event, data: ev.SourceReplied) -> Desk:
@@ -138,6 +142,11 @@ def _sources(state: Desk) -> set[str]:
     """Those to be answered by this case or by what it goes on under."""
     own = {_named(state.received)} if state.received is not None else set()
     return own | {_named(item.data) for item in state.under if item.data.whole}
+
+
+def keys_under(state: Desk) -> set[str]:
+    """The match streams of what stands under this case."""
+    return {key for item in state.under for line in item.data.lines for key in line.match_keys}
 
 
 def _came_back(state: Desk, line: str) -> bool:
@@ -235,16 +244,21 @@ def passing_on(state: Desk) -> list[Event]:
             continue
         cause = item.id if item.late else merged.id
         at = max(item.at, merged.at)
-        result.append(owe(master, at, _onward(state, data, cause), decidedby=state.subject))
+        # Who came before this case was merged reopened this case, if any.
+        reopens = item.late and data.reopens
+        onward = _onward(state, data, cause, reopens=reopens)
+        result.append(owe(master, at, onward, decidedby=state.subject))
     return result + _answered(state, master, merged.at)
 
 
-def _onward(state: Desk, data: ev.ClaimLinesAdded, cause: str) -> ev.ClaimLinesAdded:
+def _onward(
+    state: Desk, data: ev.ClaimLinesAdded, cause: str, *, reopens: bool
+) -> ev.ClaimLinesAdded:
     """What stands under this case, as its master is told of it."""
     return data.model_copy(
         update={
             "cause": cause,
-            "reopens": False,
+            "reopens": reopens,
             "same": {line: _beyond(state, known) for line, known in data.same.items()},
             "replied_at": state.replied.get(_named(data)) or data.replied_at,
         }
@@ -263,7 +277,7 @@ def _answered(state: Desk, master: str, merged_at: datetime) -> list[Event]:
             continue
         for item in state.under:
             if item.data.whole and _named(item.data) == answer.source:
-                data = _onward(state, item.data, answer.id)
+                data = _onward(state, item.data, answer.id, reopens=False)
                 result.append(owe(master, at, data, decidedby=state.subject))
     return result
 
