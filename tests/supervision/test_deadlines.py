@@ -305,6 +305,33 @@ class TestHandling:
         case.at("2021-11-12 10:00", reassignment())
         assert case.due("T09") == "2021-11-27 00:00"
 
+    @pytest.mark.parametrize(
+        ("separated", "due"),
+        [
+            ("2022-01-20 09:00", "2022-01-30 00:00"),  # seven: 01-29 is a working day
+            ("2022-01-21 09:00", "2022-01-31 00:00"),
+            ("2022-01-24 09:00", "2022-02-01 00:00"),  # seven to 02-07, capped by A5
+        ],
+    )
+    def test_who_is_separated_has_a_full_period(self, separated: str, due: str) -> None:
+        """It is assigned anew, not reassigned: the due before the merge limits nothing."""
+        case = assigned("2021-12-20 10:00")  # due 01-04
+        case.at("2021-12-22 09:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
+        case.at(separated, ev.ComplaintUnmerged(cause="r", master="m"))
+        case.at(separated, assignment())
+        assert case.due("T09") == due
+        case.until("2022-01-29 10:00")
+        assert [step for step in case.alerts("T09") if step[1] > "L2"] == []
+
+    def test_one_who_was_separated_is_reassigned_within_three_days_of_its_new_due(self) -> None:
+        case = assigned("2021-11-11 10:00")  # due 11-25
+        case.at("2021-11-12 09:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
+        case.at("2021-11-15 09:00", ev.ComplaintUnmerged(cause="r", master="m"))
+        case.at("2021-11-15 09:00", assignment())
+        assert case.due("T09") == "2021-11-30 00:00"
+        case.at("2021-11-24 09:00", reassignment())
+        assert case.due("T09") == "2021-12-03 00:00"  # not 12-08
+
     def test_a_new_unit_that_is_late_gets_its_own_notice(self) -> None:
         case = assigned("2021-11-11 10:00").until("2021-11-29 00:00")
         case.at("2021-11-29 10:00", reassignment())

@@ -202,9 +202,16 @@ def unmerged(state: Watch, event: Event) -> Watch:
     """On its own again, from where it was: to be decided on, or to be assigned.
 
     What it did not owe while merged (a referral, say) it owes from now on, not back in time: a
-    decision counts from its own time (domain 4.1).
+    decision counts from its own time (domain 4.1). The due that it had before limits nothing: it
+    is assigned anew, not reassigned (4.2), and was handled under its master meanwhile.
     """
-    state = replace(state, merged_into=None, facts_at=event.known_at)
+    state = replace(
+        state,
+        merged_into=None,
+        facts_at=event.known_at,
+        handle_by=None,
+        first_handle_by=None,
+    )
     if state.accepted:
         state = start(state, "T03", event, variant="urgent" if state.urgent else "length")
     else:

@@ -316,7 +316,8 @@ class Watch(Frozen, frozen=True):
     `claims`: who claims each of the lines, the case itself or complaints merged into it; `ways`:
     the complaints that stand here whole.
     `led_past`: groups, with the formation that it led or might have led and that is over.
-    `handle_by`: the last due of T09, `first_handle_by`: the one before the first reassignment.
+    `handle_by`: the last due of T09, `first_handle_by`: the one before the first reassignment;
+    both since the case was last on its own.
     """
 
     subject: str
