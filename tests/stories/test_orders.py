@@ -145,6 +145,67 @@ class TestThreshold:
         found = story.of("ReferralThresholdMet")
         assert [(d["limb"], d["workers"]) for d in found] == ([(2, 10)] if met else [])
 
+    @pytest.mark.parametrize(("workers", "counted"), [(12, [12]), (10, [10]), (9, [])])
+    def test_workers_beyond_the_named_lines(
+        self, story: Story, workers: int, counted: list[int]
+    ) -> None:
+        months = ("2021-10", "2021-11")
+        claims = [claim(1, 2_500_000, months), claim(2, 2_500_000, months)]
+        self.defaulted(story, claims, workers=workers)
+        story.run("2022-01-18 00:00")
+        found = story.of("ReferralThresholdMet")
+        assert [(d["limb"], d["workers"], d["amount_fen"]) for d in found] == [
+            (2, count, 5_000_000) for count in counted
+        ]
+
+    def test_two_lines_of_one_worker_hide_nobody_of_ten(self, story: Story) -> None:
+        claims = [
+            claim(1, 2_500_000, ("2021-10", "2021-10")),
+            claim(1, 2_500_000, ("2021-11", "2021-11")),
+        ]
+        self.defaulted(story, claims, workers=10)
+        story.run("2022-01-18 00:00")
+        met = story.one("ReferralThresholdMet")
+        assert (met["limb"], met["workers"], met["amount_fen"]) == (2, 10, 5_000_000)
+
+    def test_one_named_worker_beside_others_who_are_not(self, story: Story) -> None:
+        """Scenario 15 (c): nine workers, of whom one has three months and 8,000 yuan."""
+        claims = [
+            claim(1, 800_000, ("2021-09", "2021-11")),
+            claim(2, 8_200_000, ("2021-10", "2021-11")),
+        ]
+        self.defaulted(story, claims, workers=9)
+        story.run("2022-01-18 00:00")
+        met = story.one("ReferralThresholdMet")
+        assert (met["limb"], met["workers"], met["amount_fen"]) == (1, 1, 800_000)
+
+    @pytest.mark.parametrize("named", [0, 1, 2])
+    @pytest.mark.parametrize(("workers", "counted"), [(10, [10]), (9, [])])
+    def test_who_gets_a_line_when_facts_are_verified_counts_once(
+        self, story: Story, workers: int, counted: list[int], named: int
+    ) -> None:
+        months = ("2021-10", "2021-11")
+        claims = [claim(n, 2_000_000, months) for n in range(1, named + 1)]
+        fields: dict[str, Any] = {"claims": claims} if claims else {}
+        begun(story, workers=workers, amount_fen=4_500_000, months_from="2021-10", **fields)
+        story.verified("2022-01-05 10:00", *[(450_000, 2)] * workers)
+        story.served("2022-01-10 10:00")
+        story.run("2022-01-18 00:00")
+        found = story.of("ReferralThresholdMet")
+        assert [(d["limb"], d["workers"], d["amount_fen"]) for d in found] == [
+            (2, count, 4_500_000) for count in counted
+        ]
+
+    def test_the_rest_of_ten_who_still_have_no_line(self, story: Story) -> None:
+        months = ("2021-10", "2021-11")
+        claims = [claim(1, 2_500_000, months), claim(2, 2_500_000, months)]
+        begun(story, workers=10, amount_fen=5_000_000, claims=claims)
+        story.verified("2022-01-05 10:00", *[(1_500_000, 2)] * 3)
+        story.served("2022-01-10 10:00")
+        story.run("2022-01-18 00:00")
+        met = story.one("ReferralThresholdMet")
+        assert (met["limb"], met["workers"], met["amount_fen"]) == (2, 10, 4_500_000)
+
     def test_what_was_paid_before_the_default_no_longer_counts(self, story: Story) -> None:
         begun(story)
         story.served("2022-01-10 10:00")

@@ -51,15 +51,31 @@ _WORKER = 12
 """Characters of a keyed hash that are kept to tell the workers of one case apart."""
 
 
-def _line(line: ClaimLine, heads: int = 1) -> Line:
+def _line(line: ClaimLine) -> Line:
     return Line(
         line.line,
         line.amount_fen,
         months_between(line.months_from, line.months_to),
-        heads,
         worker=line.worker[:_WORKER] if line.worker else None,
         first=month_number(line.months_from) if line.months_from else None,
     )
+
+
+def _lines(data: ev.ComplaintReceived) -> tuple[Line, ...]:
+    """The lines of a complaint, and with the first one all workers that no line is of.
+
+    A single line is of all of them; of several each names its own worker, who may have two.
+    """
+    heads = data.workers or 1
+    if not data.claims:
+        return (
+            Line("1", data.amount_fen, months_between(data.months_from, data.months_to), heads),
+        )
+    first, *others = [_line(line) for line in data.claims]
+    if not others:
+        return (replace(first, heads=heads),)
+    named = {line.worker or f"line {line.line}" for line in (first, *others)}
+    return (replace(first, rest=max(0, heads - len(named))), *others)
 
 
 # --- intake --------------------------------------------------------------------------------------
@@ -68,14 +84,7 @@ def _line(line: ClaimLine, heads: int = 1) -> Line:
 def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
     if state.received_at is not None:
         return state
-    heads = data.workers or 1
     standing = claims.own(data.claims, data.workers, data.amount_fen)
-    if data.claims:
-        single = len(data.claims) == 1
-        lines = tuple(_line(line, heads if single else 1) for line in data.claims)
-    else:
-        months = months_between(data.months_from, data.months_to)
-        lines = (Line("1", data.amount_fen, months, heads),)
     source = Source(
         data.source,
         data.source_ref,
@@ -91,7 +100,7 @@ def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
         received_at=data.received_at,
         petition=data.via == "petition",
         signalled_urgent=bool(data.signals and data.signals.urgent),
-        lines=lines,
+        lines=_lines(data),
         claims=standing,
         sources=(source,),
     )
@@ -226,8 +235,16 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     """A merged case's new lines and source go on here; a repeat in time reopens (domain 2.3)."""
     known, fresh = claims.added(state.claims, state.subject, data, event.decider)
     months = {line.line: months_between(line.months_from, line.months_to) for line in data.lines}
+    single = len(data.lines) == 1
     brought = tuple(
-        Line(item.number, item.fen, months[item.by[0].split("|")[1]], item.heads) for item in fresh
+        Line(
+            item.number,
+            item.fen,
+            months[item.by[0].split("|")[1]],
+            item.heads if single else 1,
+            rest=0 if single else item.heads - 1,
+        )
+        for item in fresh
     )
     state = replace(
         state,

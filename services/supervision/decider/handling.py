@@ -62,11 +62,9 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
         for line in state.lines
     ]
     have = {line.line for line in lines}
-    lines += [
-        Line(line.line, None, line.months, 1, line.amount_fen, line.months)
-        for line in data.lines
-        if line.line not in have
-    ]
+    found = [line for number, line in known.items() if number not in have]
+    lines = _named_by_now(lines, len(found))
+    lines += [Line(line.line, None, line.months, 1, line.amount_fen, line.months) for line in found]
     claims = verified(state.claims, [line.line for line in data.lines])
     state = replace(state, lines=tuple(lines), claims=claims, facts_at=event.known_at)
     asked = state.funds_requested or state.clock("T54") is not None
@@ -75,6 +73,17 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
     if data.root_cause == "FLED":
         state = jump(state, event, "L4")
     return _orders_paid(state, event)
+
+
+def _named_by_now(lines: list[Line], found: int) -> list[Line]:
+    """These lines without the workers that have got one of their own: nobody counts twice."""
+    left = []
+    for line in lines:
+        off_rest = min(line.rest, found)
+        off_line = min(line.heads - 1, found - off_rest)
+        found -= off_rest + off_line
+        left.append(replace(line, rest=line.rest - off_rest, heads=line.heads - off_line))
+    return left
 
 
 # --- extension and suspension --------------------------------------------------------------------

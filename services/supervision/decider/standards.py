@@ -115,13 +115,16 @@ def threshold_of(policy: Policy, at: datetime) -> Threshold | None:
 
 
 def creditors(state: Watch) -> list[Creditor]:
-    """Who is still unpaid; several lines of one worker are one claim (法释〔2013〕3号 3)."""
+    """Who is still unpaid; several lines of one worker are one claim (法释〔2013〕3号 3).
+
+    Workers that no line is of count among the many; what they are owed stands on the lines.
+    """
     of: dict[str, list[tuple[Line, int]]] = {}
     for line in state.lines:
         fen = unpaid_fen(state, line)
         if fen > 0 and line.owed_fen is not None:
             of.setdefault(line.worker or f"line {line.line}", []).append((line, fen))
-    return [
+    named = [
         Creditor(
             max(line.heads for line, _ in lines),
             _months([line for line, _ in lines]),
@@ -129,6 +132,13 @@ def creditors(state: Watch) -> list[Creditor]:
         )
         for lines in of.values()
     ]
+    rest = [
+        Creditor(line.rest, line.months, 0)
+        for lines in of.values()
+        for line, _ in lines
+        if line.rest
+    ]
+    return [*named, *rest]
 
 
 def _months(lines: list[Line]) -> int:

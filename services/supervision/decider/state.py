@@ -112,8 +112,9 @@ class Source(Frozen, frozen=True):
 
 
 class Line(Frozen, frozen=True):
-    """One claim line, in fen and whole months. `heads`: workers it stands for.
+    """One claim line, in fen and whole months. `heads`: workers its sum is of.
 
+    `rest`: workers of the same complaint that no line is of; they count while this one is unpaid.
     `worker`: the beginning of the worker's keyed hash, enough to tell apart the few of one case;
     `first`: the first month claimed, counted from year 0.
     """
@@ -126,6 +127,7 @@ class Line(Frozen, frozen=True):
     verified_months: int | None = None
     worker: str | None = None
     first: int | None = None
+    rest: int = 0
 
     @property
     def owed_fen(self) -> int | None:
