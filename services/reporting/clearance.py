@@ -312,12 +312,15 @@ def _day_ends(phase: Phase, until: datetime) -> list[tuple[date, datetime]]:
 
 
 async def _dynamic(snapshot: Snapshot, cut: Cut) -> Verdict:
-    """动态清零 (A7): at every day's end no case is overdue; the whole series is shown."""
+    """动态清零 (A7): at every day's end no case is overdue; the whole series is shown.
+
+    A due at 24:00 is missed on the next day (domain 0), so a day is read just before its 24:00.
+    """
     phase = _phase(cut.policy, "P3")
     asked = _Asked(snapshot, cut, end_of(phase.last))
     days = _day_ends(phase, cut.as_of)
     grace = _grace_from(cut.policy, "A7")
-    ends = [at for _, at in days]
+    ends = [at - TICK for _, at in days]
     counted = await asked.rows(
         "SELECT d.n AS n, count(*) AS overdue FROM held "
         "JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS d(at, n) ON overdue_during @> d.at "

@@ -347,6 +347,11 @@ class Case:
     def overdue_at(self, instant: datetime) -> bool:
         return any(since <= instant < until for since, until in self.overdue_spans)
 
+    def overdue_at_the_end_of(self, day: date) -> bool:
+        """Missed before the day was over, and still so when it was: 24:00 is of the next day."""
+        over = end_of(day)
+        return any(since < over <= until for since, until in self.overdue_spans)
+
     @cached_property
     def level(self) -> str:
         standing: dict[str, str] = {}
@@ -825,19 +830,23 @@ class World:
 
     def overdue_series(self) -> list[int]:
         """Overdue cases at the end of each day of the third phase that is over."""
-        days = [end_of(date(2022, 2, 7) + timedelta(days=index)) for index in range(53)]
         accepted = [case for case in self.cases if case.accepted_at]
-        return [sum(case.overdue_at(at) for case in accepted) for at in days if at <= self.as_of]
+        return [
+            sum(case.overdue_at_the_end_of(day) for case in accepted) for day in self._days_over()
+        ]
+
+    def _days_over(self) -> list[date]:
+        days = [date(2022, 2, 7) + timedelta(days=index) for index in range(53)]
+        return [day for day in days if end_of(day) <= self.as_of]
 
     def _dynamic(self) -> Any:
         at = end_of(date(2022, 3, 31))
-        days = [end_of(date(2022, 2, 7) + timedelta(days=index)) for index in range(53)]
-        over = [day for day in days if day <= self.as_of]
         grace = start_of(date(2022, 3, 29))
         bad = [
             (case.case_id, "GRACE" if grace <= case.received.received_at < at else None)
             for case in self.cases
-            if case.accepted_at and any(case.overdue_at(day) for day in over)
+            if case.accepted_at
+            and any(case.overdue_at_the_end_of(day) for day in self._days_over())
         ]
         result, _, of, _ = self._judge(at, 53, bad)
         return result, self.overdue_series().count(0), of, bad
