@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from infra.audit.findings import Finding, differences, name_of, same_content
@@ -188,12 +188,41 @@ def _compare(
             verdict.findings += judge(entry, computed, context, rests_on)
         elif not basis and entry.ours:
             verdict.unowed.append(entry)
+    if not context.wall:
+        verdict.findings += _out_of_order(case, owed)
     verdict.missing = [
         event
         for key, event in owed.items()
         if key not in case.found and event.recordedtime <= context.horizon
     ]
     return verdict
+
+
+def _out_of_order(case: Case, owed: dict[str, Event]) -> list[Finding]:
+    """Decisions stand in the order in which their stream came to owe them.
+
+    Neither sign is enough alone. A sweep that waited for a batch stamps what it then decides with
+    the clock of its own beginning, so `recordedtime` may fall; and what a rebuild found missing
+    is published after what is owed later. Only one that is owed and recorded before the one in
+    front of it has been moved. On the wall clock the broker's stamp tells, and for all records.
+    """
+    turn = {key: index for index, key in enumerate(owed)}
+    standing = sorted(
+        (entry for key, entry in case.found.items() if key in turn and entry.ours),
+        key=lambda entry: (entry.topic, entry.partition, entry.offset),
+    )
+    findings: list[Finding] = []
+    for entry, behind in pairwise(standing):
+        same_place = (entry.topic, entry.partition) == (behind.topic, behind.partition)
+        first, second = behind.event, entry.event
+        owed_before = turn[first.id] < turn[second.id]
+        if same_place and owed_before and first.recordedtime < second.recordedtime:
+            sentence = (
+                f"{name_of(second)} of {_at(second.recordedtime)} stands before {name_of(first)} "
+                f"of {_at(first.recordedtime)}, which the stream {case.subject} decided earlier."
+            )
+            findings.append(entry.finding("reordered", first.id, second.id, sentence))
+    return findings
 
 
 def _policy(entry: Entry, computed: Event | None, context: Context) -> list[Finding]:

@@ -139,6 +139,45 @@ def test_the_log_clock_is_the_clock_that_counts(tmp_path: Path) -> None:
         assert [finding.finding for finding in audit.findings] == found
 
 
+def on_the_log_clock() -> Town:
+    """A case whose clock is moved by hand, an hour at a time, and decided on each time."""
+    town = Town(toy_deciders(), Random(0), clock="log")
+    [desk] = town.desks.values()
+    town.fact(CASE, complaint("1"))
+    town.fact(CASE, ComplaintAccepted())
+    for hours in range(1, 13):
+        town.now = START + hours * HOUR
+        town.fact(GOVERNANCE, ClockAdvanced(to=town.now))
+        town.sweep(desk, wait=0 * SECOND)
+        town.publish(desk)
+    return town
+
+
+def test_a_round_that_waited_for_a_batch_is_in_order(tmp_path: Path) -> None:
+    """It stamps with the clock of its own beginning, which stood at an earlier hour."""
+    town = Town(toy_deciders(), Random(0), clock="log")
+    [desk] = town.desks.values()
+    town.fact(CASE, complaint("1"))
+    town.fact(CASE, ComplaintAccepted())
+    for hours in (3, 4):
+        town.fact(GOVERNANCE, ClockAdvanced(to=START + hours * HOUR))
+    town.now = START + 4 * HOUR
+    town.read(desk)
+    town.publish(desk)
+    town.now = START + 3 * HOUR
+    town.sweep(desk, wait=0 * SECOND)
+    town.publish(desk)
+    decided = [
+        record.event
+        for place, records in town.log.items()
+        for record in records
+        if place[0] == "case-events" and record.event.decidedby != record.event.subject
+    ]
+    assert decided[-1].recordedtime < decided[-2].recordedtime
+    audit = of_one_case(town, tmp_path / "log.jsonl")
+    assert "reordered" not in {finding.finding for finding in audit.findings}, sentences(audit)
+
+
 # --- tampered logs --------------------------------------------------------------------------------
 
 FOUND: dict[tampering.Tamper, Kind] = {
@@ -268,6 +307,23 @@ def test_an_act_that_was_not_possible_is_out_of_order(tmp_path: Path) -> None:
     tampered = audit_file(town.export(tmp_path / "log.jsonl", swap), rules)
     orders = [finding for finding in tampered.findings if finding.finding == "impossible_order"]
     assert "not possible in the state NONE" in orders[0].sentence
+
+
+def test_decisions_of_one_stream_that_change_places_on_the_log_clock(tmp_path: Path) -> None:
+    """Their offsets and appendings stay: only what they say of themselves is exchanged."""
+    town = on_the_log_clock()
+    honest = of_one_case(town, tmp_path / "log.jsonl")
+    assert honest.clean, sentences(honest)
+
+    def swap(docs: tampering.Docs) -> None:
+        raised = tampering.of_type(docs, "AlertRaised")
+        first, last = docs[raised[0]], docs[raised[-1]]
+        assert first["event"]["recordedtime"] < last["event"]["recordedtime"]
+        first["event"], last["event"] = last["event"], first["event"]
+
+    audit = audit_file(town.export(tmp_path / "log.jsonl", swap), Rules(toy_deciders()))
+    assert {finding.finding for finding in audit.findings} == {"reordered"}, sentences(audit)
+    assert "stands before AlertRaised" in audit.findings[0].sentence
 
 
 def test_a_finding_says_where_and_what(tmp_path: Path) -> None:
