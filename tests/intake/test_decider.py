@@ -398,6 +398,32 @@ def test_delivery_needs_the_head_s_approval() -> None:
 # --- what names something that is not there -------------------------------------------------------
 
 
+@pytest.mark.parametrize("fact", ["PaymentRecorded", "PaymentVerified", "PaymentReversed"])
+def test_a_payment_of_nothing_is_none(fact: str) -> None:
+    def payment(*amounts: int) -> dict[str, Any]:
+        return {"payment": "p", "lines": [{"line": "1", "amount_fen": fen} for fen in amounts]}
+
+    assert handling().when(fact, payment(0)) == "422 NO_MONEY"
+    assert handling().when(fact, payment(0, 1)) == "ok"
+
+
+def test_verified_facts_name_a_line_once() -> None:
+    def facts(*lines: str) -> dict[str, Any]:
+        return {"lines": [{"line": line, "amount_fen": 1, "months": 1} for line in lines]}
+
+    assert handling().when("FactsVerified", facts("1", "2")) == "ok"
+    assert handling().when("FactsVerified", facts("1", "2", "1")) == "422 SAME_LINE"
+
+
+def test_each_instalment_has_a_number_of_its_own() -> None:
+    def plan(*numbers: int) -> dict[str, Any]:
+        parts = [{"n": n, "due_on": "2022-01-20", "amount_fen": 1} for n in numbers]
+        return {"plan": parts}
+
+    assert handling().when("InstalmentPlanAgreed", plan(1, 2)) == "ok"
+    assert handling().when("InstalmentPlanAgreed", plan(1, 1)) == "422 SAME_NUMBER"
+
+
 def test_money_is_paid_on_lines_of_the_case() -> None:
     def payment(line: str) -> dict[str, Any]:
         return {"payment": "p", "lines": [{"line": line, "amount_fen": 1}]}

@@ -7,6 +7,7 @@ transition without an arrow, 422 for times and lines that cannot be. What a rule
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, get_args
@@ -277,10 +278,13 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
         case e.TriageDecided() | e.HandlerDesignated():
             return _wrong_unit(data, policy)
         case e.PaymentRecorded() | e.PaymentVerified() | e.PaymentReversed():
-            for index, line in enumerate(data.lines):
-                if line.line not in state.lines:
-                    place = f"/data/lines/{index}/line"
-                    return Refusal(422, "UNKNOWN_LINE", "the case has no such claim line", place)
+            return _wrong_payment(data, state)
+        case e.FactsVerified():
+            names = [line.line for line in data.lines]
+            return _named_twice(names, "SAME_LINE", "claim line", "/data/lines/{}/line")
+        case e.InstalmentPlanAgreed():
+            numbers = [part.n for part in data.plan]
+            return _named_twice(numbers, "SAME_NUMBER", "instalment", "/data/plan/{}/n")
         case e.IncidentReportFiled() | e.ExtremeIncidentVerified() | e.ExtremeIncidentCleared() if (
             data.incident not in state.incidents
         ):
@@ -302,6 +306,29 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             return Refusal(422, "SAME_CASE", "a case is not merged into itself", "/data/master")
         case _:
             pass
+    return None
+
+
+def _wrong_payment(
+    data: e.PaymentRecorded | e.PaymentVerified | e.PaymentReversed, state: CaseFile
+) -> Refusal | None:
+    """Money goes to lines of the case, and some of it to one of them at least."""
+    for index, line in enumerate(data.lines):
+        if line.line not in state.lines:
+            place = f"/data/lines/{index}/line"
+            return Refusal(422, "UNKNOWN_LINE", "the case has no such claim line", place)
+    if not any(line.amount_fen for line in data.lines):
+        return Refusal(422, "NO_MONEY", "a payment of nothing is none", "/data/lines")
+    return None
+
+
+def _named_twice(names: Sequence[str | int], code: str, what: str, place: str) -> Refusal | None:
+    """Where one of them is said a second time: which of the two holds cannot be known."""
+    known: set[str | int] = set()
+    for index, name in enumerate(names):
+        if name in known:
+            return Refusal(422, code, f"{what} {name} is named twice", place.format(index))
+        known.add(name)
     return None
 
 
