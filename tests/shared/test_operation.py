@@ -145,7 +145,7 @@ def test_what_a_library_repeats_is_written_once_and_counted(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(journals, "time", SimpleNamespace(monotonic=lambda: now))
-    library = logging.getLogger("aiokafka.consumer.fetcher")
+    library = logging.getLogger("some.library")
     for node in range(5):
         library.error("Failed fetch messages from %s", node)
     library.error("Unable connect")
