@@ -2,8 +2,8 @@
 
 To prepare a complaint is most of its work and pure, so long streams have it done beside the loop. A
 helper has a socket, on which it gets a batch and gives back what it made of it, as one piece of
-MessagePack behind its length. (A pool of the library's hands a batch through two threads and a pipe
-of 64 KiB: measured, a tenth of a stream's processor time.)
+MessagePack behind its length. (A pool of the library's would hand a batch through two threads and
+pipes of 64 KiB, and leave what is under way unclear when one of its processes is lost.)
 """
 
 from __future__ import annotations
