@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from shared.events import instant_text
 from shared.metrics import HTTP_ACTIVE, HTTP_SECONDS, exposition
+from shared.problem import MEDIA_TYPE, document_of
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,8 @@ async def _problem(_request: Request, error: Exception) -> Response:
     """What there is no route for, as the other services tell it (RFC 9457)."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    document = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "code": status.name,
-        "detail": str(error.detail),
-    }
-    return JSONResponse(
-        document, status, headers=error.headers, media_type="application/problem+json"
-    )
+    document = document_of(status.value, status.name, str(error.detail))
+    return JSONResponse(document, status, headers=error.headers, media_type=MEDIA_TYPE)
 
 
 def observe(app: FastAPI) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import Field, StringConstraints, ValidationError
 from starlette.routing import Route
 
@@ -35,6 +34,7 @@ from shared.events import TYPES, Instant
 from shared.health import observe, router
 from shared.journal import journal
 from shared.keys import Key
+from shared.problem import unknown_parameters
 from shared.roles import ROLES, By
 from shared.streams import CITY, GOVERNANCE, unit_subject
 
@@ -151,16 +151,9 @@ async def body_of(request: Request, most: int = MAX_BYTES) -> bytes:
 
 
 def only_known(request: Request) -> None:
-    """Answers 422 for a query parameter that the route does not have: an answer without what was
-    asked for would look like one with it.
-    """
-    route: APIRoute = request.scope["route"]
-    written = (route.openapi_extra or {}).get("parameters", ())
-    known = {parameter.alias for parameter in route.dependant.query_params}
-    known |= {parameter["name"] for parameter in written if parameter["in"] == "query"}
-    unknown = sorted(set(request.query_params) - known)
+    """Answers 422 for a query parameter that the route does not have."""
+    unknown, has = unknown_parameters(request)
     if unknown:
-        has = ", ".join(sorted(known)) or "none"
         raise Answer(
             422,
             "UNKNOWN_PARAMETER",

@@ -21,10 +21,9 @@ from shared.database import PASSING
 from shared.governance import Ungoverned
 from shared.journal import journal
 from shared.log import Unavailable
+from shared.problem import MEDIA_TYPE, document_of
 
 log = journal("intake.problem")
-
-MEDIA_TYPE = "application/problem+json"
 
 
 class Answer(Exception):
@@ -46,17 +45,11 @@ class Answer(Exception):
         self.headers = headers or {}
 
     def document(self) -> dict[str, Any]:
-        return {
-            "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-            "errors": [
-                {"pointer": item.pointer, "code": item.code, "detail": item.detail}
-                for item in self.problems
-            ],
-        }
+        errors = [
+            {"pointer": item.pointer, "code": item.code, "detail": item.detail}
+            for item in self.problems
+        ]
+        return document_of(self.status, self.code, self.detail, errors=errors)
 
     def response(self) -> Response:
         body = orjson.dumps(self.document())

@@ -12,7 +12,6 @@ from urllib.parse import parse_qs
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
-from fastapi.routing import APIRoute
 
 from services.reporting import (
     answers,
@@ -42,6 +41,7 @@ from shared.calendar import civil
 from shared.events import Tier, instant_text
 from shared.health import observe, router
 from shared.keys import Key
+from shared.problem import unknown_parameters
 from shared.roles import LABOUR
 
 MEDIA: Final[dict[bulletins.Form, str]] = {
@@ -417,11 +417,8 @@ def only_known(request: Request) -> None:
     """Answers 422 for a parameter that the route does not have: an answer to `as-of` would be
     one of today that looks like one of then.
     """
-    route: APIRoute = request.scope["route"]
-    known = {parameter.alias for parameter in route.dependant.query_params}
-    unknown = sorted(set(request.query_params) - known)
+    unknown, has = unknown_parameters(request)
     if unknown:
-        has = ", ".join(sorted(known)) or "none"
         errors = tuple((f"/query/{name}", "no parameter of this read") for name in unknown)
         raise Answer(
             422,

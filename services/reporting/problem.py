@@ -15,8 +15,7 @@ from shared.clock import ClockUnset
 from shared.governance import Ungoverned
 from shared.journal import journal
 from shared.log import Unavailable
-
-MEDIA_TYPE = "application/problem+json"
+from shared.problem import MEDIA_TYPE, document_of
 
 log = journal("problem")
 
@@ -40,14 +39,8 @@ class Answer(Exception):
         self.headers = headers or {}
 
     def response(self) -> Response:
-        document = {
-            "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-            "errors": [{"pointer": place, "detail": reason} for place, reason in self.errors],
-        }
+        errors = [{"pointer": place, "detail": reason} for place, reason in self.errors]
+        document = document_of(self.status, self.code, self.detail, errors=errors)
         return Response(
             orjson.dumps(document), self.status, media_type=MEDIA_TYPE, headers=self.headers
         )
