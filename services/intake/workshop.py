@@ -16,7 +16,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 
@@ -99,27 +99,38 @@ class Workshop:
         self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
     ) -> bytearray | None:
         """What a helper makes of a batch; None if it ended meanwhile: another takes its place."""
+        await self._start_missing()
+        helper = await self._idle.get()
+        try:
+            made = await helper.ask(raws, key, now, policy)
+        except OSError as error:
+            helper.close()
+            if helper in self._crew:
+                log.warning("helper_lost", error=type(error).__name__, helpers=self.helpers)
+                self._crew.remove(helper)
+                # Other batches may wait for one, and no later batch come that would start it.
+                await self._start_missing()
+            return None
+        self._idle.put_nowait(helper)
+        return made
+
+    async def _start_missing(self) -> None:
+        """Start helpers up to their number."""
         async with self._starting:
             while len(self._crew) < self.helpers:
                 helper = await asyncio.to_thread(_Helper, self.safe.master)
                 self._crew.append(helper)
                 self._idle.put_nowait(helper)
-        helper = await self._idle.get()
-        try:
-            made = await helper.ask(raws, key, now, policy)
-        except OSError as error:
-            log.warning("helper_lost", error=type(error).__name__, helpers=self.helpers)
-            self._crew.remove(helper)
-            helper.dismiss()
-            return None
-        self._idle.put_nowait(helper)
-        return made
 
     def close(self) -> None:
-        """Let the helpers go."""
+        """Let the helpers go. The socket of one at work is closed by who waits for it: closed under
+        the loop that watches it, its number could be another's before the loop has noticed.
+        """
         for helper in self._crew:
-            helper.dismiss()
+            helper.hang_up()
         self._crew.clear()
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
 
 
 def _in_order(made: _Made, count: int) -> list[Prepared | Receipt]:
@@ -168,9 +179,12 @@ class _Helper:
                 got += count
         return received
 
-    def dismiss(self) -> None:
+    def hang_up(self) -> None:
+        """Let it end; who waits for its answer gets ConnectionResetError."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
         self._socket.close()
 
 
@@ -184,16 +198,24 @@ def _serve(asked: socket.socket, master: bytes) -> None:
     gc.freeze()
     gc.disable()
     safe, policy = Safe(master), None
-    with asked, asked.makefile("rb") as coming:
-        while length := coming.read(_LENGTH_BYTES):
-            batch = _batch(coming.read(int.from_bytes(length, "big")))
+    # Whoever asked may end at any moment, in the middle of a batch or of its answer.
+    with asked, asked.makefile("rb") as coming, suppress(ConnectionError):
+        while packed := _next(coming):
+            batch = _batch(packed)
             if batch.book is not None:
                 policy = adopt(batch.book.raw, batch.book.adopted_at, batch.book.adoption_id)
             assert policy is not None, "the first batch comes with its book"
             made = _pack(_prepared(batch, policy, safe))
             asked.sendall(len(made).to_bytes(_LENGTH_BYTES, "big") + made)
-            del batch, made
+            del packed, batch, made
             gc.collect(0)
+
+
+def _next(coming: IO[bytes]) -> bytes | None:
+    """The next batch, packed; None where nothing more comes, or only a part of one."""
+    size = int.from_bytes(coming.read(_LENGTH_BYTES), "big")
+    packed = coming.read(size)
+    return packed if len(packed) == size else None
 
 
 def _prepared(batch: _Batch, policy: Policy, safe: Safe) -> _Made:

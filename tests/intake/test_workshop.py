@@ -110,6 +110,20 @@ async def test_a_batch_whose_helper_is_killed_is_prepared_here(workshop: Worksho
     assert helper().pid != killed.pid
 
 
+async def test_a_batch_that_waits_for_the_helper_that_is_killed_gets_another(
+    workshop: Workshop,
+) -> None:
+    await made_of(workshop, lines(200))
+    killed = helper()
+    batches = [lines(230, "lost"), lines(220, "waiting")]
+    tasks = [await stopped_at(workshop, batch) for batch in batches]
+
+    killed.kill()
+
+    made = await asyncio.wait_for(asyncio.gather(*tasks), 60)
+    assert made == [alone(batch) for batch in batches]
+
+
 async def test_an_answer_that_nobody_waits_for_is_not_the_next_ones(workshop: Workshop) -> None:
     await made_of(workshop, lines(200))
     frozen = helper()
@@ -136,6 +150,22 @@ async def test_a_helper_learns_the_book_that_is_in_force(workshop: Workshop) -> 
     assert isinstance(last, Prepared)
     assert isinstance(again, Receipt)
     assert helper().pid == pid
+
+
+async def test_closed_over_a_batch_it_is_prepared_here_and_the_helper_ends_in_order(
+    workshop: Workshop,
+) -> None:
+    await made_of(workshop, lines(200))
+    (process,) = multiprocessing.active_children()
+    batch = lines(240, "left")
+    task = await stopped_at(workshop, batch)
+
+    workshop.close()
+    os.kill(helper().pid, signal.SIGCONT)
+
+    assert await asyncio.wait_for(task, 60) == alone(batch)
+    process.join(10)
+    assert process.exitcode == 0
 
 
 async def test_the_helpers_end_with_the_workshop(workshop: Workshop) -> None:
