@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from operator import mul
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -220,12 +221,8 @@ def _check_source(
             detail = "no day of the working calendar in force"
             found.append(Problem(place, "calendar", detail))
     township = complaint.site.township if complaint.site else None
-    if not (
-        township is None
-        or township in policy.townships
-        or township in policy.former_townships
-        or township == NO_TOWNSHIP
-    ):
+    places = (policy.townships, policy.former_townships, (NO_TOWNSHIP,))
+    if township is not None and not any(township in known for known in places):
         detail = "no township of the policy in force"
         found.append(Problem("/site/township", "unknown_township", detail))
 
@@ -243,19 +240,14 @@ def _check_employer(complaint: Given, found: list[Problem]) -> None:
 def _check_months(complaint: Given, received_at: datetime, found: list[Problem]) -> None:
     """Arrears cannot be of months that had not begun when the complaint was received."""
     newest = _month_of(received_at)
-    if not _is_span(complaint.months_from, complaint.months_to, newest):
-        _say_of_span("", complaint.months_from, complaint.months_to, newest, found)
+    _check_span("", complaint.months_from, complaint.months_to, newest, found)
     for index, claim in enumerate(complaint.claims):
-        if not _is_span(claim.months_from, claim.months_to, newest):
-            path = f"/claims/{index}"
-            _say_of_span(path, claim.months_from, claim.months_to, newest, found)
+        first, last = claim.months_from, claim.months_to
+        if first is not None or last is not None:
+            _check_span(f"/claims/{index}", first, last, newest, found)
 
 
-def _is_span(first: str | None, last: str | None, newest: str) -> bool:
-    return (last or first or "") <= newest and (first or "") <= (last or newest)
-
-
-def _say_of_span(
+def _check_span(
     path: str, first: str | None, last: str | None, newest: str, found: list[Problem]
 ) -> None:
     if first is not None and last is not None and first > last:
@@ -296,8 +288,9 @@ def is_uscc(text: str) -> bool:
     return bool(uscc.is_valid(normalised_id(text)))
 
 
+_WEIGHTS: Final = tuple(pow(2, 17 - place, 11) for place in range(17))
+_ZEROS: Final = ord("0") * sum(_WEIGHTS)
 _CHECKS: Final = "10X98765432"
-"""By the weighted sum of the digits before it, modulo 11."""
 
 
 def is_identity(text: str) -> bool:
@@ -310,28 +303,14 @@ def is_identity(text: str) -> bool:
 
 
 def _checks(number: str) -> bool:
-    if len(number) != 18 or not (number.isascii() and number[:17].isdigit()):
+    body = number[:17]
+    if len(number) != 18 or not (number.isascii() and body.isdigit()):
         return False
-    born = number[6:14]
-    total = _weighed(number[:6], 0) + _weighed(born, 6) + _weighed(number[14:17], 14)
-    return _is_day(born) and number[17] == _CHECKS[total % 11]
-
-
-@lru_cache(maxsize=32_768)
-def _weighed(digits: str, place: int) -> int:
-    """What digits from `place` on add to the sum. Districts, days and numbers of a day recur; of a
-    whole number nothing is remembered.
-    """
-    return sum(int(digit) * pow(2, 17 - at, 11) for at, digit in enumerate(digits, place))
-
-
-@lru_cache(maxsize=32_768)
-def _is_day(text: str) -> bool:
     try:
-        date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        date(int(body[6:10]), int(body[10:12]), int(body[12:14]))
     except ValueError:
         return False
-    return True
+    return number[17] == _CHECKS[(sum(map(mul, _WEIGHTS, body.encode())) - _ZEROS) % 11]
 
 
 def _month_of(instant: datetime) -> str:
