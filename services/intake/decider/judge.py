@@ -312,7 +312,7 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
 def _wrong_payment(
     data: e.PaymentRecorded | e.PaymentVerified | e.PaymentReversed, state: CaseFile
 ) -> Refusal | None:
-    """Money goes to lines of the case, and some of it to one of them at least."""
+    """Money goes to lines of the case, and some of it to one of them at least (I-01)."""
     for index, line in enumerate(data.lines):
         if line.line not in state.lines:
             place = f"/data/lines/{index}/line"
@@ -323,7 +323,9 @@ def _wrong_payment(
 
 
 def _named_twice(names: Sequence[str | int], code: str, what: str, place: str) -> Refusal | None:
-    """Where one of them is said a second time: which of the two holds cannot be known."""
+    """Where one of them is said a second time: which of the two holds cannot be known, and paid in
+    full (I-01) or a default (T16) would hang on it.
+    """
     known: set[str | int] = set()
     for index, name in enumerate(names):
         if name in known:

@@ -52,7 +52,8 @@ class Foreseen(Generic[S]):
         return self._follow(state, policy)
 
     def _follow(self, state: S, policy: Policy) -> list[Event]:
-        """Routing waits for no clock: what it owes only now, it owes by what it heard last.
+        """Routing waits for no clock: what it owes only now, it owes by what it heard last (domain
+        4.1: a decision counts from its time, and steps before it are not raised).
 
         Its other conditions may have held for days, as the match of a line whose case goes on
         elsewhere once the rest of its lines have moved.

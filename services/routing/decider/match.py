@@ -102,7 +102,7 @@ def _concerns(entry: Entry, data: ev.MatchUpdated) -> bool:
 
 def owed(state: Matches, policy: Policy) -> list[Event]:
     """MatchFound for each entry whose months overlap an earlier one that can be its master, or
-    that goes on under one that can.
+    that goes on under one that can (查重, domain 2.3, key₁).
     """
     result: list[Event] = []
     for index, entry in enumerate(state.entries):

@@ -62,7 +62,8 @@ def _line(line: ClaimLine) -> Line:
 
 
 def _lines(data: ev.ComplaintReceived) -> tuple[Line, ...]:
-    """The lines of a complaint, and with the first one all workers that no line is of.
+    """The lines of a complaint, and with the first one all workers that no line is of (domain 1.6:
+    the many of limb 2 are all who are owed, named or not).
 
     A single line is of all of them; of several each names its own worker, who may have two.
     """

@@ -76,7 +76,9 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
 
 
 def _named_by_now(lines: list[Line], found: int) -> list[Line]:
-    """These lines without the workers that have got one of their own: nobody counts twice."""
+    """These lines without the workers that have got one of their own: nobody counts twice (domain
+    1.6).
+    """
     left = []
     for line in lines:
         off_rest = min(line.rest, found)
