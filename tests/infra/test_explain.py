@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -87,18 +88,29 @@ def test_a_case_that_is_not_assigned_yet(tmp_path: Path) -> None:
     assert "next, if nothing happens: AlertRaised T01" in text
 
 
-@pytest.mark.live
-def test_a_case_of_the_running_log(
+@pytest.fixture
+def put_on_log(
     settings: Settings,
-    story: Told,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:
+) -> Callable[[Told], None]:
+    """Puts a story on the log that the environment names."""
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
-    importer.run(story.export(tmp_path / "log.jsonl"))
-    capsys.readouterr()
+
+    def put(story: Told) -> None:
+        importer.run(story.export(tmp_path / "log.jsonl"))
+        capsys.readouterr()
+
+    return put
+
+
+@pytest.mark.live
+def test_a_case_of_the_running_log(
+    story: Told, put_on_log: Callable[[Told], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_on_log(story)
     assert explain.run(story.case("B")) == 0
     assert capsys.readouterr().out == explained(story, "B") + "\n"
     with pytest.raises(Refused, match="no such case"):
@@ -107,20 +119,16 @@ def test_a_case_of_the_running_log(
 
 @pytest.mark.live
 def test_a_case_is_named_by_its_number_too(
-    settings: Settings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    put_on_log: Callable[[Told], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The number stands on the acceptance alone; any other case of the log is not meant."""
-    for name, value in settings.environment().items():
-        monkeypatch.setenv(name, value)
     number = "DF-QX-2021-000007"
     numbered = list(PLAIN)
     numbered[5] = line("2021-11-12T10:00:00", "B", "ComplaintAccepted", number=number)
     story = Told(numbered, tmp_path)
-    importer.run(story.export(tmp_path / "log.jsonl"))
-    capsys.readouterr()
+    put_on_log(story)
     for named in (number, number.lower()):
         assert explain.run(named) == 0
         assert capsys.readouterr().out == explained(story, "B") + "\n"

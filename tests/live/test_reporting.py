@@ -97,6 +97,17 @@ def reporting(rig: Rig) -> Process:
     return rig.worker("reporting", module="services.reporting")
 
 
+async def begun(rig: Rig, token: str, events: list[Event]) -> tuple[Process, Caller]:
+    """A process that has folded the beginning of a history."""
+    process = reporting(rig)
+    process.start()
+    await rig.govern("log", histories.policy().adopted_at)
+    await publish(rig, events)
+    caller = Caller(rig, process, token)
+    await caller.ready()
+    return process, caller
+
+
 async def picture(caller: Caller) -> dict[str, Any]:
     """What reporting says of everything, without what differs between two equal folds."""
     found = {}
@@ -132,12 +143,7 @@ async def test_answers_equal_the_oracle(rig: Rig, token: str) -> None:
 async def test_a_kill_and_a_dropped_schema_change_nothing(rig: Rig, token: str) -> None:
     events = histories.tell(SEED, CASES)
     middle = len(events) // 2
-    process = reporting(rig)
-    process.start()
-    await rig.govern("log", histories.policy().adopted_at)
-    await publish(rig, events[:middle])
-    caller = Caller(rig, process, token)
-    await caller.ready()
+    process, caller = await begun(rig, token, events[:middle])
     half = await caller.get("/v1/cases", limit=1)
     process.kill()
     await publish(rig, events[middle:])
@@ -157,12 +163,7 @@ async def test_an_outage_of_the_log_is_waited_for(rig: Rig, token: str, stack: L
     """So long that following gives up and begins again, which is when it once ended the process."""
     events = histories.tell(SEED, 40)
     middle = len(events) // 2
-    process = reporting(rig)
-    process.start()
-    await rig.govern("log", histories.policy().adopted_at)
-    await publish(rig, events[:middle])
-    caller = Caller(rig, process, token)
-    await caller.ready()
+    process, caller = await begun(rig, token, events[:middle])
     said = len(process.words())
 
     async def given_up() -> bool:
