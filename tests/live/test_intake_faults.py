@@ -252,6 +252,50 @@ async def test_without_its_database_it_is_not_ready(desk: Desk, stack: LocalStac
     assert (await desk.post(complaint("after"))).json()["status"] == "received"
 
 
+async def test_a_stream_outlives_an_outage_of_broker_and_database_together(
+    desk: Desk, stack: LocalStack
+) -> None:
+    """Each line has its receipt; what is sent again until it is known stands once on the log."""
+    await desk.start()
+    lines = [orjson.dumps(complaint(f"outage-{number}")) + b"\n" for number in range(600)]
+    servers = (stack.kafka, stack.postgres)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"".join(lines[:200])
+        await asyncio.gather(*(asyncio.to_thread(server.kill) for server in servers))
+        yield b"".join(lines[200:400])
+        for server in servers:
+            await asyncio.to_thread(server.start)
+        yield b"".join(lines[400:])
+
+    headers = desk.bearer()
+    answer = await desk.http.post(
+        "/v1/complaints:stream", content=body(), headers=headers, timeout=120
+    )
+
+    receipts = [orjson.loads(line) for line in answer.content.splitlines()]
+    assert [receipt["line"] for receipt in receipts] == list(range(1, len(lines) + 1))
+    refused = [receipt for receipt in receipts if receipt["status"] == "rejected"]
+    assert refused, "the outage met no line"
+    assert {receipt["errors"][0]["code"] for receipt in refused} == {"unavailable"}
+    await desk.until_ready()
+
+    async def known() -> bool:
+        again = await desk.stream(lines)
+        return all(receipt["status"] in ("received", "duplicate") for receipt in again)
+
+    await until(known, "every line is known", 60)
+
+    async def published() -> bool:
+        return await desk.outbox() == 0
+
+    await until(published, "what was stored is published", 60)
+    cases = {case_id_of("national", f"outage-{number}") for number in range(600)}
+    events = await desk.events()
+    assert {event.subject for event in events} == cases
+    assert len({event.id for event in events}) == len(cases)
+
+
 @pytest.mark.parametrize("how", ["kill", "stop"])
 async def test_helpers_end_with_the_service_however_it_ends(desk: Desk, how: str) -> None:
     await desk.start()

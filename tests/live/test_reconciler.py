@@ -175,11 +175,12 @@ async def test_broker_and_database_restarted_under_a_worker(rig: Rig, stack: Loc
     worker = rig.worker(TOY_SECONDS=LENGTH)
     worker.start()
     await rig.quiet([worker])
-    for server in (stack.postgres, stack.kafka):
+    for servers in ((stack.postgres,), (stack.kafka,), (stack.kafka, stack.postgres)):
         begun = await rig.producer.publish([accepted(n, START) for n in range(200)])
         assert begun
-        await asyncio.to_thread(server.kill)
-        await asyncio.to_thread(server.start)
+        await asyncio.gather(*(asyncio.to_thread(server.kill) for server in servers))
+        for server in servers:
+            await asyncio.to_thread(server.start)
         await rig.producer.publish([accepted(n, START) for n in range(200, 400)])
         await rig.quiet([worker])
     await rig.advance(START + 20 * HOUR)

@@ -159,8 +159,12 @@ async def test_a_kill_and_a_dropped_schema_change_nothing(rig: Rig, token: str) 
     assert process.alive
 
 
-async def test_an_outage_of_the_log_is_waited_for(rig: Rig, token: str, stack: LocalStack) -> None:
+@pytest.mark.parametrize("lost", [("kafka",), ("kafka", "postgres")])
+async def test_an_outage_is_waited_for(
+    rig: Rig, token: str, stack: LocalStack, lost: tuple[str, ...]
+) -> None:
     """So long that following gives up and begins again, which is when it once ended the process."""
+    servers = [getattr(stack, name) for name in lost]
     events = histories.tell(SEED, 40)
     middle = len(events) // 2
     process, caller = await begun(rig, token, events[:middle])
@@ -171,13 +175,14 @@ async def test_an_outage_of_the_log_is_waited_for(rig: Rig, token: str, stack: L
         words = process.words()[said:].splitlines()
         return any('"waiting"' in line and '"follower"' in line for line in words)
 
-    await asyncio.to_thread(stack.kafka.kill)
+    await asyncio.gather(*(asyncio.to_thread(server.kill) for server in servers))
     try:
         await until(given_up, "following has given up", SECONDS)
         answer = await rig.http.get(f"{process.url}/readyz")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
     finally:
-        await asyncio.to_thread(stack.kafka.start)
+        for server in servers:
+            await asyncio.to_thread(server.start)
     await publish(rig, events[middle:])
     await rig.advance(last(events))
     await caller.ready()
