@@ -135,6 +135,12 @@ def dry_run(
 @app.command()
 def audit(
     log: Log = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", metavar="FILE.pub", help="Every checkpoint must be signed with it.", **_FILE
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Nothing but findings on stdout.")
     ] = False,
@@ -142,7 +148,7 @@ def audit(
     """Re-decide the log and name everything that is not as it must be."""
     from infra import audit as module
 
-    return module.run(log=log, as_json=as_json)
+    return module.run(log=log, as_json=as_json, key=key)
 
 
 @app.command()

@@ -74,6 +74,8 @@ class Lockstep:
         self.event_ids: dict[str, str] = {}
         self.instants = 0
         self._next_due: datetime | None = None
+        self._next_issue: datetime | None = None
+        self._first = True
         self._known: dict[str, Responsible] = {}
         self._sent = 0
         self._usual_rest = 0.02
@@ -81,7 +83,8 @@ class Lockstep:
     async def run(self, agenda: Agenda, until: datetime) -> None:
         """Everything that is due or done up to `until`, inclusive; the clock ends there."""
         while True:
-            due = [at for at in (agenda.next_at, self._next_due) if at is not None]
+            dues = (agenda.next_at, self._next_due, self._next_issue)
+            due = [at for at in dues if at is not None]
             to = min([*due, until])
             rounds = agenda.take(to)
             if await self.advance(to, waits=not (agenda.brisk and rounds)) and self.on_instant:
@@ -109,6 +112,7 @@ class Lockstep:
         if self.clock is not None and to <= self.clock:
             return False
         waits = self.clock is None or (waits and _still(self._next_due, to))
+        waits = waits or _still(self._next_issue, to)
         await self._move(to)
         self.clock = to
         self.instants += 1
@@ -124,8 +128,16 @@ class Lockstep:
             raise Unready(f"the clock does not move to {instant_text(to)}: {answer.detail}")
 
     async def quiet(self) -> None:
-        """Two rounds over all workers with equal positions, that clock, and nothing owed."""
-        found = await self._rest_of(WORKERS)
+        """Two rounds over all workers with equal positions, that clock, and nothing owed.
+
+        Reporting is waited for at the beginning and where it publishes: it decides nothing that
+        another act could depend on.
+        """
+        if self.clock is not None and (self._first or _still(self._next_issue, self.clock)):
+            *found, reporting = await self._rest_of((*WORKERS, "reporting"))
+            self._first, self._next_issue = False, reporting.next_due
+        else:
+            found = await self._rest_of(WORKERS)
         dues = [item.next_due for item in found if item.next_due is not None]
         self._next_due = min(dues, default=None)
         if self._next_due is not None and self.clock is not None and self._next_due <= self.clock:

@@ -133,7 +133,10 @@ class SupervisionDecision(Decision):
 
 
 class Publication(EventData):
-    """What the city publishes, issued by reporting."""
+    """What the city publishes, issued by reporting; never changed (I-13).
+
+    The natural key of each tells it from others of its type: published again it has the same id.
+    """
 
     writer: ClassVar[Service] = "reporting"
     streams: ClassVar[tuple[Kind, ...]] = ("governance",)
@@ -1418,10 +1421,15 @@ class GroupLeft(SupervisionDecision):
 
 
 class LedgerSnapshotTaken(Publication):
+    """台账 at a bulletin's cut-off. `hash`: of its spreadsheet."""
+
     ledger: Code
     as_of: Instant
     hash: str
     positions: dict[str, int]
+
+    def natural_key(self) -> str:
+        return f"{self.ledger}|{instant_text(self.as_of)}"
 
 
 class RankingPublished(Publication):
@@ -1434,33 +1442,45 @@ class RankingPublished(Publication):
     positions: dict[str, int]
     items: tuple[dict[str, Any], ...] = ()
 
+    def natural_key(self) -> str:
+        return f"{self.kind}|{self.issue_no}"
+
 
 class BulletinIssued(Publication):
-    """通报."""
+    """通报. What belongs to the issue stands before it on the log."""
 
     issue_no: int
     as_of: Instant
     hash: str
     positions: dict[str, int]
 
+    def natural_key(self) -> str:
+        return str(self.issue_no)
+
 
 class CorrectionIssued(Publication):
-    """更正 (I-13)."""
+    """更正 (I-13): scores of an earlier issue as published and as known at this issue's cut-off."""
 
     issue_no: int
     corrects: int
     hash: str
     items: tuple[dict[str, Any], ...] = ()
 
+    def natural_key(self) -> str:
+        return f"{self.issue_no}|{self.corrects}"
+
 
 class PhaseTargetEvaluated(Publication):
-    """阶段目标评估."""
+    """阶段目标评估, by the first issue whose cut-off is not before the target's instant."""
 
     phase: Code
     predicate: Code
     result: Literal["PASS", "FAIL", "PENDING", "NOT_EVALUABLE"]
     as_of: Instant
     hash: str
+
+    def natural_key(self) -> str:
+        return f"{self.phase}|{self.predicate}"
 
 
 class CheckpointSigned(Publication):
@@ -1477,6 +1497,9 @@ class CheckpointSigned(Publication):
     marks: dict[str, str] | None = None
     signature: str
     key_id: str
+
+    def natural_key(self) -> str:
+        return self.signature
 
 
 class ReadDenied(Publication):

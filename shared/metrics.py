@@ -138,6 +138,19 @@ PARTITIONS_OWNED: Final = Gauge(
     registry=REGISTRY,
 )
 
+# --- reporting -----------------------------------------------------------------------------------
+
+CHECKPOINT_SECONDS: Final = Gauge(
+    "qingqian_checkpoint_seconds",
+    "Instant of the last signed checkpoint, seconds since 1970: what came since could be changed.",
+    registry=REGISTRY,
+)
+LOG_REWRITTEN: Final = Gauge(
+    "qingqian_log_rewritten",
+    "1 once the log was found without what a checkpoint had signed: somebody changed the record.",
+    registry=REGISTRY,
+)
+
 # --- intake --------------------------------------------------------------------------------------
 
 COMPLAINTS: Final = Counter(

@@ -124,6 +124,10 @@ class DutyWindow(Rules):
 
 
 class Campaign(Rules):
+    """`publish_hour`: when the 通报 comes out, on the first working day after its cut-off; a book
+    without it publishes none.
+    """
+
     phases: tuple[Phase, ...]
     default_handle_wd: int
     dates: tuple[CampaignDate, ...]
@@ -131,6 +135,7 @@ class Campaign(Rules):
     duty: tuple[DutyWindow, ...]
     stock_received_before: date
     before_campaign: date
+    publish_hour: Annotated[int, Field(ge=0, le=23)] | None = None
 
 
 # --- timers and ladder (domain 4.1, 4.3) ---------------------------------------------------------

@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     """API keys as written by ``qingqian up``; default ``keys.json`` in the data folder."""
     master_key_file: Path | None = None
     """Key that wraps the vault's keys; default ``master.key`` in the data folder."""
+    checkpoint_key_file: Path | None = None
+    """Ed25519 key (PEM) that signs checkpoints; default ``checkpoint.pem`` in the data folder."""
     token_keys_file: Path | None = None
     """JWKS file of the city's login: its tokens are accepted as bearer tokens; default none."""
     token_issuer: str = "qingqian"
@@ -154,6 +156,16 @@ class Settings(BaseSettings):
     def master_key_path(self) -> Path:
         """File of the key that wraps the vault's keys."""
         return self.master_key_file or self.data_dir / "master.key"
+
+    @property
+    def checkpoint_key_path(self) -> Path:
+        """File of the key that signs checkpoints of the log."""
+        return self.checkpoint_key_file or self.data_dir / "checkpoint.pem"
+
+    @property
+    def checkpoint_public_path(self) -> Path:
+        """File of its public half, which an auditor takes along: made beside it."""
+        return self.checkpoint_key_path.with_suffix(".pub")
 
     @property
     def channels_path(self) -> Path:

@@ -12,11 +12,15 @@ import gc
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from infra import export
 from infra.audit.findings import KINDS, Finding
@@ -24,6 +28,7 @@ from infra.audit.log import LogFile
 from infra.audit.pool import Rules, audit_log, real_rules
 from infra.problem import Unready
 from shared import settings as settings_of
+from shared.checkpoint import key_id
 
 __all__ = ["Audit", "audit_file", "audit_kafka", "run"]
 
@@ -36,6 +41,9 @@ class Audit:
     streams: int
     seconds: float
     findings: list[Finding]
+    signed: Mapping[str, int]
+    """Checkpoints by the key that they say they are of."""
+    key: Ed25519PublicKey | None = None
 
     @property
     def clean(self) -> bool:
@@ -48,6 +56,7 @@ class Audit:
             f"{self.events} events, {self.streams} streams re-decided in {self.seconds:.1f} s "
             f"({rate:.0f} events/s)"
         )
+        head += "".join(f"\n{line}" for line in self._checkpoints())
         if self.clean:
             return f"{head}\nverdict: clean"
         counts = Counter(finding.finding for finding in self.findings)
@@ -56,14 +65,44 @@ class Audit:
         verdict = f"verdict: {count} {'finding' if count == 1 else 'findings'}"
         return "\n".join([head, *lines, verdict])
 
+    def _checkpoints(self) -> Iterator[str]:
+        """Whose they are: roots are compared for all, signatures only under the key at hand."""
+        ours = key_id(self.key) if self.key is not None else None
+        for name, count in self.signed.items():
+            what = "checkpoint" if count == 1 else "checkpoints"
+            how = "signed with the key at hand" if name == ours else "signature not checked (--key)"
+            yield f"{count} {what} of key {name[:16]}: {how}"
+
 
 def audit_file(path: Path, rules: Rules | None = None) -> Audit:
     """Audit an export. Raises Unready where it cannot be read."""
     begun = perf_counter()
+    rules = rules or real_rules(_own_key(), one_key=False)
     with _few_collections():
         log = LogFile(path)
-        streams, findings = audit_log(log, rules or real_rules())
-    return Audit(log.survey.lines, streams, perf_counter() - begun, findings)
+        found = audit_log(log, rules)
+    seconds = perf_counter() - begun
+    key = rules.checkpoint_key
+    return Audit(log.survey.lines, found.streams, seconds, found.findings, found.signed, key)
+
+
+def _own_key() -> Ed25519PublicKey | None:
+    """The public key of the installation on this machine, if there is one."""
+    path = settings_of.load().checkpoint_public_path
+    return read_key(path) if path.exists() else None
+
+
+def read_key(path: Path) -> Ed25519PublicKey:
+    """An Ed25519 public key in PEM. Raises Unready naming the file."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise Unready(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise Unready(f"{path} holds no Ed25519 public key in PEM (checkpoint.pub is one)")
+    return key
 
 
 @contextmanager
@@ -77,22 +116,24 @@ def _few_collections() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def audit_kafka() -> Audit:
+def audit_kafka(rules: Rules | None = None) -> Audit:
     """Audit the running log up to its end as it is now. Raises Unready without a broker."""
     with tempfile.TemporaryDirectory(prefix="qingqian-audit-") as folder:
         path = Path(folder) / "log.jsonl"
         with path.open("wb") as out:
             asyncio.run(export.write(settings_of.load(), out.writelines))
-        return audit_file(path)
+        return audit_file(path, rules)
 
 
-def run(log: Path | None, as_json: bool) -> int:
-    """`qingqian audit [--log FILE.jsonl] [--json]`: each finding is one JSON line on stdout.
+def run(log: Path | None, as_json: bool, key: Path | None = None) -> int:
+    """`qingqian audit [--log FILE.jsonl] [--key FILE] [--json]`: a finding is a line on stdout.
 
-    The report for a person follows; with `--json` it goes to stderr, so that stdout holds
-    nothing but findings.
+    With `--key` every checkpoint must have been signed with it; without it those that say they
+    are of this machine's installation must hold, and others are only counted. The report for a
+    person follows; with `--json` it goes to stderr, so that stdout holds nothing but findings.
     """
-    audit = audit_file(log) if log is not None else audit_kafka()
+    rules = real_rules(read_key(key)) if key is not None else None
+    audit = audit_file(log, rules) if log is not None else audit_kafka(rules)
     if log is not None and not audit.events:
         raise Unready(f"{log} has no line: a log begins with its clock and its policy book")
     sys.stdout.buffer.writelines(finding.line() for finding in audit.findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from infra.audit.findings import Finding
 from infra.audit.log import Line, LogFile, Partition
+from infra.audit.pinned import Cuts, misnamed
 from infra.audit.records import Entry, Governance, Records, governance
 from infra.audit.streams import Case, Context, examine, judge, no_policy, omitted, unowed
-from infra.audit.trees import Head, Leaves, forged, heads_of
+from infra.audit.trees import Head, Leaves, forged, heads_of, signers
 from shared.envelope import Unreadable, from_document, writer_of
 from shared.events import Decision, Event, Kind, Service
 from shared.log import CASE_EVENTS
@@ -30,16 +31,19 @@ class Rules:
     deciders: Deciders
     acts: Callable[[str, Sequence[Entry]], list[Finding]] = lambda subject, entries: []
     checkpoint_key: Ed25519PublicKey | None = None
-    """Whose checkpoints these must be; without it their signatures are not checked."""
+    """Whose checkpoints these are; without it their signatures are not checked."""
+    one_key: bool = True
+    """Whether every checkpoint must be of that key, or only those that say so."""
 
 
-def real_rules(checkpoint_key: Ed25519PublicKey | None = None) -> Rules:
+def real_rules(checkpoint_key: Ed25519PublicKey | None = None, *, one_key: bool = True) -> Rules:
     """The deciders of the services themselves."""
     from infra.audit.acts import impossible_acts
     from services.routing.decider import STREAMS as ROUTING
     from services.supervision.decider import STREAMS as SUPERVISION
 
-    return Rules({"routing": ROUTING, "supervision": SUPERVISION}, impossible_acts, checkpoint_key)
+    deciders: Deciders = {"routing": ROUTING, "supervision": SUPERVISION}
+    return Rules(deciders, impossible_acts, checkpoint_key, one_key)
 
 
 @dataclass
@@ -122,19 +126,30 @@ def _crossing(log: LogFile) -> dict[tuple[Service, str], dict[str, Entry]]:
     return dict(found)
 
 
-def audit_log(log: LogFile, rules: Rules) -> tuple[int, list[Finding]]:
-    """Number of streams replayed, and every finding in the order of the log."""
+@dataclass(frozen=True)
+class Verdict:
+    """Number of streams replayed, the checkpoints by key, every finding in the log's order."""
+
+    streams: int
+    signed: Counter[str]
+    findings: list[Finding]
+
+
+def audit_log(log: LogFile, rules: Rules) -> Verdict:
+    """Everything that is checked of a log."""
     state, findings = governance(log.survey)
     pool = _pool(log, rules, state)
     heads = heads_of(state.entries)
+    findings += misnamed(state.entries)
     if rules.checkpoint_key is not None:
-        findings += forged(state.entries, rules.checkpoint_key)
+        findings += forged(state.entries, rules.checkpoint_key, one_key=rules.one_key)
     for partition in log.partitions():
         findings += _partition(log, partition, state, heads, pool)
     if pool is not None:
         pool.rest()
         findings += pool.settle()
-    return (pool.streams if pool else 0), sorted(findings, key=_place)
+    streams = pool.streams if pool else 0
+    return Verdict(streams, signers(state.entries), sorted(findings, key=_place))
 
 
 def _pool(log: LogFile, rules: Rules, state: Governance) -> Pool | None:
@@ -147,9 +162,10 @@ def _pool(log: LogFile, rules: Rules, state: Governance) -> Pool | None:
     return Pool(rules, context, _crossing(log))
 
 
-def _noted(lines: Iterable[Line], leaves: Leaves) -> Iterator[Line]:
+def _noted(lines: Iterable[Line], leaves: Leaves, cuts: Cuts) -> Iterator[Line]:
     for line in lines:
         leaves.add(line)
+        cuts.add(line)
         yield line
 
 
@@ -162,7 +178,10 @@ def _partition(
 ) -> list[Finding]:
     records = Records(state.time)
     leaves = Leaves(partition, heads)
-    records.check(_noted(log.read(partition), leaves), in_order=log.in_order(partition))
+    cuts = Cuts(partition, state.entries)
+    lines = _noted(log.read(partition), leaves, cuts)
+    records.check(lines, in_order=log.in_order(partition))
+    records.findings += cuts.findings()
     told = {(finding.finding, finding.offset) for finding in records.findings}
     records.findings += [
         finding for finding in leaves.findings() if (finding.finding, finding.offset) not in told

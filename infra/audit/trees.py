@@ -45,8 +45,20 @@ def heads_of(entries: Iterable[Entry]) -> dict[str, list[Head]]:
     return dict(found)
 
 
-def forged(entries: Iterable[Entry], key: Ed25519PublicKey) -> list[Finding]:
-    """Checkpoints that were not signed with this key, or say something else than was signed."""
+def signers(entries: Iterable[Entry]) -> Counter[str]:
+    """How many checkpoints say that they are of which key."""
+    return Counter(
+        entry.event.data.key_id
+        for entry in entries
+        if isinstance(entry.event.data, CheckpointSigned)
+    )
+
+
+def forged(entries: Iterable[Entry], key: Ed25519PublicKey, *, one_key: bool) -> list[Finding]:
+    """Checkpoints that were not signed with this key, or say something else than was signed.
+
+    Without `one_key` those that say they are of another are left alone.
+    """
     return [
         entry.finding(
             "changed",
@@ -55,7 +67,9 @@ def forged(entries: Iterable[Entry], key: Ed25519PublicKey) -> list[Finding]:
             "The checkpoint does not hold: its signature is not that of what it says.",
         )
         for entry in entries
-        if isinstance(entry.event.data, CheckpointSigned) and not holds(entry.event.data, key)
+        if isinstance(entry.event.data, CheckpointSigned)
+        and (one_key or entry.event.data.key_id == key_id(key))
+        and not holds(entry.event.data, key)
     ]
 
 

@@ -13,6 +13,7 @@ from services.reporting.notify.channels import ChannelsError
 from services.reporting.notify.outbox import OtherLog
 from services.reporting.schema import WrongLog
 from services.reporting.service import Reporting
+from services.reporting.signing import SigningError
 from shared import journal as journals
 from shared.health import server
 from shared.identity import NoTopic
@@ -23,7 +24,7 @@ from shared.settings import Settings, SettingsError, load
 
 log = journal("reporting")
 
-_OPERATOR = (WrongLog, OtherLog, KeysError, ChannelsError, NoTopic)
+_OPERATOR = (WrongLog, OtherLog, KeysError, ChannelsError, SigningError, NoTopic)
 _OUTSIDE = (Unavailable, OSError, asyncpg.PostgresError)
 
 

@@ -1,6 +1,6 @@
 """Reporting's tables in PostgreSQL, by generation (design 8).
 
-All tables of one shape carry the generation in their name (`r4_events`), in the one schema of the
+All tables of one shape carry the generation in their name (`r5_events`), in the one schema of the
 service. A new shape is built beside the old one from offset 0 and switched when it has caught up;
 then the old one is dropped. Nothing here is a source of truth: a dropped schema is rebuilt.
 """
@@ -18,7 +18,7 @@ from shared.identity import Identity
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
-GENERATION: Final = "r4"
+GENERATION: Final = "r5"
 """Raise it whenever a table, a column or the meaning of one changes."""
 
 FOREVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -55,6 +55,19 @@ class Tables:
         self.versions = self._name("versions")
         self.acts = self._name("acts")
         self.cases = self._name("cases")
+        self.trees = self._name("trees")
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """What goes when the generation goes."""
+        return (
+            self.positions,
+            self.events,
+            self.versions,
+            self.acts,
+            self.cases,
+            self.trees,
+        )
 
     def _name(self, table: str) -> str:
         return f'"{self.schema}".{self.generation}_{table}'
@@ -94,6 +107,8 @@ def definition(tables: Tables) -> str:
     CREATE INDEX IF NOT EXISTS {prefix}_acts_kind ON {tables.acts} (kind, at);
     CREATE TABLE IF NOT EXISTS {tables.cases} (
         case_id text PRIMARY KEY, since timestamptz, state bytea NOT NULL);
+    CREATE TABLE IF NOT EXISTS {tables.trees} (
+        place text PRIMARY KEY, size bigint NOT NULL, subtrees bytea NOT NULL);
     """
 
 
@@ -140,7 +155,7 @@ async def serve(connection: Connection, tables: Tables) -> list[str]:
         older = [row["name"] for row in found]
         for name in older:
             old = Tables(tables.schema, name)
-            for table in (old.positions, old.events, old.versions, old.acts, old.cases):
+            for table in old.all:
                 await connection.execute(f"DROP TABLE IF EXISTS {table}")
         await connection.execute(
             f"DELETE FROM {tables.generations} WHERE name <> $1", tables.generation

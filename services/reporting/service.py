@@ -14,6 +14,7 @@ from services.reporting.notify.notifier import Notifier
 from services.reporting.overview import overdue_cases
 from services.reporting.projection import Decoded
 from services.reporting.public import Turnstile
+from services.reporting.publishing import Publisher
 from services.reporting.reading import Reading
 from services.reporting.schema import Tables
 from services.reporting.store import Store
@@ -61,6 +62,9 @@ class Reporting:
         self.follower = Follower(self.settings, self.store)
         self.follower.listeners.append(self._heard)
         self.reading = Reading(self.pool, self.tables, self.governance)
+        self.publisher = Publisher(
+            self.settings, self.pool, self.governance, self.follower, self.reading
+        )
         await _patiently(self.governance.start)
         self._started = True
 
@@ -80,13 +84,14 @@ class Reporting:
             await self.pool.close()
 
     async def run(self) -> None:
-        """Follow the log, and notify where a channel is configured.
+        """Follow the log, publish what is due, and notify where a channel is configured.
 
         Raises WrongLog, OtherLog, NoTopic, or a fault of ours.
         """
         tasks = [
             asyncio.create_task(self.follower.run(), name="reporting-follower"),
             asyncio.create_task(self._gauge(), name="reporting-gauge"),
+            asyncio.create_task(self.publisher.run(), name="publisher"),
         ]
         if self.outlets:
             notifier = Notifier(self.settings, self.pool, self.governance, self.outlets)
@@ -115,7 +120,9 @@ class Reporting:
             await asyncio.sleep(_GAUGE_SECONDS)
 
     async def readiness(self) -> Readiness:
-        """Where it stands; `owed` are records on the log that are not folded yet."""
+        """Where it stands. `owed`: records on the log that are not folded yet, and a publication
+        that is due; `next_due`: when the next issue comes out.
+        """
         if not self._started:
             return Readiness(ready=False, reason="starting")
         follower = self.follower
@@ -134,12 +141,14 @@ class Reporting:
             return Readiness(ready=False, reason="the database does not answer")
         positions = {f"{CASE_EVENTS}/{number}": item.next for number, item in stored.items()}
         positions[f"{GOVERNANCE_EVENTS}/0"] = self.governance.position
+        due = self.publisher.due
         reason = None if follower.caught_up else "the log is being folded"
         return Readiness(
             ready=self.ready,
             clock=clock,
             positions=positions,
-            owed=behind,
+            owed=behind + self.publisher.owed(clock),
+            next_due=due.at if due is not None else None,
             reason=follower.fault or reason,
         )
 

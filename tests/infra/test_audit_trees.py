@@ -10,18 +10,20 @@ from typing import Any
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.audit import Audit, audit_file
+from infra.audit import Audit, audit_file, read_key
 from infra.audit.findings import Kind
 from infra.audit.pool import Rules
-from shared.checkpoint import Heads, holds
+from infra.problem import Unready
+from shared.checkpoint import Heads, holds, key_id
 from shared.envelope import decode, derived_id, encode
 from shared.events import CheckpointSigned, ComplainantTold
-from shared.streams import GOVERNANCE
 from tests.infra.tampering import Docs, renumber
 from tests.infra.town import SECOND, Town, complaint, toy_deciders
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+KEY_ID = key_id(KEY.public_key())
 RULES = Rules(toy_deciders(), checkpoint_key=KEY.public_key())
 
 
@@ -36,7 +38,7 @@ class Signer:
             for record in records[self.heads.position(topic, number) :]:
                 self.heads.append(topic, number, encode(record.event))
         data = self.heads.sign(KEY)
-        town.fact(GOVERNANCE, data)
+        town.issue(data)
         return data
 
 
@@ -142,12 +144,48 @@ def test_without_marks_it_is_known_only_that_the_log_was_rewritten(
     assert all("checkpoint" in finding.sentence for finding in audit.findings)
 
 
-def test_a_checkpoint_that_says_what_was_not_signed_does_not_hold(tmp_path: Path) -> None:
-    def forge(docs: Docs) -> None:
-        docs[-1]["event"]["data"]["signature"] = docs[-2]["event"]["data"]["signature"]
+def forge(docs: Docs) -> None:
+    """The last checkpoint says what the one before it signed."""
+    docs[-1]["event"]["data"]["signature"] = docs[-2]["event"]["data"]["signature"]
 
+
+def test_a_checkpoint_that_says_what_was_not_signed_does_not_hold(tmp_path: Path) -> None:
     audit = audited(signed_town(), tmp_path / "log.jsonl", forge)
-    assert "The checkpoint does not hold" in audit.findings[-1].sentence
+    assert any("The checkpoint does not hold" in item.sentence for item in audit.findings)
+
+
+def test_checkpoints_of_another_key_hold_only_where_nobody_asks_for_one_key(tmp_path: Path) -> None:
+    """An imported log was signed where it came from; its roots are compared all the same."""
+    own = Ed25519PrivateKey.generate().public_key()
+    path = signed_town().export(tmp_path / "log.jsonl")
+    strict = audit_file(path, Rules(toy_deciders(), checkpoint_key=own))
+    assert [finding.finding for finding in strict.findings] == ["changed"] * 3
+    lenient = Rules(toy_deciders(), checkpoint_key=own, one_key=False)
+    assert audit_file(path, lenient).clean
+    assert f"3 checkpoints of key {KEY_ID[:16]}: signature not checked" in strict.report()
+    tampered = signed_town().export(tmp_path / "tampered.jsonl", change)
+    assert not audit_file(tampered, lenient).clean
+
+
+def test_a_checkpoint_that_says_it_is_ours_must_hold_in_any_case(tmp_path: Path) -> None:
+    rules = Rules(toy_deciders(), checkpoint_key=KEY.public_key(), one_key=False)
+    honest = audit_file(signed_town().export(tmp_path / "honest.jsonl"), rules)
+    assert honest.clean
+    assert f"3 checkpoints of key {KEY_ID[:16]}: signed with the key at hand" in honest.report()
+    forged = audit_file(signed_town().export(tmp_path / "forged.jsonl", forge), rules)
+    assert any("The checkpoint does not hold" in item.sentence for item in forged.findings)
+
+
+def test_the_key_is_a_public_key_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pub"
+    with pytest.raises(Unready, match="cannot be read"):
+        read_key(file)
+    file.write_text("no key")
+    with pytest.raises(Unready, match="holds no Ed25519 public key"):
+        read_key(file)
+    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    file.write_bytes(pem)
+    assert key_id(read_key(file)) == KEY_ID
 
 
 def test_a_checkpoint_holds_only_for_its_key_and_its_words() -> None:

@@ -19,6 +19,7 @@ import orjson
 
 from infra.audit.pool import Deciders
 from infra.export import line_of
+from services.reporting.publications import PUBLISHED
 from shared.envelope import decode, derived_id, encode
 from shared.events import (
     AnyData,
@@ -102,6 +103,18 @@ class Town:
             recordedtime=self.now - under_way,
             data=data,
             actor=actor,
+        )
+        self.append(event)
+        return event
+
+    def issue(self, data: PUBLISHED) -> Event:
+        """A publication, as reporting writes it."""
+        event = Event(
+            id=derived_id(GOVERNANCE, type(data).__name__, data.natural_key()),
+            subject=GOVERNANCE,
+            time=self.now,
+            recordedtime=self.now,
+            data=data,
         )
         self.append(event)
         return event

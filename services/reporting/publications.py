@@ -1,0 +1,102 @@
+"""What reporting has published, as it stands on `governance-events`, and what it owes next.
+
+An issue of the 通报 comes out at the book's hour of the first working day after its cut-off, with
+the rankings, the 台账, the corrections of the issue before and the targets that fell due. Issues
+whose cut-off had passed when the log began are not owed: nothing was known then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.reporting.bulletins import Issue, issues
+from shared.calendar import CalendarEnds, at_hour, civil, end_of, last_day_of
+from shared.events import (
+    BulletinIssued,
+    CheckpointSigned,
+    CorrectionIssued,
+    Event,
+    LedgerSnapshotTaken,
+    PhaseTargetEvaluated,
+    PolicyAdopted,
+    RankingPublished,
+)
+from shared.policy import Policy
+
+PUBLISHED = (
+    RankingPublished
+    | BulletinIssued
+    | LedgerSnapshotTaken
+    | CorrectionIssued
+    | PhaseTargetEvaluated
+    | CheckpointSigned
+)
+"""What this service writes; each has a natural key."""
+
+
+def comes_out_at(issue: Issue, policy: Policy) -> datetime | None:
+    """When an issue comes out; None under a book that lets none come out.
+
+    None as well where the book's calendar does not reach so far: until a longer one is adopted.
+    """
+    hour = policy.content.campaign.publish_hour
+    if hour is None:
+        return None
+    try:
+        return at_hour(policy.calendar.after(last_day_of(issue.at), 1), hour)
+    except CalendarEnds:
+        return None
+
+
+@dataclass(frozen=True)
+class Due:
+    """An issue that is owed from `at` on. `before`: the one before it, which it corrects."""
+
+    issue: Issue
+    before: Issue | None
+    at: datetime
+
+
+class Publications:
+    """Hears every governance event, in order."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.bulletins: dict[int, Event] = {}
+        self.checkpoints: list[Event] = []
+        self.began: datetime | None = None
+        self.owes_checkpoint = False
+        """An issue stands on the log that no checkpoint has signed."""
+
+    def hear(self, event: Event) -> None:
+        """Take in one event; of a checkpoint without its marks, which are most of it."""
+        data = event.data
+        if isinstance(data, PolicyAdopted) and self.began is None:
+            self.began = event.recordedtime
+        if not isinstance(data, PUBLISHED):
+            return
+        self.ids.add(event.id)
+        if isinstance(data, BulletinIssued):
+            self.bulletins[data.issue_no] = event
+            self.owes_checkpoint = True
+        elif isinstance(data, CheckpointSigned):
+            self.checkpoints.append(event.replace(data=data.model_copy(update={"marks": None})))
+            self.owes_checkpoint = False
+
+    def next_issue(self, policy: Policy) -> Due | None:
+        """The issue that comes out next; None where the campaign has no other."""
+        if self.began is None:
+            return None
+        before: Issue | None = None
+        for issue in issues(policy, end_of(policy.content.campaign.phases[-1].last)):
+            if issue.at > self.began and issue.no not in self.bulletins:
+                at = comes_out_at(issue, policy)
+                return Due(issue, before, at) if at is not None else None
+            before = issue
+        return None
+
+    def day_is_over(self, now: datetime) -> bool:
+        """Whether a civil day ended since the last checkpoint, or since the log began."""
+        last = self.checkpoints[-1].recordedtime if self.checkpoints else self.began
+        return last is not None and civil(now) > civil(last)

@@ -1,0 +1,259 @@
+"""Publishing: what is owed goes onto `governance-events`, then it is signed (design 3, 8).
+
+One process of an installation does it at a time, by a lock of the database's session. What belongs
+to an issue is published in one order and the bulletin last, so that whoever goes on after a kill
+sees from the log how far the issue came. An issue is made from the tables as of its cut-off once
+they hold everything that is on the log, hours after it: its content is the same whoever makes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any, Final, Literal, get_args
+
+import asyncpg
+
+from services.reporting import clearance, ledgers
+from services.reporting.bulletins import bulletin, content_hash
+from services.reporting.follower import Follower
+from services.reporting.publications import PUBLISHED, Due, Publications
+from services.reporting.reading import Cut, Reading, Snapshot, position_of
+from services.reporting.signing import PLACES, Signer, unsigned
+from shared.checkpoint import MOST_MARKS, Rewritten, place_name
+from shared.database import PASSING
+from shared.envelope import derived_id
+from shared.events import (
+    BulletinIssued,
+    CheckpointSigned,
+    CorrectionIssued,
+    Event,
+    LedgerSnapshotTaken,
+    PhaseTargetEvaluated,
+    RankingPublished,
+)
+from shared.governance import Governance
+from shared.journal import journal
+from shared.log import CASE_EVENTS, PARTITIONS, Producer, Unavailable
+from shared.metrics import CHECKPOINT_SECONDS, LOG_REWRITTEN
+from shared.policy import Policy
+from shared.settings import Settings
+from shared.streams import GOVERNANCE
+
+LOOK_SECONDS: Final = 1.0
+"""Pause between two looks at what is owed, where nothing moves on `governance-events`."""
+
+FOLD_SECONDS: Final = 0.02
+"""Pause between two looks at tables that do not hold the whole log yet."""
+
+_RANKINGS: Final[dict[Literal["task_forces", "townships"], str]] = {
+    "task_forces": "ranking_task_force",
+    "townships": "ranking_township",
+}
+
+log = journal("publisher")
+
+
+class Publisher:
+    """Runs beside reporting's follower; ends only with a fault of ours."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: Any,
+        governance: Governance,
+        follower: Follower,
+        reading: Reading,
+    ) -> None:
+        self.settings = settings
+        self.governance = governance
+        self.follower = follower
+        self.reading = reading
+        self.published = Publications()
+        governance.listeners.append(self.published.hear)
+        self.producer = Producer(settings, "reporting")
+        self.signer = Signer(settings, pool, reading.tables)
+        self._broken = False
+        CHECKPOINT_SECONDS.set_function(self._last_signed)
+
+    def _last_signed(self) -> float:
+        found = self.published.checkpoints
+        return found[-1].recordedtime.timestamp() if found else 0.0
+
+    # --- what is owed -----------------------------------------------------------------------------
+
+    @property
+    def due(self) -> Due | None:
+        """The issue that comes out next."""
+        return self.published.next_issue(self.governance.books.adopted[-1])
+
+    def owed(self, now: datetime) -> int:
+        """Whether anything is due and not on the log: an issue, or the checkpoint after one."""
+        due = self.due
+        is_due = due is not None and due.at <= now
+        return int(is_due or (self.published.owes_checkpoint and not self._broken))
+
+    # --- publishing -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Publish for ever; a passing fault is waited out."""
+        pause = 0.2
+        while True:
+            try:
+                async with self._alone() as lost:
+                    pause = 0.2
+                    while not lost.is_set():
+                        await self._look()
+                        await self.governance.changed(LOOK_SECONDS)
+            except (Unavailable, asyncpg.PostgresError, *PASSING) as error:
+                log.warning("waiting", fault=type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(5.0, pause * 2)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[asyncio.Event]:
+        """While this session of the database holds the lock; another process waits for it."""
+        connection = await asyncpg.connect(self.settings.database)
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            name = f"{self.settings.schema('reporting')} publisher"
+            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
+            await self.producer.start()
+            await self.signer.start()
+            yield lost
+        finally:
+            await self.signer.stop()
+            with suppress(Unavailable):
+                await self.producer.stop()
+            with suppress(*PASSING):
+                await connection.close()
+
+    async def _look(self) -> None:
+        """Publish what is due by now. What another process has published is seen before."""
+        if not self.governance.governed or not self.follower.caught_up:
+            return
+        await self.governance.catch_up()
+        while (due := self.due) is not None and due.at <= self.governance.clock.now():
+            await self._publish(due)
+        await self._sign()
+
+    async def _publish(self, due: Due) -> None:
+        async with self._whole(due.issue.at) as (snapshot, cut):
+            owed = await _belonging(snapshot, cut, due)
+        events = [self._event(data, due.issue.at, cut.policy) for data in owed]
+        await self._append([event for event in events if event.id not in self.published.ids])
+        log.info("published", issue=due.issue.no, events=len(events))
+
+    @asynccontextmanager
+    async def _whole(self, as_of: datetime) -> AsyncIterator[tuple[Snapshot, Cut]]:
+        """The tables as of then, once they hold what is on the log now.
+
+        Judged by the snapshot's own positions: another process may be making the tables anew.
+        """
+        ends = await self.follower.reader.ends(CASE_EVENTS, range(PARTITIONS))
+        while True:
+            async with self.reading.at(as_of) as (snapshot, cut):
+                folded = snapshot.folded
+                if all(n in folded and folded[n].next >= end for n, end in ends.items()):
+                    yield snapshot, cut
+                    return
+            await asyncio.sleep(FOLD_SECONDS)
+
+    def _event(self, data: PUBLISHED, at: datetime, policy: Policy) -> Event:
+        return Event(
+            id=derived_id(GOVERNANCE, type(data).__name__, data.natural_key()),
+            subject=GOVERNANCE,
+            time=at,
+            recordedtime=self.governance.clock.now(),
+            data=data,
+            actor=f"{policy.content.organisation.office}/office/-",
+            basis=policy.adoption_id,
+            policy=policy.ref,
+        )
+
+    async def _append(self, events: list[Event]) -> None:
+        """Publish, and come back when it is read again: what is owed is judged by the log."""
+        await self.producer.publish(events)
+        await self.governance.catch_up()
+
+    # --- signing ----------------------------------------------------------------------------------
+
+    async def _sign(self) -> None:
+        """Sign where an issue came out, a day ended or much was recorded since the last time."""
+        if self._broken or not await self._checkpoint_is_due():
+            return
+        standing = [
+            event.data
+            for event in self.published.checkpoints
+            if isinstance(event.data, CheckpointSigned)
+        ]
+        try:
+            checkpoint = await self.signer.sign(standing)
+        except Rewritten as error:
+            # No passing fault: somebody changed the log. Everything else goes on, and the audit
+            # says what was changed.
+            self._broken = True
+            LOG_REWRITTEN.set(1)
+            log.error("log_rewritten", detail=str(error))
+            return
+        policy = self.governance.books.adopted[-1]
+        await self._append([self._event(checkpoint, self.governance.clock.now(), policy)])
+        await self.signer.keep()
+        log.info("signed", records=sum(checkpoint.positions.values()))
+
+    async def _checkpoint_is_due(self) -> bool:
+        if self.published.owes_checkpoint:
+            return True
+        # On the log clock days pass in seconds, and whoever moves it waits for nobody's night.
+        if self.settings.clock == "wall" and self.published.day_is_over(
+            self.governance.clock.now()
+        ):
+            return True
+        last = self.published.checkpoints[-1].data if self.published.checkpoints else None
+        assert last is None or isinstance(last, CheckpointSigned)
+        return unsigned(await self.signer.reader.ends_of(PLACES), last) > MOST_MARKS
+
+
+async def _belonging(snapshot: Snapshot, cut: Cut, due: Due) -> list[PUBLISHED]:
+    """What belongs to an issue, in its order on the log."""
+    content = await bulletin(snapshot, due.issue, due.before)
+    pinned: dict[str, Any] = {
+        "as_of": cut.as_of,
+        "positions": {
+            place_name(CASE_EVENTS, number): following
+            for number, following in position_of(cut.position).items()
+        },
+    }
+    number = due.issue.no
+    owed: list[PUBLISHED] = [
+        PhaseTargetEvaluated(
+            phase=verdict.phase,
+            predicate=verdict.predicate,
+            result=verdict.result,
+            as_of=cut.as_of,
+            hash=verdict.hash,
+        )
+        for verdict in await clearance.clearance(snapshot, cut)
+        if verdict.result != "PENDING"
+    ]
+    for name in get_args(ledgers.Name):
+        digest = hashlib.sha256(await ledgers.workbook(snapshot, cut, name)).hexdigest()
+        owed.append(LedgerSnapshotTaken(ledger=name, hash=f"sha256:{digest}", **pinned))
+    for kind, part in _RANKINGS.items():
+        found = content_hash({"items": content[part]})
+        items = tuple(content[part])
+        owed.append(RankingPublished(kind=kind, issue_no=number, hash=found, items=items, **pinned))
+    if corrections := content["corrections"]:
+        owed.append(
+            CorrectionIssued(
+                issue_no=number,
+                corrects=corrections[0]["corrects"],
+                hash=content_hash({"items": corrections}),
+                items=tuple(corrections),
+            )
+        )
+    return [*owed, BulletinIssued(issue_no=number, hash=content["hash"], **pinned)]
