@@ -81,6 +81,7 @@ def _settings(home: Settings) -> Settings:
             "data_dir": own,
             "keys_file": home.keys_path,
             "master_key_file": own / "master.key",
+            "checkpoint_key_file": home.checkpoint_key_path,
             "clock": "log",
         }
     )

@@ -1503,8 +1503,11 @@ class CheckpointSigned(Publication):
 
 
 class ReadDenied(Publication):
+    """A read that reporting refused (domain 7). `case`: of which case it was."""
+
     action: Code
     reason: Code
+    case: Code | None = None
 
 
 AnyFact = (

@@ -287,6 +287,25 @@ def _intake() -> list[Panel]:
     return [*_http("intake"), waiting, *feeds, *_follower("intake")]
 
 
+def _checkpoints() -> list[Panel]:
+    return [
+        Panel(
+            "Last checkpoint",
+            "What was recorded since could be changed unnoticed",
+            "dateTimeAsIso",
+            (("max(qingqian_checkpoint_seconds) * 1000", "signed"),),
+            "stat",
+        ),
+        Panel(
+            "Log rewritten",
+            "1: the log lacks what a checkpoint signed",
+            "short",
+            (("max(qingqian_log_rewritten)", "rewritten"),),
+            "stat",
+        ),
+    ]
+
+
 BOARDS: dict[str, tuple[str, list[Panel]]] = {
     "campaign": ("清欠 · Campaign 专项行动", _campaign()),
     "intake": ("清欠 · Intake 受理", _intake()),
@@ -294,7 +313,7 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
     "supervision": ("清欠 · Supervision 督办", _reconciler("supervision")),
     "reporting": (
         "清欠 · Reporting 通报",
-        [*_http("reporting"), *_follower("reporting"), *_notifications()],
+        [*_http("reporting"), *_follower("reporting"), *_notifications(), *_checkpoints()],
     ),
 }
 

@@ -150,7 +150,10 @@ def _stop(run: Path) -> list[str]:
 
 
 def _wipe(settings: Settings) -> None:
-    """Remove what a stack has made in the data folder, and nothing else that may stand there."""
+    """Remove what a stack has made in the data folder, and nothing else that may stand there.
+
+    The key of the checkpoints stays: by its public half every export is told from a forgery.
+    """
     stack = stack_of(settings, keep=True)
     stack.wipe()
     made = ["log", "run", "keys.json", "master.key"]

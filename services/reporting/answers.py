@@ -187,18 +187,44 @@ class Clearance(BaseModel):
     items: list[ClearanceItem]
 
 
+class Published(BaseModel):
+    """The BulletinIssued of an issue; whoever makes the issue again gets the same `hash`."""
+
+    event_id: str
+    recorded_at: str
+    hash: str
+
+
 class Issue(BaseModel):
     """An issue of the 通报: `as_of` is its cut-off, `files` where it is read."""
 
     no: int
     phase: str
     as_of: str
+    comes_out_at: str | None
+    published: Published | None
     files: dict[str, str]
 
 
 class Bulletins(BaseModel):
     meta: Meta
     items: list[Issue]
+
+
+class Checkpoint(BaseModel):
+    """A signed head of the log: how many records, and their root, by `topic/partition`."""
+
+    event_id: str
+    recorded_at: str
+    positions: dict[str, int]
+    roots: dict[str, str]
+    signature: str
+    key_id: str
+
+
+class Checkpoints(BaseModel):
+    meta: Meta
+    items: list[Checkpoint]
 
 
 class Overview(Shape):

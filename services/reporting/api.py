@@ -34,11 +34,14 @@ from services.reporting import (
 )
 from services.reporting.cases import MOST, Cursor, Filters, cursor_of
 from services.reporting.problem import Answer, install
+from services.reporting.publications import comes_out_at
 from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
+from services.reporting.refusals import refusal
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
 from shared.calendar import civil
-from shared.events import Tier, instant_text
+from shared.envelope import data_json
+from shared.events import BulletinIssued, Event, Tier, instant_text
 from shared.health import observe, router
 from shared.keys import Key
 from shared.problem import unknown_parameters
@@ -171,11 +174,13 @@ class Api:
         """移送材料 for the officers of 市人社局, while the referral stands; no personal data."""
         key = self.key(request)
         if key.unit != LABOUR or key.role not in dossier.ROLES:
+            now = self.reporting.governance.clock.now()
+            await self.reporting.register.put(refusal(key, "dossier", "ROLE", case, now))
             raise Answer(
                 403,
                 "ROLE",
                 f"a dossier is for the {' and '.join(dossier.ROLES)} of "
-                f"{LABOUR}, not for {key.role} of {key.unit}",
+                f"{LABOUR}, not for {key.role} of {key.unit}; this is on record",
             )
         async with self.at(as_of) as (snapshot, cut):
             found = await _case(snapshot, cut, case)
@@ -379,7 +384,23 @@ class Api:
         """The issues of the 通报 whose cut-off has passed; each has its files."""
         async with self.at(as_of) as (_, cut):
             found = bulletins.issues(cut.policy, cut.as_of)
-        return {"meta": cut.meta, "items": [_issue(item) for item in found]}
+        published = self.reporting.published.bulletins
+        items = [_issue(item, cut, published.get(item.no)) for item in found]
+        return {"meta": cut.meta, "items": items}
+
+    async def checkpoints(self, as_of: AsOf = None) -> Response:
+        """Signed heads of the log (RFC 9162), the last one first, for who keeps them elsewhere.
+
+        Without the marks, which the signature covers too: the audit of an export checks it.
+        """
+        async with self.at(as_of) as (_, cut):
+            items = [
+                {"event_id": event.id, "recorded_at": instant_text(event.recordedtime)}
+                | data_json(event.data)
+                for event in reversed(self.reporting.published.checkpoints)
+                if event.recordedtime <= cut.as_of
+            ]
+        return _json({"meta": cut.meta, "items": items})
 
     async def bulletin(self, no: int, form: bulletins.Form, as_of: AsOf = None) -> Response:
         """An issue as JSON, Word or PDF; the same number always gives the same content.
@@ -447,9 +468,26 @@ def _json(content: dict[str, Any]) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
-def _issue(item: bulletins.Issue) -> dict[str, Any]:
+def _issue(item: bulletins.Issue, cut: Cut, bulletin: Event | None) -> dict[str, Any]:
     files = {form: f"/v1/bulletins/{item.no}.{form}" for form in get_args(bulletins.Form)}
-    return {"no": item.no, "phase": item.phase, "as_of": instant_text(item.at), "files": files}
+    comes_out = comes_out_at(item, cut.policy)
+    out = bulletin is not None and bulletin.recordedtime <= cut.as_of
+    return {
+        "no": item.no,
+        "phase": item.phase,
+        "as_of": instant_text(item.at),
+        "comes_out_at": instant_text(comes_out) if comes_out is not None else None,
+        "published": _published(bulletin) if bulletin is not None and out else None,
+        "files": files,
+    }
+
+
+def _published(bulletin: Event) -> dict[str, Any]:
+    """What stands on the log of an issue that is out."""
+    data = bulletin.data
+    assert isinstance(data, BulletinIssued), "kept as such"
+    at = instant_text(bulletin.recordedtime)
+    return {"event_id": bulletin.id, "recorded_at": at, "hash": data.hash}
 
 
 async def _case(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any]:
@@ -473,6 +511,7 @@ def routes(api: Api) -> APIRouter:
         ("/overview", api.overview, answers.Overview, "getOverview"),
         ("/warnings", api.warnings, answers.Warnings, "listWarnings"),
         ("/bulletins", api.list_bulletins, answers.Bulletins, "listBulletins"),
+        ("/checkpoints", api.checkpoints, answers.Checkpoints, "listCheckpoints"),
         ("/untold", api.untold, answers.Untold, "listUntold"),
         ("/triage", api.triage_queue, answers.Triage, "listTriage"),
     )

@@ -67,14 +67,15 @@ class Publisher:
         governance: Governance,
         follower: Follower,
         reading: Reading,
+        published: Publications,
+        producer: Producer,
     ) -> None:
         self.settings = settings
         self.governance = governance
         self.follower = follower
         self.reading = reading
-        self.published = Publications()
-        governance.listeners.append(self.published.hear)
-        self.producer = Producer(settings, "reporting")
+        self.published = published
+        self.producer = producer
         self.signer = Signer(settings, pool, reading.tables)
         self._broken = False
         CHECKPOINT_SECONDS.set_function(self._last_signed)
@@ -122,13 +123,10 @@ class Publisher:
         try:
             name = f"{self.settings.schema('reporting')} publisher"
             await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
-            await self.producer.start()
             await self.signer.start()
             yield lost
         finally:
             await self.signer.stop()
-            with suppress(Unavailable):
-                await self.producer.stop()
             with suppress(*PASSING):
                 await connection.close()
 

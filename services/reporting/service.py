@@ -14,8 +14,10 @@ from services.reporting.notify.notifier import Notifier
 from services.reporting.overview import overdue_cases
 from services.reporting.projection import Decoded
 from services.reporting.public import Turnstile
+from services.reporting.publications import Publications
 from services.reporting.publishing import Publisher
 from services.reporting.reading import Reading
+from services.reporting.refusals import Register
 from services.reporting.schema import Tables
 from services.reporting.store import Store
 from services.reporting.stream import Bell
@@ -25,7 +27,7 @@ from shared.governance import Governance, Ungoverned
 from shared.health import Readiness
 from shared.journal import journal
 from shared.keys import Keys, load
-from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
+from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Producer, Unavailable
 from shared.metrics import OVERDUE
 from shared.settings import Settings
 from shared.tokens import load_tokens
@@ -46,6 +48,10 @@ class Reporting:
         self.keys: Keys = load(settings.keys_path, load_tokens(settings))
         self.outlets = channels.load(settings)
         self.governance = Governance(settings, "reporting")
+        self.published = Publications()
+        self.governance.listeners.append(self.published.hear)
+        self.producer = Producer(settings, "reporting")
+        self.register = Register(self.producer.publish)
         self.bell = Bell()
         self.turnstile = Turnstile(settings.status_rate)
         self._started = False
@@ -62,8 +68,15 @@ class Reporting:
         self.follower = Follower(self.settings, self.store)
         self.follower.listeners.append(self._heard)
         self.reading = Reading(self.pool, self.tables, self.governance)
+        await _patiently(self.producer.start)
         self.publisher = Publisher(
-            self.settings, self.pool, self.governance, self.follower, self.reading
+            self.settings,
+            self.pool,
+            self.governance,
+            self.follower,
+            self.reading,
+            self.published,
+            self.producer,
         )
         await _patiently(self.governance.start)
         self._started = True
@@ -81,6 +94,7 @@ class Reporting:
             self._started = False
             await self.governance.stop()
             await self.follower.stop()
+            await self.producer.stop()
             await self.pool.close()
 
     async def run(self) -> None:

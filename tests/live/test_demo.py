@@ -64,7 +64,7 @@ def listening(environment: dict[str, str]) -> list[str]:
 def test_the_readmes_own_command_prints_what_the_readme_shows(
     environment: dict[str, str], folder: Path
 ) -> None:
-    """A whole campaign, to the letter but for durations, ports and ids; then nothing is left."""
+    """A whole campaign, to the letter but for what is masked; then only keys and log are left."""
     done = subprocess.run(
         readme.DEMO, env=os.environ | environment, capture_output=True, text=True, timeout=1500,
         check=False,
@@ -75,7 +75,8 @@ def test_the_readmes_own_command_prints_what_the_readme_shows(
         assert printed.splitlines() == readme.section(path.read_text("utf-8"), "demo").splitlines()
     assert audit.audit_file(folder / "export.jsonl").clean
     assert len(json.loads((folder / "keys.json").read_text())["keys"]) > 40
-    assert sorted(path.name for path in folder.iterdir()) == ["export.jsonl", "keys.json"]
+    left = ["checkpoint.pem", "checkpoint.pub", "export.jsonl", "keys.json"]
+    assert sorted(path.name for path in folder.iterdir()) == left
     assert listening(environment) == []
 
 

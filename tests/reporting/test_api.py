@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openpyxl
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel
 
 from services.reporting import answers
@@ -20,9 +21,12 @@ from services.reporting.service import Reporting
 from services.reporting.stream import Feed
 from shared import events as ev
 from shared import keys
-from shared.events import SEALED_PREFIX, Event, PolicyAdopted
+from shared.calendar import at_hour, end_of
+from shared.checkpoint import Heads
+from shared.events import SEALED_PREFIX, BulletinIssued, Event, PolicyAdopted, instant_text
 from shared.policy import Policy, content_hash
 from shared.settings import Settings
+from shared.streams import GOVERNANCE
 from tests.reporting import histories
 from tests.reporting.conftest import Read, advance
 
@@ -35,6 +39,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "/v1/rankings": answers.Rankings,
     "/v1/overview": answers.Overview,
     "/v1/bulletins": answers.Bulletins,
+    "/v1/checkpoints": answers.Checkpoints,
     "/v1/warnings": answers.Warnings,
 }
 """What the OpenAPI document promises; every answer of the tests is held against it."""
@@ -392,6 +397,43 @@ async def test_bulletins_are_listed_with_their_files(client: httpx.AsyncClient) 
     assert await get(client, first, as_of="2022-01-01T00:00:00+08:00") == content
     await problem(client, first, 404, as_of="2021-11-16T15:59:59Z")
     await problem(client, "/v1/bulletins/1.exe", 422)
+
+
+async def test_an_issue_says_when_it_comes_out_and_what_stands_on_the_log_of_it(
+    client: httpx.AsyncClient, reporting: Reporting
+) -> None:
+    out = at_hour(date(2021, 11, 17), 9)
+    data = BulletinIssued(issue_no=1, as_of=end_of(date(2021, 11, 16)), hash="h", positions={})
+    event = Event(id="b1", subject=GOVERNANCE, time=data.as_of, recordedtime=out, data=data)
+    reporting.published.hear(event)
+    query = {"as_of": "2021-11-25T00:00:00+08:00"}
+    first, second = (await get(client, "/v1/bulletins", **query))["items"]
+    assert first["comes_out_at"] == instant_text(out)
+    assert first["published"] == {
+        "event_id": "b1",
+        "recorded_at": instant_text(out),
+        "hash": "h",
+    }
+    assert second["published"] is None, "nobody has published it yet"
+    before = await get(client, "/v1/bulletins", as_of="2021-11-17T08:59:59+08:00")
+    assert [item["published"] for item in before["items"]] == [None]
+
+
+async def test_checkpoints_are_listed_as_they_were_then(
+    client: httpx.AsyncClient, reporting: Reporting
+) -> None:
+    for day in (17, 24):
+        heads = Heads()
+        heads.append("case-events", 0, b"%d" % day)
+        at = at_hour(date(2021, 11, day), 9)
+        data = heads.sign(Ed25519PrivateKey.generate())
+        event = Event(id=f"c{day}", subject=GOVERNANCE, time=at, recordedtime=at, data=data)
+        reporting.published.hear(event)
+    whole = answers.Checkpoints.model_validate(await get(client, "/v1/checkpoints"))
+    assert [item.event_id for item in whole.items] == ["c24", "c17"]
+    assert whole.items[0].positions == {"case-events/0": 1}
+    then = await get(client, "/v1/checkpoints", as_of="2021-11-20T00:00:00Z")
+    assert [item["event_id"] for item in then["items"]] == ["c17"]
 
 
 async def test_nothing_sealed_is_answered(client: httpx.AsyncClient) -> None:

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from services.reporting.api import application
+from services.reporting.refusals import Register
 from services.reporting.service import Reporting
 from shared import keys
-from shared.events import SEALED_PREFIX
+from shared.events import SEALED_PREFIX, Event, ReadDenied
 from shared.policy import Policy
 from shared.roles import LABOUR, Role
 from shared.settings import Settings
@@ -59,7 +60,16 @@ REFERRED = [
 
 
 @pytest.fixture
-async def reporting(read: Read, book: Policy, tmp_path: Path) -> Reporting:
+def refusals() -> list[Event]:
+    """What was put on record of reads that were refused."""
+    return []
+
+
+@pytest.fixture
+async def reporting(read: Read, book: Policy, tmp_path: Path, refusals: list[Event]) -> Reporting:
+    async def publish(events: Sequence[Event]) -> None:
+        refusals.extend(events)
+
     clear, hashed = keys.generate(book)
     keys.write(tmp_path / "keys.json", hashed)
     keys.write(tmp_path / "clear.json", clear)
@@ -69,6 +79,7 @@ async def reporting(read: Read, book: Policy, tmp_path: Path) -> Reporting:
     found.governance = read.governance
     found.follower.caught_up = True
     found._started = True
+    found.register = Register(publish)
     return found
 
 
@@ -146,6 +157,20 @@ async def test_the_statutory_clocks_with_what_met_them(desk: Desk) -> None:
     assert clocks["T31"]["done_at"] == "2022-01-12T04:00:00Z"
     assert clocks["T21"]["done_at"] is None
     assert {"T09", "T08"}.isdisjoint(clocks), "the city's own clocks are no matter of the police"
+
+
+async def test_a_refusal_is_on_record_once_a_minute(desk: Desk, refusals: list[Event]) -> None:
+    """Of which case, to whom; the clock of these tables stands still."""
+    await desk.tell([*ORDERED, PROPOSED])
+    for _ in range(2):
+        answer = await desk.ask(role="police", unit="市公安局")
+        assert answer.json()["detail"].endswith("; this is on record")
+    assert (await desk.ask(role="leader")).status_code == 200
+    [event] = refusals
+    assert (event.type, event.actor) == ("ReadDenied", "市公安局/police/-")
+    assert event.data == ReadDenied(action="dossier", reason="ROLE", case=desk.case)
+    await desk.ask(role="clerk")
+    assert len({event.id for event in refusals}) == 2
 
 
 async def test_only_the_labour_bureau_s_officers(desk: Desk) -> None:

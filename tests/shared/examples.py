@@ -374,7 +374,7 @@ PUBLICATIONS: Final[dict[str, dict[str, Any]]] = {
         "signature": "c2lnbmF0dXJl",
         "key_id": "k-1",
     },
-    "ReadDenied": {"action": "export", "reason": "ROLE"},
+    "ReadDenied": {"action": "dossier", "reason": "ROLE", "case": CASE},
 }
 
 EXAMPLES: Final = (

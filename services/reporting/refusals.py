@@ -1,0 +1,54 @@
+"""Reads that were refused are on record (domain 7), once a minute for who asks again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from shared.envelope import derived_id
+from shared.events import Event, ReadDenied, instant_text
+from shared.journal import journal
+from shared.keys import Key
+from shared.streams import GOVERNANCE
+
+_PATIENCE: Final = 5.0
+"""Seconds for the log to take a refusal; who may not read does not read meanwhile either."""
+_REMEMBERED: Final = 1000
+
+log = journal("reporting.refusals")
+
+
+def refusal(key: Key, action: str, reason: str, case: str | None, now: datetime) -> Event:
+    """The event of a refused read. It names unit and role: reporting knows no person."""
+    minute = now.replace(second=0, microsecond=0)
+    parts = (key.unit, key.role, action, reason, case or "", instant_text(minute))
+    return Event(
+        id=derived_id(GOVERNANCE, "ReadDenied", *parts),
+        subject=GOVERNANCE,
+        time=now,
+        recordedtime=now,
+        data=ReadDenied(action=action, reason=reason, case=case),
+        actor=f"{key.unit}/{key.role}/-",
+    )
+
+
+class Register:
+    """Puts refusals on the log. `publish`: comes back when they are acknowledged."""
+
+    def __init__(self, publish: Callable[[Sequence[Event]], Awaitable[object]]) -> None:
+        self._publish = publish
+        self._known: deque[str] = deque(maxlen=_REMEMBERED)
+
+    async def put(self, event: Event) -> None:
+        """Once, also if asked again. A log that is silent is said in the journal."""
+        if event.id in self._known:
+            return
+        self._known.append(event.id)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._publish([event])
+        except TimeoutError:
+            log.warning("refusal_not_acknowledged", event_id=event.id)
