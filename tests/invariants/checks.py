@@ -175,8 +175,7 @@ def i02(log: Log) -> Iterator[str]:
                 under[data.from_case, case] = isinstance(data, ev.ClaimLinesAdded)
         elif isinstance(data, ev.ComplaintMerged):
             masters[case] = data.master
-        elif isinstance(data, ev.ComplaintUnmerged):
-            masters.pop(case, None)
+        elif isinstance(data, ev.ComplaintUnmerged) and masters.pop(case, None) is not None:
             stands[case] = ("ACCEPTED" if case in accepted else "RECEIVED", place)
         elif (state := ENTERS.get(type(data))) is not None:
             stands[case] = (state, place)

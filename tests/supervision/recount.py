@@ -127,6 +127,7 @@ class Recount:
     fired: dict[tuple[str, datetime], str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     limit: datetime | None = None
+    on_its_own_since: int = 0
     spans: list[tuple[datetime, datetime]] = field(default_factory=list)
     granted: datetime | None = None
     extensions: int = 0
@@ -143,6 +144,7 @@ class Recount:
     reopenings: list[str] = field(default_factory=list)
     replies_owed: int = 0
     sources: dict[str, bool] = field(default_factory=dict)
+    came: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -345,12 +347,27 @@ class Recount:
 
     def _source(self, source: str, received: datetime, recorded: datetime) -> None:
         self.sources[source] = False
+        self.came[source] = received, recorded
+        self._to_be_answered(source, recorded)
+
+    def _to_be_answered(self, source: str, known: datetime) -> None:
+        received, recorded = self.came[source]
         if source.startswith("12345|"):
             start = recorded if recorded >= self.days.after(received.date(), 1) else received
-            self.set(f"T10|{source}", start, recorded, lambda days: days.after(start.date(), 5))
+            self.set(f"T10|{source}", start, known, lambda days: days.after(start.date(), 5))
+
+    def _separated(self, at: datetime) -> None:
+        """On its own again: its date, if it lies ahead, and its sources; no due from before."""
+        self.limit, self.on_its_own_since = None, len(self.dues.get("T09", []))
+        cap = self.cap()
+        if cap is not None and midnight(DATES[cap][1]) > at:
+            self._fixed(cap, midnight(DATES[cap][1]), at)
+        for source, done in self.sources.items():
+            if not done:
+                self._to_be_answered(source, at)
 
     def _assign(self, at: datetime) -> None:
-        handled = self.dues.get("T09")
+        handled = self.dues.get("T09", [])[self.on_its_own_since :]
         self.limit = self.limit or (handled[-1] if handled else None)
         self.state, self.assigned, self.granted, self.spans = "ASSIGNED", at, None, []
         self.stop("T06")
@@ -370,7 +387,7 @@ class Recount:
     def act(self, data: AnyData, happened: datetime, recorded: datetime) -> None:
         """An act is recorded; time was advanced to it before."""
         match data:
-            case ev.CaseReassigned():
+            case ev.CaseAssigned() | ev.CaseReassigned():
                 self._assign(recorded)
             case ev.AssignmentSigned():
                 self.state = "HANDLING"
@@ -399,8 +416,10 @@ class Recount:
             case ev.CaseResumed():
                 self.resume(happened, recorded)
             case ev.ComplaintMerged():
-                self.state = "MERGED"
+                self.state, self.suspended = "MERGED", None
                 self.end(but=())
+            case ev.ComplaintUnmerged():
+                self._separated(recorded)
             case ev.ComplaintTransferredOut():
                 self.state = "OUT"
                 self.end()

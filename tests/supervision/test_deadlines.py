@@ -397,6 +397,47 @@ class TestCaps:
         assert case.alerts("T09")[:2] == [("2022-01-05 10:00", "L1"), ("2022-01-07 00:00", "L5")]
         assert case.alerts("A2") == [("2022-01-07 00:00", "L7")]
 
+    def test_who_is_separated_has_its_date_again(self) -> None:
+        """It is back in the base, and so measured by its campaign date (domain 4.3)."""
+        case = assigned("2021-12-20 10:00")
+        case.at("2021-12-22 09:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
+        assert "A5" not in case.running()
+        case.at("2022-01-10 09:00", ev.ComplaintUnmerged(cause="r", master="m"))
+        assert "A5" in case.running()
+        assert case.due("A5") == "2022-02-01 00:00"
+        assert local(case.deadlines("A5")[-1].started_at) == "2022-01-10 09:00"
+        case.until("2022-02-01 00:00")
+        assert case.alerts("A5") == [("2022-02-01 00:00", "L3"), ("2022-02-01 00:00", "L7")]
+
+    def test_separated_before_its_acceptance_it_has_its_date_from_then_on(self) -> None:
+        case = received("2021-12-20 09:00")
+        case.at("2021-12-20 10:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
+        case.at("2021-12-21 09:00", ev.ComplaintUnmerged(cause="r", master="m"))
+        assert case.deadlines("A5") == []
+        case.at("2021-12-22 09:00", ev.ComplaintAccepted(urgent=False))
+        assert len(case.deadlines("A5")) == 1
+
+    def test_a_date_that_passed_while_it_was_merged_is_not_missed(self) -> None:
+        """It was not in the base then; its master answers for that day."""
+        case = assigned("2021-12-20 10:00")
+        case.at("2021-12-22 09:00", ev.ComplaintMerged(cause="f", master="m", match="match:x"))
+        case.at("2022-02-01 00:00", ev.ComplaintUnmerged(cause="r", master="m"))
+        case.until("2022-03-01 00:00")
+        assert len(case.deadlines("A5")) == 1
+        assert case.alerts("A5") == []
+
+    def test_what_was_never_merged_is_not_separated(self) -> None:
+        """Routing answers so an approval of a merge that cannot be: nothing starts anew."""
+        waiting = received("2021-12-20 09:00")
+        waiting.at("2021-12-21 09:00", ev.ComplaintUnmerged(cause="r", master="m"))
+        assert len(waiting.deadlines("T01")) == 1
+        handled = assigned("2021-12-20 10:00")
+        handled.at("2021-12-21 09:00", ev.ComplaintUnmerged(cause="r", master="m"))
+        assert len(handled.deadlines("A5")) == 1
+        assert len(handled.deadlines("T03")) == 1
+        handled.at("2021-12-30 09:00", reassignment())
+        assert handled.due("T09") == "2022-01-08 00:00"  # three from 01-04, not ten from 12-30
+
 
 def test_write_off_within_a_day_and_reopening_within_thirty() -> None:
     case = closed("2021-11-12 10:00")

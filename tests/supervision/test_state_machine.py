@@ -181,6 +181,12 @@ class CaseLife(RuleBasedStateMachine):
         if sure == 7:
             self._act(ev.ComplaintMerged(cause="f", master="m", match="match:x"), 0)
 
+    @precondition(lambda self: self.in_state("MERGED"))
+    @rule()
+    def is_separated_again(self) -> None:
+        self._act(ev.ComplaintUnmerged(cause="r", master="m"), 0)
+        self._act(assignment(cause="separated"), 0)
+
     @precondition(lambda self: not self.in_state("MERGED", "OUT") and len(self.oracle.owed) < 3)
     @rule(source=st.sampled_from(("12345", "window")), late=LATE)
     def another_is_merged_into_it(self, source: str, late: int) -> None:

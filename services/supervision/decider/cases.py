@@ -7,6 +7,7 @@ from typing import Final
 from services.supervision.decider.clocks import in_lane
 from services.supervision.decider.standards import paid_in_full
 from services.supervision.decider.state import (
+    AHEAD,
     LARGE_GROUP,
     URGENT,
     Line,
@@ -213,8 +214,12 @@ def unmerged(state: Watch, event: Event) -> Watch:
 
     What it did not owe while merged (a referral, say) it owes from now on, not back in time: a
     decision counts from its own time (domain 4.1). The due that it had before limits nothing: it
-    is assigned anew, not reassigned (4.2), and was handled under its master meanwhile.
+    is assigned anew, not reassigned (4.2), and was handled under its master meanwhile. Back in the
+    base it has its campaign date again (4.3), where that still lies ahead.
     """
+    if state.merged_into is None:
+        # The answer to an approval that merged nothing: what runs goes on (I-07).
+        return state
     state = replace(
         state,
         merged_into=None,
@@ -224,6 +229,8 @@ def unmerged(state: Watch, event: Event) -> Watch:
     )
     if state.accepted:
         state = start(state, "T03", event, variant="urgent" if state.urgent else "length")
+        if not state.ended:
+            state = start(state, "A", event, variant=AHEAD)
     else:
         state = start(state, "T01", event)
     for source in state.sources:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from services.supervision.decider.state import LARGE_GROUP, URGENT, Clock, Watch, replace
+from services.supervision.decider.state import AHEAD, LARGE_GROUP, URGENT, Clock, Watch, replace
 from shared.calendar import civil, end_of, last_day_of, months_after, start_of
 from shared.policy import Length, ListingRule, Policy, TimerRule
 
@@ -103,7 +103,7 @@ def _date_of(clock: Clock, case: Case, policy: Policy) -> str | None:
     if clock.timer != "A":
         return clock.timer
     cap = policy.cap_of(case.tier, case.received_at) if case.received_at else None
-    if cap is None or (clock.variant == "reopened" and policy.date_end(cap.id) <= clock.started_at):
+    if cap is None or (clock.variant == AHEAD and policy.date_end(cap.id) <= clock.started_at):
         return None
     return cap.id
 

@@ -21,6 +21,7 @@ from services.supervision.decider.standards import (
     verified_fen,
 )
 from services.supervision.decider.state import (
+    AHEAD,
     Asked,
     Figures,
     Instalments,
@@ -527,7 +528,7 @@ def reopened(state: Watch, event: Event, data: ev.CaseReopened) -> Watch:
         facts_at=event.known_at,
     )
     state = start(state, "T18", event)
-    state = start(state, "A", event, variant="reopened")
+    state = start(state, "A", event, variant=AHEAD)
     state = in_lane(_instalments_paid(_orders_paid(state, event), event), event)
     if data.reason == "FALSE_CLOSURE":
         redo = state.clock("T18")

@@ -16,6 +16,8 @@ LARGE_GROUP = "large group"
 """Marks of a handling clock's variant, as things stood when it started (I-07): what becomes
 known later shortens nothing that was set.
 """
+AHEAD = "reopened"
+"""Variant of a campaign date that starts again: only one that still lies ahead then is owed."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
