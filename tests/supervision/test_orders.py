@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -33,6 +34,38 @@ def ordered(at: str = "2022-01-04 10:00", limit: str | None = None, **fields: st
     values: dict[str, Any] = {"limit_at": when(limit)} if limit else {}
     case.at(at, served(**(values | fields)), by=LABOUR)
     return case
+
+
+def claimed(*lines: tuple[str, int, int]) -> Told:
+    """A complaint with a line for each (worker, fen, first of two months of 2021)."""
+    return assigned(START, workers=None, claims=claim_lines(lines))
+
+
+def brought(*lines: tuple[str, int, int], heads: int | None = None) -> ev.ClaimLinesAdded:
+    """The same lines of another complaint that was merged into the case."""
+    return ev.ClaimLinesAdded(
+        cause="found",
+        from_case="B",
+        source="12345",
+        source_ref="B",
+        tier="CITY",
+        received_at=when(START),
+        lines=claim_lines(lines),
+        heads=heads,
+    )
+
+
+def claim_lines(lines: Sequence[tuple[str, int, int]]) -> tuple[ev.ClaimLine, ...]:
+    return tuple(
+        ev.ClaimLine(
+            line=str(number),
+            worker=worker,
+            amount_fen=fen,
+            months_from=f"2021-{first:02}",
+            months_to=f"2021-{first + 1:02}",
+        )
+        for number, (worker, fen, first) in enumerate(lines, 1)
+    )
 
 
 class TestLimit:
@@ -157,6 +190,39 @@ class TestThreshold:
         assert case.until("2022-02-10 10:00").of(ev.ReferralThresholdMet) == []
         case.at("2022-02-10 10:00", ev.ComplaintUnmerged(cause="r", master="m"))
         assert case.times(ev.ReferralThresholdMet) == ["2022-02-10 10:00"]
+
+    def test_lines_of_one_worker_are_one_claim_also_when_a_merge_brought_them(self) -> None:
+        case = claimed(("w1", 450_000, 7))
+        case.at("2021-12-28 10:00", brought(("w1", 450_000, 9)))
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        (met,) = case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet)
+        assert (met.limb, met.workers, met.months, met.amount_fen) == (1, 1, 4, 900_000)
+
+    def test_a_month_that_the_merged_complaint_claims_too_counts_once(self) -> None:
+        case = claimed(("w1", 450_000, 7))
+        case.at("2021-12-28 10:00", brought(("w1", 450_000, 7)))
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        assert case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet) == []
+
+    @pytest.mark.parametrize(("tenth", "limbs"), [("w9", []), ("w10", [2])])
+    def test_who_was_brought_by_a_merge_counts_once_among_the_many(
+        self, tenth: str, limbs: list[int]
+    ) -> None:
+        case = claimed(*((f"w{n}", 400_000, 7) for n in range(1, 10)))
+        case.at("2021-12-28 10:00", brought((tenth, 399_999, 7), ("w1", 1, 7)))
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        case.until("2022-01-20 00:00")
+        assert [data.limb for data in case.of(ev.ReferralThresholdMet)] == limbs
+        assert all(data.workers == 10 for data in case.of(ev.ReferralThresholdMet))
+
+    def test_of_a_merged_complaint_those_count_whom_no_line_names(self) -> None:
+        """Eleven are told and three named, one of them on two lines: eight come beside."""
+        case = claimed(("w1", 2_000_000, 7))
+        lines = ("w2", 1_000_000, 7), ("w2", 1_000_000, 7), ("w3", 1, 7), ("w4", 1, 7)
+        case.at("2021-12-28 10:00", brought(*lines, heads=11))
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        (met,) = case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet)
+        assert (met.limb, met.workers) == (2, 12)
 
     def test_once_a_case(self) -> None:
         case = ordered()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from services.supervision.decider.clocks import in_lane
@@ -22,6 +23,7 @@ from services.supervision.decider.state import (
 )
 from shared import claims
 from shared import events as ev
+from shared.claims import Claimed
 from shared.events import ClaimLine, Event
 
 A_DATES: Final = ("A", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8")
@@ -76,8 +78,26 @@ def _lines(data: ev.ComplaintReceived) -> tuple[Line, ...]:
     first, *others = [_line(line) for line in data.claims]
     if not others:
         return (replace(first, heads=heads),)
-    named = {line.worker or f"line {line.line}" for line in (first, *others)}
-    return (replace(first, rest=max(0, heads - len(named))), *others)
+    return (replace(first, rest=_unnamed(data.claims, heads)), *others)
+
+
+def _unnamed(lines: Sequence[ClaimLine], heads: int) -> int:
+    """How many of the workers of a complaint no line is of."""
+    named = {line.worker or f"line {line.line}" for line in lines}
+    return max(0, heads - len(named))
+
+
+def _brought(fresh: list[Claimed], data: ev.ClaimLinesAdded) -> Iterator[Line]:
+    """The lines that a merge brought, by their numbers here; whom none names come with the first.
+
+    A worker who is named here already is known by the same hash and counts once.
+    """
+    lines = {line.line: _line(line) for line in data.lines}
+    more = _unnamed(data.lines, data.heads or 0)
+    for item in fresh:
+        line = replace(lines[item.by[0].split("|")[1]], line=item.number)
+        yield replace(line, heads=1 + more) if len(lines) == 1 else replace(line, rest=more)
+        more = 0
 
 
 # --- intake --------------------------------------------------------------------------------------
@@ -242,21 +262,9 @@ def unmerged(state: Watch, event: Event) -> Watch:
 def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     """A merged case's new lines and source go on here; a repeat in time reopens (domain 2.3)."""
     known, fresh = claims.added(state.claims, state.subject, data, event.decider)
-    months = {line.line: months_between(line.months_from, line.months_to) for line in data.lines}
-    single = len(data.lines) == 1
-    brought = tuple(
-        Line(
-            item.number,
-            item.fen,
-            months[item.by[0].split("|")[1]],
-            item.heads if single else 1,
-            rest=0 if single else item.heads - 1,
-        )
-        for item in fresh
-    )
     state = replace(
         state,
-        lines=(*state.lines, *brought),
+        lines=(*state.lines, *_brought(fresh, data)),
         claims=known,
         ways=claims.bound(state.ways, data, event.decider),
         facts_at=event.known_at,
