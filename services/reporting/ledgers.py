@@ -85,6 +85,14 @@ def _months(doc: dict[str, Any]) -> str | None:
     return f"{first} 至 {last}" if first and last else first or last
 
 
+def _unpaid(row: Mapping[str, Any], doc: dict[str, Any]) -> int | None:
+    """What is still owed, in fen: line by line once it is verified, before that of the claim."""
+    if row["owed_fen"] is not None:
+        return int(row["owed_fen"] - row["covered_fen"])
+    claimed: int | None = doc["claimed_fen"]
+    return None if claimed is None else max(0, claimed - row["paid_fen"])
+
+
 def _problem(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> list[Cell]:
     own = doc["sources"][0]
     owed = row["owed_fen"] if row["owed_fen"] is not None else doc["claimed_fen"]
@@ -118,7 +126,7 @@ def _problem(row: Mapping[str, Any], doc: dict[str, Any], policy: Policy) -> lis
         row["due_at"],
         word(row["state"], "zh"),
         money_cell(row["paid_fen"]),
-        money_cell(max(0, owed - row["paid_fen"])) if owed is not None else None,
+        money_cell(_unpaid(row, doc)),
         LEVELS[row["level"]],
         "是" if row["overdue"] else "否",
         f"并入 {doc['merged_into']}" if doc["merged_into"] else None,

@@ -65,9 +65,14 @@ WHERE recorded_from <= $1 AND recorded_to > $1 AND joined AND left_base IS NULL
 """Groups of which a member's case was accepted and has not left; the caller adds that it was open.
 A group counts once, by its master, and is cleared when every line of it is (domain 8, 9: I-01)."""
 
+_GOT: Final = """
+SELECT subject, sum(fen) AS fen FROM {acts}
+WHERE kind = 'PAYMENT' AND recorded_at <= $1 AND at < $3 GROUP BY subject
+"""
+
 _CASES: Final = (
     _MEMBERS
-    + f", unended AS ({UNENDED} AND NOT closed_during @> $5::timestamptz)"
+    + f", unended AS ({UNENDED} AND NOT closed_during @> $5::timestamptz), got AS ({_GOT})"
     + """
 SELECT unit,
     count(*) FILTER (WHERE base) AS base,
@@ -79,17 +84,21 @@ SELECT unit,
     count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3
         AND contact_at < assigned_at + $6::interval) AS responded,
     coalesce(sum(owed_fen) FILTER (WHERE money), 0)::bigint AS owed_fen,
+    coalesce(sum(least(coalesce(fen, 0), covered_fen)) FILTER (WHERE money), 0)::bigint
+        AS covered_fen,
     coalesce(sum(workers_paid) FILTER (WHERE money), 0)::bigint AS workers_paid,
     coalesce(sum(filled) FILTER (WHERE base), 0)::bigint AS filled
-FROM members LEFT JOIN unended ON unended.group_master = case_id GROUP BY unit
+FROM members LEFT JOIN unended ON unended.group_master = case_id
+    LEFT JOIN got ON got.subject = case_id GROUP BY unit
 """
 )
+"""`covered_fen` is what 追回率 counts: no more of a case than was paid before the end, and no more
+on a line than is owed on it, so that one worker's surplus stands for nobody else's arrears."""
 
 _MONEY: Final = (
     _MEMBERS
     + """
 SELECT unit,
-    coalesce(sum(fen) FILTER (WHERE money AND a.kind = 'PAYMENT'), 0)::bigint AS paid_fen,
     coalesce(sum(fen) FILTER (WHERE a.kind = 'PAYMENT' AND a.at >= $2), 0)::bigint AS recovered_fen,
     coalesce(sum(fen) FILTER (WHERE emergency AND a.at >= $2), 0)::bigint AS emergency_fen,
     count(*) FILTER (WHERE a.word <> 'unreached' AND a.at >= $2) AS answered,
@@ -271,7 +280,7 @@ def _counts(code: str, tally: _Tally, expected: list[date], records: int) -> Cou
             "cleared": (n["cleared"], n["base"]),
             "on_time": (n["on_time"], n["due"]),
             "satisfied": (n["satisfied"], n["answered"]),
-            "recovered": (n["paid_fen"], n["owed_fen"]),
+            "recovered": (n["covered_fen"], n["owed_fen"]),
             "responded": (n["responded"], n["assigned"]),
             "ledger": (
                 n["filled"] + filed + n["duties_done"],

@@ -240,16 +240,34 @@ class Case:
         return None
 
     @cached_property
-    def owed_fen(self) -> int | None:
+    def owed(self) -> dict[str, int]:
+        """Verified owed, in fen, by line."""
         lines: dict[str, int] = {}
         for event in self.events:
             if isinstance(event.data, ev.FactsVerified):
                 lines |= {line.line: line.amount_fen for line in event.data.lines}
-        return sum(lines.values()) if lines else None
+        return lines
 
-    @cached_property
+    @property
+    def owed_fen(self) -> int | None:
+        return sum(self.owed.values()) if self.owed else None
+
+    @property
     def payments(self) -> list[tuple[datetime, int, bool]]:
         """(time, change of the verified sum in fen, by the emergency fund) of each payment."""
+        return self._money[0]
+
+    def recovered_before(self, end: datetime) -> int:
+        """追回: what was paid before `end`; of each line at most what was found to be owed."""
+        covered = 0
+        for line, owed in self.owed.items():
+            got = sum(fen for (_, name), fen in self._money[1].items() if name == line)
+            covered += owed if got > owed else got
+        return min(sum(fen for at, fen, _ in self.payments if at < end), covered)
+
+    @cached_property
+    def _money(self) -> tuple[list[tuple[datetime, int, bool]], dict[tuple[str, str], int]]:
+        """The payments, and what stands of them in the end by payment and line."""
         paid: dict[tuple[str, str], int] = {}
         emergency: set[str] = set()
         found: list[tuple[datetime, int, bool]] = []
@@ -271,7 +289,7 @@ class Case:
                     if key in paid:
                         paid[key] = max(0, paid[key] - fen)
             found.append((event.time, sum(paid.values()) - before, special))
-        return found
+        return found, paid
 
     @cached_property
     def paid_fen(self) -> int:
@@ -480,7 +498,7 @@ class World:
             for case in assigned
             if case.contact_at and case.assigned_at and case.contact_at < case.assigned_at + day
         ]
-        paid = sum(fen for case in money for at, fen, _ in case.payments if at < end)
+        paid = sum(case.recovered_before(end) for case in money)
         filed, expected = self.reports(code, start, end)
         done, duties = self.duties(code, start, end)
         settled, decided = self.decisions(code, start, end)

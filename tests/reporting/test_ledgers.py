@@ -55,6 +55,31 @@ async def test_money_is_a_number_with_two_decimals(desk: Desk) -> None:
     assert {cell.number_format for cell in money} == {"#,##0.00"}
 
 
+async def test_what_one_worker_got_beyond_his_sum_leaves_another_unpaid(desk: Desk) -> None:
+    owed = tuple(VerifiedLine(line=n, amount_fen=100_000, months=2) for n in ("1", "2"))
+    paid = (PaidLine(line="1", amount_fen=170_000), PaidLine(line="2", amount_fen=20_000))
+    await desk.take(
+        received("a"),
+        *assigned("a"),
+        fact("a", ev.FactsVerified(lines=owed), 2),
+        fact("a", ev.PaymentVerified(payment="P1", lines=paid), 3),
+    )
+
+    problems = await cells(desk, "problems")
+    names = ("涉及金额(元)", "已支付(元)", "未支付(元)")
+    assert [problems[name].value for name in names] == [2000, 1900, 800]
+
+
+async def test_before_anything_is_verified_the_claim_less_what_was_paid_is_unpaid(
+    desk: Desk,
+) -> None:
+    paid = (PaidLine(line="1", amount_fen=1_000_000),)
+    payment = ev.PaymentVerified(payment="P1", lines=paid)
+    await desk.take(received("a"), *assigned("a"), fact("a", payment, 3))
+
+    assert (await cells(desk, "problems"))["未支付(元)"].value == 66543.21
+
+
 async def test_every_sum_is_read_back_to_the_fen(desk: Desk, tmp_path: Path) -> None:
     sums = [0, 1, 29, 110, 999, 1_000_01, 7_654_321, MAX_FEN // 7, MAX_FEN - 1, MAX_FEN]
     path = tmp_path / "sums.xlsx"

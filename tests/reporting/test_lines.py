@@ -13,7 +13,7 @@ from shared import events as ev
 from shared.events import ClaimLine, Event, PaidLine, VerifiedLine
 from shared.policy import Policy
 from tests.reporting.conftest import Read
-from tests.reporting.desk import Desk, at, fact, received, rule, standing
+from tests.reporting.desk import Desk, assigned, at, fact, received, rule, standing
 
 
 @pytest.fixture
@@ -66,6 +66,49 @@ async def test_each_line_with_what_is_claimed_owed_and_paid_as_of_any_instant(de
     ]
     assert [item["paid_fen"] for item in await lines(desk, "a", 3)] == [100_000, 200_000, 0]
     assert [item["paid_fen"] for item in await lines(desk, "a", 4)] == [100_000, 150_000, 0]
+
+
+@pytest.mark.parametrize(
+    ("paid", "recovered"),
+    [
+        ((100_000, 200_000), (300_000, 500_000)),
+        ((300_000, 200_000), (500_000, 500_000)),
+        ((500_000, 0), (300_000, 500_000)),  # what line 1 got beyond its sum is not line 2's
+        ((900_000, 200_000), (500_000, 500_000)),
+        ((0, 0), (0, 500_000)),
+    ],
+)
+async def test_what_one_worker_got_beyond_his_sum_recovers_nothing_of_another(
+    desk: Desk, paid: tuple[int, int], recovered: tuple[int, int]
+) -> None:
+    """追回率 is of what is owed, line by line (I-01); 追发金额 is all that was paid."""
+    owed = ("1", 300_000), ("2", 200_000)
+    verified = tuple(VerifiedLine(line=n, amount_fen=fen, months=2) for n, fen in owed)
+    lines = tuple(PaidLine(line=str(n), amount_fen=fen) for n, fen in enumerate(paid, 1))
+    await desk.take(
+        two(),
+        *assigned("a"),
+        fact("a", ev.FactsVerified(lines=verified), 2),
+        fact("a", ev.PaymentVerified(payment="P1", lines=lines), 3),
+    )
+
+    answer = await desk.client.get("/v1/rankings/task-forces", params={"as_of": at(4).isoformat()})
+    (unit,) = [item for item in answer.json()["items"] if item["unit"] == "TF1"]
+    rate = unit["rates"]["recovered"]
+    assert (rate["met"], rate["of"]) == recovered
+    assert unit["recovered_fen"] == sum(paid)
+
+
+async def test_what_is_paid_before_anything_is_verified_as_owed_is_no_rate(desk: Desk) -> None:
+    lines = (PaidLine(line="1", amount_fen=300_000),)
+    await desk.take(
+        two(), *assigned("a"), fact("a", ev.PaymentVerified(payment="P1", lines=lines), 3)
+    )
+
+    answer = await desk.client.get("/v1/rankings/task-forces", params={"as_of": at(4).isoformat()})
+    (unit,) = [item for item in answer.json()["items"] if item["unit"] == "TF1"]
+    assert unit["rates"]["recovered"] == {"met": 0, "of": 0, "percent": None}
+    assert unit["recovered_fen"] == 300_000
 
 
 async def test_a_claim_without_lines_is_line_one_with_the_whole_sum(desk: Desk) -> None:
