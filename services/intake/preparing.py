@@ -38,7 +38,7 @@ class Receipt(msgspec.Struct, frozen=True):
 class Prepared(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A complaint ready to be stored. `event`: its canonical bytes, recorded at `stamp`.
 
-    `claims`: by which its file is opened.
+    `claims`, `received_at`: by which its file is opened.
     """
 
     source: str
@@ -50,6 +50,7 @@ class Prepared(msgspec.Struct, frozen=True, gc=False, array_like=True):
     event: bytes
     stamp: str
     claims: Claims
+    received_at: str
 
     def recorded(self, now: str) -> bytes:
         """The event as recorded at another instant.
@@ -134,6 +135,7 @@ def prepare_all(
                     item.workers,
                     item.amount_fen,
                 ),
+                each.received_at,
             )
             for item, case_id, event_id, body_hash, (_, wrapped), event, each in zip(
                 good, ids, event_ids, hashes, safes, events, data, strict=True

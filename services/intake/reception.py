@@ -23,7 +23,7 @@ from services.intake.complaint import Problem
 from services.intake.preparing import TYPE, Prepared, Receipt
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Vault
-from services.intake.view import Opening, View
+from services.intake.view import View, opening
 from services.intake.workshop import Workshop
 from shared.database import PASSING
 from shared.events import instant_text
@@ -255,9 +255,7 @@ class Reception:
         stamp = instant_text(self.governance.clock.now())
         records = [(item.case_id, item.recorded(stamp)) for item in fresh]
         for item, (_, value) in zip(fresh, records, strict=True):
-            self.view.expect(
-                Opening(item.case_id, item.event_id, item.body_hash, item.claims, value)
-            )
+            self.view.expect(opening(item, value))
         futures = await self._send(records)
         batch = _batch_of(fresh)
         self._unmarked.add(batch)

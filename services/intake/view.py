@@ -14,12 +14,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
 import msgspec
 
 from services.intake.decider import CaseFile, evolve, initial, opened
+from services.intake.preparing import Prepared
 from services.intake.tables import Connection, Tables
 from shared.claims import Claims
 from shared.database import PASSING
@@ -99,7 +101,20 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     event_id: str
     body_hash: str
     claims: Claims
+    received_at: datetime
     value: bytes
+
+
+def opening(item: Prepared, value: bytes) -> Opening:
+    """How a complaint opens its file; `value`: its event as stamped."""
+    return Opening(
+        item.case_id,
+        item.event_id,
+        item.body_hash,
+        item.claims,
+        datetime.fromisoformat(item.received_at),
+        value,
+    )
 
 
 _EXPECTED: Final = 8_192
@@ -461,12 +476,13 @@ def _read(record: Record) -> Event | None:
     return event if event.type in MATTERS else None
 
 
-_OPENED: Final = msgspec.to_builtins(opened("", ()))
+_OPENED: Final = msgspec.to_builtins(opened("", (), datetime.fromtimestamp(0, UTC)))
 
 
 def _pack_opening(opening: Opening) -> bytes:
     """What `_pack` gives for the file that the event opens, without making that file."""
-    file = _OPENED | {"subject": opening.subject, "claims": opening.claims}
+    known = {"claims": opening.claims, "received_at": opening.received_at}
+    file = _OPENED | {"subject": opening.subject} | known
     return _encoder.encode((file, {opening.event_id: opening.body_hash}))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -55,10 +55,70 @@ def test_nothing_happens_later_than_the_clock() -> None:
 
 def test_more_than_thirty_days_back_is_the_office_s_to_record() -> None:
     old = NOW - timedelta(days=30, seconds=1)
-    assert handling().when("ProgressReported", at=NOW - timedelta(days=30)) == "ok"
-    assert handling().when("ProgressReported", at=old) == "403 BACK_DATED"
-    assert follow_up().when("FollowUpAttempted", at=old) == "ok"
+    assert handling().when("InspectionFiled", at=NOW - timedelta(days=30)) == "ok"
+    assert handling().when("InspectionFiled", at=old) == "403 BACK_DATED"
+    ended = {"forum": "arbitration"}
+    assert handling().when("LegalPathEnded", ended, by=OFFICE, at=old) == "ok"
     assert Given().when("ComplaintReceived", COMPLAINT, at=old) == "ok"
+
+
+RECEIVED_ON = datetime(2022, 1, 3, 16, tzinfo=UTC)
+"""00:00 in Dengfeng of the day on which the complaint of these files came, at 09:00."""
+
+
+@pytest.mark.parametrize(
+    ("given", "act", "data"),
+    [
+        (received(), "ComplaintAccepted", {}),
+        (assigned(), "AssignmentSigned", {}),
+        (handling(), "FirstContactMade", {"reached": True}),
+        (handling(), "ProgressReported", {}),
+        (handling(), "ClosureRequested", {"kind": "PAID_IN_FULL"}),
+    ],
+)
+def test_nothing_is_done_about_a_complaint_before_its_day(
+    given: Given, act: str, data: dict[str, Any]
+) -> None:
+    """Before it came the case was in no state, so no arrow left it (domain 3.3).
+
+    What is entered by the day alone is at its 00:00.
+    """
+    assert given.when(act, data, at=RECEIVED_ON) == "ok"
+    before = RECEIVED_ON - timedelta(seconds=1)
+    assert given.when(act, data, at=before) == "422 BEFORE_COMPLAINT"
+    found = given.verdict(act, data, at=before)
+    assert getattr(found, "pointer", "") == "/occurred_at"
+
+
+@pytest.mark.parametrize(
+    ("act", "data"),
+    [
+        ("InspectionFiled", {}),
+        ("PaymentOrderServed", {"doc_no": "A", "service_mode": "direct"}),
+        ("PaymentVerified", {"payment": "p", "lines": [{"line": "1", "amount_fen": 1}]}),
+        ("LegalPathEntered", {"forum": "arbitration"}),
+        ("SourceReplied", {"source": "window", "source_ref": "1"}),
+        ("ExtremeIncidentReported", {"kind": "sealed:1:x"}),
+    ],
+)
+def test_what_does_not_follow_from_the_complaint_may_be_older(
+    act: str, data: dict[str, Any]
+) -> None:
+    """补录: an employer may have been ordered to pay, or have paid, before this worker came."""
+    assert handling().when(act, data, at=RECEIVED_ON - timedelta(days=3)) == "ok"
+
+
+def test_of_complaints_that_were_merged_the_first_to_come_counts() -> None:
+    """What was done about it before is kept under the case that it goes on under."""
+    early = RECEIVED_ON - timedelta(days=6)
+    of = {"from_case": "B", "source": "12345", "source_ref": "B", "tier": "CITY"}
+    master = handling().and_("ClaimLinesAdded", **of, received_at=early)
+    contact = {"reached": True}
+    assert master.when("FirstContactMade", contact, at=early) == "ok"
+    before = early - timedelta(days=1)
+    assert master.when("FirstContactMade", contact, at=before) == "422 BEFORE_COMPLAINT"
+    later = handling().and_("ClaimLinesAdded", **of, received_at=NOW)
+    assert later.when("FirstContactMade", contact, at=RECEIVED_ON) == "ok"
 
 
 def test_a_foreign_unit_is_refused_before_the_state_is_judged() -> None:

@@ -14,7 +14,7 @@ from services.intake.preparing import Prepared, prepare
 from services.intake.tables import Tables, lock_number
 from services.intake.tables import prepare as make_tables
 from services.intake.vault import Safe
-from services.intake.view import Opening, View
+from services.intake.view import View, opening
 from shared.clock import wall_now
 from shared.envelope import case_id_of
 from shared.events import ComplaintAccepted
@@ -91,7 +91,7 @@ async def test_a_second_copy_of_what_opened_a_file_changes_nothing(settings: Set
     connection = await asyncpg.connect(settings.database)
     await make_tables(connection, tables, await identify(settings, CASE_EVENTS))
     item = _prepared("twice")
-    opening = Opening(item.case_id, item.event_id, item.body_hash, item.claims, item.event)
+    expected = opening(item, item.event)
     partition = partition_of(item.case_id)
     producer = Producer(settings, "intake")
     await producer.start()
@@ -101,7 +101,7 @@ async def test_a_second_copy_of_what_opened_a_file_changes_nothing(settings: Set
             # A view of its own each time: nothing is in memory but what it expects.
             view = View(settings, tables)
             await view.start()
-            view.expect(opening)
+            view.expect(expected)
             folding = asyncio.create_task(view.run())
             sent, _ = (await producer.send_many(CASE_EVENTS, [(item.case_id, item.event)]))[0]
             await sent
@@ -128,14 +128,14 @@ async def test_what_was_expected_and_reads_otherwise_is_decoded(settings: Settin
     connection = await asyncpg.connect(settings.database)
     await make_tables(connection, tables, await identify(settings, CASE_EVENTS))
     item, other = _prepared("expected"), b'{"not":"an event"}'
-    opening = Opening(item.case_id, item.event_id, item.body_hash, item.claims, item.event)
+    expected = opening(item, item.event)
     view = View(settings, tables)
     producer = Producer(settings, "intake")
     await producer.start()
     await view.start()
     folding = asyncio.create_task(view.run())
     try:
-        view.expect(opening)
+        view.expect(expected)
         for value in (other, item.recorded("2026-01-01T00:00:00Z")):
             sent, _ = (await producer.send_many(CASE_EVENTS, [(item.case_id, value)]))[0]
             await sent

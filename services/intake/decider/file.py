@@ -59,7 +59,8 @@ class CaseFile(Frozen, frozen=True):
     `assigned`: was it ever assigned. `signed`: by a person, not deemed;
     `deemed_at`: when it was deemed to be (T05). `designation`: id of the
     HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
-    goes back to. `handle_by`: the last due of the handling (T09).
+    goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of the earliest
+    complaint that came to stand here.
     """
 
     subject: str
@@ -85,6 +86,7 @@ class CaseFile(Frozen, frozen=True):
     measures: tuple[Measure, ...] = ()
     handle_by: datetime | None = None
     group: str | None = None
+    received_at: datetime | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -203,9 +205,9 @@ def _unheard(data: AnyData) -> TypeIs[Unheard]:
     return type(data) in _UNHEARD
 
 
-def opened(subject: str, claims: Claims) -> CaseFile:
+def opened(subject: str, claims: Claims, received_at: datetime) -> CaseFile:
     """The file after the ComplaintReceived that begins a case."""
-    return CaseFile(subject, state="RECEIVED", claims=claims)
+    return CaseFile(subject, state="RECEIVED", claims=claims, received_at=received_at)
 
 
 def evolve(state: CaseFile, event: Event) -> CaseFile:
@@ -218,7 +220,7 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             if state.state != "NONE":
                 return state
             claims = own(data.claims, data.workers, data.amount_fen)
-            return replace(state, state="RECEIVED", claims=claims)
+            return replace(state, state="RECEIVED", claims=claims, received_at=data.received_at)
         case e.DeadlineSet():
             return replace(state, handle_by=data.due_at) if data.timer == "T09" else state
         case e.SupplementRequested():
@@ -240,7 +242,9 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
                 return state
             return replace(state, state=state.before_merge, master=None)
         case e.ClaimLinesAdded():
-            return replace(state, claims=added(state.claims, state.subject, data, event.decider)[0])
+            claims = added(state.claims, state.subject, data, event.decider)[0]
+            first = min(data.received_at, state.received_at or data.received_at)
+            return replace(state, claims=claims, received_at=first)
         case e.ClaimLinesRemoved():
             left = removed(state.claims, state.subject, data, event.decider)[0]
             return replace(state, claims=left)

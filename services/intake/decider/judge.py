@@ -140,6 +140,17 @@ def _table() -> dict[str, frozenset[State]]:
 POSSIBLE: Final = _table()
 """States in which a type is possible; a type that is not here is possible at any time."""
 
+_ANSWERS: Final = frozenset(
+    (
+        *(name for name, states in POSSIBLE.items() if states not in (_ASSIGNED, _AFTER)),
+        *("CoHandlerReported", "FirstContactMade", "FactsVerified", "ProgressReported"),
+        *("ExtensionRequested", "ExtensionApproved", "ExtensionNotApproved"),
+    )
+) - {"ComplaintReceived", "SourceReplied"}
+"""What is done about a complaint: the arrows, and its handling (rows 22-27). An order to pay, a
+payment, a lawsuit or a reply may be older than what this worker tells.
+"""
+
 _NO_MASTERS: Final[frozenset[State]] = frozenset(
     ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
 )
@@ -161,6 +172,7 @@ def decide(
         or refused_author(act.by, act.data, state)
         or _wrong_time(act, now)
         or _uncounted(act, policy)
+        or _too_early(act, state)
         or _wrong_content(act, state, policy)
         or (_impossible(act, state) if kind_of(state.subject) == "case" else None)
         or _lacking(act, state, policy)
@@ -236,6 +248,20 @@ def _wrong_time(act: Act, now: datetime) -> Refusal | None:
         reason = "what happened more than 30 days ago is recorded by the office"
         return Refusal(403, "BACK_DATED", reason, "/occurred_at")
     return None
+
+
+def _too_early(act: Act, state: CaseFile) -> Refusal | None:
+    """Before the complaint came the case was in no state, and no arrow left it (domain 3.3).
+
+    By civil days: of what is filed afterwards (补录) often only the day is known.
+    """
+    if act.type not in _ANSWERS or state.received_at is None:
+        return None
+    received_on = civil(state.received_at)
+    if civil(act.occurred_at) >= received_on:
+        return None
+    reason = f"the complaint came on {received_on}; nothing was done about it before"
+    return Refusal(422, "BEFORE_COMPLAINT", reason, "/occurred_at")
 
 
 def _uncounted(act: Act, policy: Policy) -> Refusal | None:
