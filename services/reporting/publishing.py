@@ -141,7 +141,7 @@ class Publisher:
 
     async def _publish(self, due: Due) -> None:
         async with self._whole(due.issue.at) as (snapshot, cut):
-            owed = await _belonging(snapshot, cut, due)
+            owed = await belonging(snapshot, cut, due)
         events = [self._event(data, due.issue.at, cut.policy) for data in owed]
         await self._append([event for event in events if event.id not in self.published.ids])
         log.info("published", issue=due.issue.no, events=len(events))
@@ -216,7 +216,7 @@ class Publisher:
         return unsigned(await self.signer.reader.ends_of(PLACES), last) > MOST_MARKS
 
 
-async def _belonging(snapshot: Snapshot, cut: Cut, due: Due) -> list[PUBLISHED]:
+async def belonging(snapshot: Snapshot, cut: Cut, due: Due) -> list[PUBLISHED]:
     """What belongs to an issue, in its order on the log."""
     content = await bulletin(snapshot, due.issue, due.before)
     pinned: dict[str, Any] = {
