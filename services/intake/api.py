@@ -20,6 +20,7 @@ from services.intake.complaint import (
     Refused,
     pointer,
     problems_of,
+    slips,
 )
 from services.intake.desk import Report
 from services.intake.given import MAX_BYTES
@@ -168,9 +169,12 @@ Body = TypeVar("Body", bound=Part)
 def parsed(model: type[Body], raw: bytes) -> Body:
     """The body as its model. Raises Refused with pointers."""
     try:
-        return model.model_validate_json(raw)
+        body = model.model_validate_json(raw)
     except ValidationError as error:
         raise Refused(problems_of(error)) from None
+    if found := slips(body, raw):
+        raise Refused(found)
+    return body
 
 
 class Api:

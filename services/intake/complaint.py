@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from operator import mul
 from typing import Annotated, Any, Final
 
@@ -38,6 +39,7 @@ from services.intake.given import (
     quick_read,
 )
 from services.intake.reading import kind_of_owner, signals_json
+from services.intake.spelling import Path, misspelt, parse, repeated
 from shared import events
 from shared.calendar import civil
 from shared.events import (
@@ -150,7 +152,7 @@ class Complaint(Part):
     contact: Person | None = None
 
 
-def pointer(parts: tuple[int | str, ...]) -> str:
+def pointer(parts: Path) -> str:
     """JSON Pointer (RFC 6901) of a place."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
@@ -168,6 +170,24 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     ]
 
 
+def slips(read: BaseModel, raw: bytes) -> list[Problem]:
+    """What the model made of JSON `raw` that nobody can have meant: see `spelling`."""
+    told = parse(raw)
+    return [*twice(told), *spelt_ill(read, told)]
+
+
+def twice(told: Any) -> list[Problem]:
+    """Names that stand twice in an object of what `spelling.parse` read."""
+    detail = "this name stands twice in its object"
+    return [Problem(pointer(path), "twice", detail) for path in islice(repeated(told), 50)]
+
+
+def spelt_ill(read: BaseModel, told: Any, place: Path = ()) -> list[Problem]:
+    """Instants and days of `told` that `read`, made of it, took for what they do not say."""
+    detail = "an instant is written as 2021-11-10T09:00:00+08:00 (RFC 3339), a day as 2021-11-10"
+    return [Problem(pointer(path), "not_rfc3339", detail) for path in misspelt(read, told, place)]
+
+
 def read(raw: bytes) -> Given:
     """The complaint in JSON bytes. Raises Refused; what needs clock or book is `check`'s."""
     if len(raw) > MAX_BYTES:
@@ -181,6 +201,8 @@ def read_strictly(raw: bytes) -> Given:
         complaint = Complaint.model_validate_json(raw)
     except ValidationError as error:
         raise Refused(problems_of(error)) from None
+    if found := slips(complaint, raw):
+        raise Refused(found)
     return msgspec.convert(complaint.model_dump(), Given)
 
 

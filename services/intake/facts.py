@@ -23,6 +23,7 @@ from services.intake.complaint import (
     problems_of,
     project_of,
     site_of,
+    spelt_ill,
 )
 from services.intake.reading import read_text
 from shared.events import (
@@ -77,6 +78,8 @@ def read_fact(type_name: str, data: dict[str, Any]) -> AnyData | Supplement:
         raise Refused(problems_of(error, "/data")) from None
     except TypeError:
         raise Refused([Problem("/data", "number", "a number does not fit in 64 bits")]) from None
+    if found := spelt_ill(fact, data, ("data",)):
+        raise Refused(found)
     if isinstance(fact, ComplaintAccepted) and fact.number is not None:
         raise Refused([Problem("/data/number", "not_yours", "intake gives the number")])
     return fact

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from services.intake.spelling import may_repeat
 from shared.events import (
     MAX_FEN,
     ComplaintKind,
@@ -120,7 +121,8 @@ def quick_read(raw: bytes) -> Given | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     # A control character can only stand in JSON behind a backslash.
-    return given if _plain(given, may_hold_controls=b"\\" in raw) else None
+    plain = _plain(given, may_hold_controls=b"\\" in raw)
+    return given if plain and not may_repeat(raw) else None
 
 
 def _long_fraction(raw: bytes) -> bool:

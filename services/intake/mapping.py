@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from services.intake.complaint import Line, Part, Problem, Refused, pointer, problems_of
+from services.intake.complaint import Line, Part, Problem, Refused, pointer, problems_of, slips
 from services.intake.fields import FIELDS, KINDS, SEVERAL, TIERS, VIAS, Assembled, Given, assemble
 from services.intake.sheets import MAX_COLUMNS, Row, Unusable, shown, text_cell
 from services.intake.written import Unit
@@ -54,7 +54,7 @@ def read_mapping(raw: bytes) -> Mapping:
         given = Mapping.model_validate_json(raw)
     except ValidationError as error:
         raise Refused(problems_of(error)) from None
-    problems = [*_column_problems(given), *_whole_problems(given)]
+    problems = slips(given, raw) or [*_column_problems(given), *_whole_problems(given)]
     if problems:
         raise Refused(problems)
     return given

@@ -185,6 +185,12 @@ def test_what_reception_refuses_is_told_by_the_platform_s_own_name() -> None:
     assert [item.pointer for item in found.told(error.value.problems)] == ["/统一社会信用代码"]
 
 
+def test_a_name_that_stands_twice_in_a_payload_is_refused_with_its_place() -> None:
+    with pytest.raises(Refused) as error:
+        payload_of(b'{"a":{"b":1,"b":2},"c":"\\"b\\":"}')
+    assert [(item.pointer, item.code) for item in error.value.problems] == [("/a/b", "twice")]
+
+
 def test_an_open311_form_becomes_a_complaint() -> None:
     form = {
         "source_ref": "open311-1",

@@ -77,6 +77,23 @@ def test_a_whole_complaint_is_received() -> None:
     assert refused(body()) == set()
 
 
+@pytest.mark.parametrize("field", ["received_at", "external_due_at"])
+@pytest.mark.parametrize("instant", ["1637000000", "1637000000.5", "2021-11-10T09:00Z"])
+def test_an_instant_is_read_as_rfc_3339_alone(field: str, instant: str) -> None:
+    assert refused(body(**{field: instant})) == {(f"/{field}", "not_rfc3339")}
+
+
+def test_a_name_that_stands_twice_is_refused_with_its_place() -> None:
+    raw = orjson.dumps(body())
+    assert refused(raw.replace(b'"workers":2', b'"workers":2,"workers":3')) == {
+        ("/workers", "twice")
+    }
+    last = b'"phone":"13000000300"}}'
+    assert raw.endswith(last)
+    twice = raw.removesuffix(b"}}") + b',"phone":"13000000301"}}'
+    assert refused(twice) == {("/contact/phone", "twice")}
+
+
 def test_the_least_that_says_something_is_received() -> None:
     least = {"source": "window", "source_ref": "1", "received_at": "2021-11-10T09:00:00Z"}
     assert refused({**least, "text": "欠薪"}) == set()

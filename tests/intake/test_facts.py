@@ -41,6 +41,65 @@ def test_so_is_one_within_the_data(instant: str) -> None:
     assert [item.pointer for item in refused.value.problems] == ["/data/to"]
 
 
+EPOCHS = ("1637000000", "1637000000.5", "-5", "1637020800000")
+NOT_RFC3339 = (*EPOCHS, "2021-11-10_09:00:00Z", "2021-11-10T09:00Z", "2021-11-10T09:00:00,5Z")
+
+
+@pytest.mark.parametrize("instant", NOT_RFC3339)
+@pytest.mark.parametrize(("model", "body"), BODIES)
+def test_an_instant_is_read_as_rfc_3339_alone(
+    model: type[Any], body: dict[str, Any], instant: str
+) -> None:
+    """Seconds since 1970 in quotes are a day of another year to whoever meant something else."""
+    with pytest.raises(Refused) as refused:
+        parsed(model, orjson.dumps(body | {"occurred_at": instant}))
+    found = [(item.pointer, item.code) for item in refused.value.problems]
+    assert found == [("/occurred_at", "not_rfc3339")]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "data", "pointer"),
+    [
+        ("ExtensionRequested", {"to": "1637000000", "reason": "x"}, "/data/to"),
+        ("CreditListingDecided", {"rule": "x", "until": "1637020800"}, "/data/until"),
+        (
+            "InstalmentPlanAgreed",
+            {"plan": [{"n": 1, "due_on": "1637020800", "amount_fen": 1}]},
+            "/data/plan/0/due_on",
+        ),
+    ],
+)
+def test_so_are_instants_and_days_within_the_data(
+    type_name: str, data: dict[str, Any], pointer: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        read_fact(type_name, data)
+    found = [(item.pointer, item.code) for item in refused.value.problems]
+    assert found == [(pointer, "not_rfc3339")]
+
+
+def test_what_is_rfc_3339_is_read() -> None:
+    for instant in ("2021-11-10T09:00:00+08:00", "2021-11-10t09:00:00.5z", "2021-11-10 09:00:00Z"):
+        read_fact("ExtensionRequested", {"to": instant, "reason": "x"})
+    plan = [{"n": 1, "due_on": "2021-11-16", "amount_fen": 1}]
+    read_fact("InstalmentPlanAgreed", {"plan": plan})
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer"),
+    [
+        (b'{"type":"ProgressReported","type":"ComplaintAccepted"}', "/type"),
+        (b'{"type":"ProgressReported","data":{"text":"a","text" : "b"}}', "/data/text"),
+        (b'{"type":"x","data":{"a~b":[{"c":1,"\\u0063":1}]}}', "/data/a~0b/0/c"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_with_its_place(raw: bytes, pointer: str) -> None:
+    """One reader takes the first value, another the last: nobody may choose."""
+    with pytest.raises(Refused) as refused:
+        parsed(FactBody, raw)
+    assert [(item.pointer, item.code) for item in refused.value.problems] == [(pointer, "twice")]
+
+
 @pytest.mark.parametrize(
     ("type_name", "data", "pointer"),
     [

@@ -155,6 +155,7 @@ def test_a_line_that_is_not_plain_is_left_to_the_model(name: str) -> None:
     [
         b'{"source":"a","source":"national","source_ref":"1","received_at":"2021-11-10T09:00:00Z"}',
         b'{"source":1,"source":"national","source_ref":"1","received_at":"2021-11-10T09:00:00Z"}',
+        b'{"source":"national","source_ref":"1","received_at":"2021-11-10T09:00:00+0800"}',
         b"[" * 100_000,
         b'{"text":"\\ud800"}',
         b'{"text":"\xff"}',
@@ -165,6 +166,35 @@ def test_a_line_that_is_not_plain_is_left_to_the_model(name: str) -> None:
 )
 def test_json_at_its_edges(raw: bytes) -> None:
     same_as_the_model(raw)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_name_that_stands_twice_is_found_however_it_is_written(data: st.DataObject) -> None:
+    """Also beside a text that looks like JSON, among blanks, and with an escaped letter."""
+    document = body(text='"text":"\\"text\\":')
+    holders = [value for path in paths(document) if isinstance(value := at(document, path), dict)]
+    holder = data.draw(st.sampled_from(holders))
+    name = data.draw(st.sampled_from(sorted(holder)))
+    value = orjson.dumps(holder[name]).decode()
+    spelt = data.draw(st.sampled_from((name, f"\\u{ord(name[0]):04x}{name[1:]}")))
+    blank = data.draw(st.sampled_from(("", " ", "\n\t")))
+    plain = orjson.dumps(holder)
+    twice = plain[:-1] + f',{blank}"{spelt}"{blank}:{blank}{value}}}'.encode()
+    whole = orjson.dumps(document)
+    read(whole)
+    raw = whole.replace(plain, twice, 1)
+    assert quick_read(raw) is None
+    with pytest.raises(Refused) as refused:
+        read(raw)
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.pointer.rsplit("/", 1)[1]) == ("twice", name)
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
 
 
 def opened(value: Any, sealer: Sealer) -> Any:

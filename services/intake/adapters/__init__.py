@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import orjson
 
-from services.intake.complaint import Problem, Refused, pointer
+from services.intake.complaint import Problem, Refused, pointer, twice
 from services.intake.fields import Assembled, Given, assemble
+from services.intake.spelling import may_repeat, parse
 from services.intake.written import Unit, exact
 from shared.policy import Policy
 
@@ -102,6 +103,8 @@ def payload_of(raw: bytes) -> dict[str, Any]:
         raise Refused([Problem("", "json_invalid", "not JSON")]) from None
     if not isinstance(value, dict):
         raise Refused([Problem("", "wrong_type", "a JSON object is wanted")])
+    if may_repeat(raw) and (found := twice(parse(raw))):
+        raise Refused(found)
     return value
 
 
