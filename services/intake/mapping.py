@@ -163,7 +163,12 @@ def table(rows: Sequence[Row], mapping: Mapping) -> Table:
     ignored = {header(name) for name in mapping.ignore}
     best = max(rows[:HEADER_ROWS], key=lambda row: len(_headers(row) & names.keys()), default=None)
     if best is None or not _headers(best) & names.keys():
-        raise Refused([Problem("", "no_header", "no row holds the headers of the mapping")])
+        wanted = "、".join(name for name, column in mapping.columns.items() if not column.optional)
+        detail = (
+            "expected is a table (.xlsx, or CSV with comma, semicolon or tab) that has in one of "
+            f"its first {HEADER_ROWS} rows the headers of the mapping: {wanted[:500]}"
+        )
+        raise Refused([Problem("", "no_header", detail)])
     columns: list[str | None] = []
     problems: list[Problem] = []
     for cell in best.cells:

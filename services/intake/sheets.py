@@ -59,6 +59,7 @@ class Unusable:
         return _CODES[self.code]
 
 
+_QUOTES: Final = "where a cell that begins with a quote ends with one, or .xlsx"
 _SAVE: Final = "not CSV or XLSX; save the file as .xlsx"
 
 Cell = Value | Unusable | None
@@ -120,7 +121,8 @@ def _csv_rows(content: bytes) -> Iterator[list[Cell]]:
         for row in reader:
             yield [text_cell(cell) for cell in row]
     except csv.Error as error:
-        raise _refused("csv_invalid", f"line {reader.line_num}: {error}") from None
+        detail = f"line {reader.line_num}: {error}; expected is CSV, {_QUOTES}"
+        raise _refused("csv_invalid", detail) from None
 
 
 def _check_no_document(text: str, first: str) -> None:

@@ -272,6 +272,25 @@ def test_a_file_must_have_the_columns_of_its_mapping_and_no_others(
     assert problem in found
 
 
+@pytest.mark.parametrize(
+    "text", ["各位领导：\n\n我们在工地干了三个月没有拿到工资。", "工资", "a,b\n1,2\n"]
+)
+def test_what_is_no_table_of_the_mapping_is_told_what_was_expected(text: str) -> None:
+    with pytest.raises(Refused) as error:
+        table(read_rows(text.encode()), mapping())
+    (problem,) = error.value.problems
+    assert problem.code == "no_header"
+    for word in ("CSV", ".xlsx", "20", "编号", "用人单位"):
+        assert word in problem.detail
+
+
+def test_text_that_cannot_be_csv_is_told_what_was_expected() -> None:
+    code, detail = refusal('信：\n"你好" 说他\n'.encode())
+    assert code == "csv_invalid"
+    assert detail.startswith("line 2: ")
+    assert ".xlsx" in detail
+
+
 def test_a_value_in_a_column_without_a_header_is_not_lost_in_silence() -> None:
     content = workbook(["编号", "时间", "用人单位"], ["1", "2021-11-10", "店", None, "备注在此"])
     found = table(read_rows(content), mapping())
