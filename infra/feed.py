@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from codecs import BOM_UTF8
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -137,8 +138,10 @@ def _progress() -> Progress:
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Lines that say something, with their numbers from 1."""
+    """Lines that say something, with their numbers from 1; without a mark of the byte order."""
     for number, line in enumerate(iter(file.readline, b""), 1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)
         if line.strip():
             yield number, line.rstrip(b"\r\n")
 

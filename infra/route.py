@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def run(*, file: Path, book: str = "dengfeng-2021-35", why: bool = False) -> int
     bad = 0
     with file.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
+            if number == 1:
+                raw = raw.removeprefix(BOM_UTF8)
             if not raw.strip():
                 continue
             try:

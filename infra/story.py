@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,7 +47,7 @@ class Line:
 def read_story(path: Path) -> list[Line]:
     """The lines of a story file. Raises Refused naming the first line that cannot be read."""
     lines: list[Line] = []
-    for number, raw in enumerate(path.read_bytes().splitlines(), 1):
+    for number, raw in enumerate(path.read_bytes().removeprefix(BOM_UTF8).splitlines(), 1):
         if raw.strip():
             line = _line(number, raw)
             if lines and line.at < lines[-1].at:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import IO, Any, Final
@@ -39,10 +40,14 @@ _SEND_BYTES: Final = 64 << 10
 
 
 class Lines:
-    """Cuts a body into lines; a line longer than a complaint may be is dropped, not kept."""
+    """Cuts a body into lines; a line longer than a complaint may be is dropped, not kept.
+
+    A byte order mark before the first is of the file, not of the line (RFC 8259, 8.1).
+    """
 
     def __init__(self) -> None:
         self._rest = b""
+        self._begun = False
         self._overlong = False
 
     def feed(self, chunk: bytes) -> list[bytes | None]:
@@ -60,6 +65,9 @@ class Lines:
         return [self._line(self._rest)] if self._rest or self._overlong else []
 
     def _line(self, line: bytes) -> bytes | None:
+        if not self._begun:
+            self._begun = True
+            line = line.removeprefix(BOM_UTF8)
         if self._overlong or len(line) > MAX_BYTES:
             self._overlong = False
             return None

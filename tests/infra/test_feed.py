@@ -116,6 +116,15 @@ async def test_messages_of_citizens_become_complaints_of_the_message_board() -> 
     assert intake.lines[1] == b"broken", "what is no message is intake's to reject"
 
 
+async def test_a_byte_order_mark_is_no_part_of_a_line_and_no_line_of_its_own() -> None:
+    intake = FakeIntake()
+    counts, _ = await fed(intake, b'\xef\xbb\xbf\r\n{"a":1}\n')
+    assert (counts, intake.lines) == ({"received": 1}, [b'{"a":1}'])
+    message = {"id": "10484", "title": "拖欠工资", "text": "老板不给钱"}
+    await fed(intake, b"\xef\xbb\xbf" + json.dumps(message).encode())
+    assert json.loads(intake.lines[1])["source"] == "rmw"
+
+
 async def test_a_stream_that_breaks_off_says_from_which_line_to_send_again() -> None:
     with pytest.raises(Unready, match="ended the stream before line 3"):
         await fed(FakeIntake(stop_after=2), b'{"a":1}\n{"a":2}\n{"a":3}\n')

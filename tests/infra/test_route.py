@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_a_line_each_and_a_clear_word_for_a_bad_one(
 ) -> None:
     file = tmp_path / "complaints.jsonl"
     lines = [orjson.dumps(BODIES[0]), b'{"source":"12345"}', b"", orjson.dumps(BODIES[1])]
-    file.write_bytes(b"\n".join(lines) + b"\n")
+    file.write_bytes(BOM_UTF8 + b"\n".join(lines) + b"\n")
     assert route.run(file=file) == 1
     out, problem = capfdbinary.readouterr()
     refs = [orjson.loads(line)["ref"] for line in out.splitlines()]
