@@ -454,7 +454,11 @@ def _site(told: Site | given.Site | None, sealer: Sealer, place: str) -> stored.
 
 
 def _lines(complaint: Given, employer: stored.Employer | None, sealer: Sealer) -> list[stored.Line]:
-    """Lines "1", "2"…; without claims the whole complaint is line "1"."""
+    """Lines "1", "2"…; without claims the whole complaint is line "1".
+
+    What a line does not say of its months the complaint says for it; of its amount only where the
+    line is alone: how a sum is shared among several is not ours to guess.
+    """
     if not complaint.claims:
         whole = stored.Line(
             line="1",
@@ -475,10 +479,11 @@ def _line(
     number: str, claim: given.Claim, complaint: Given, employers: list[str], sealer: Sealer
 ) -> stored.Line:
     who, hash_of = claim.worker, sealer.matcher
+    whole = complaint.amount_fen if len(complaint.claims) == 1 else None
     worker = None if who is None or who.id_no is None else hash_of.worker(who.id_no)
     return stored.Line(
         line=number,
-        amount_fen=claim.amount_fen,
+        amount_fen=claim.amount_fen if claim.amount_fen is not None else whole,
         months_from=claim.months_from or complaint.months_from,
         months_to=claim.months_to or complaint.months_to,
         sealed=_sealed_person(sealer, who, f"{_PLACE}/claims/{number}"),

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from services.intake.complaint import Refused, admit, check, read, read_object
+from shared.claims import Claimed, own
 from shared.envelope import case_id_of, unsealed_fields
 from shared.events import ComplaintReceived
 from shared.policy import Policy, adopt, read_book
@@ -228,6 +229,29 @@ def test_lines_are_numbered_and_without_claims_the_whole_is_line_one() -> None:
     assert [(line.line, line.amount_fen, line.months_to) for line in whole] == [
         ("1", 1_200_000, "2021-09")
     ]
+
+
+def amounts(*claims: dict[str, Any], **changes: Any) -> list[int | None]:
+    """The amounts of the lines as they are stored."""
+    return [line.amount_fen for line in received(body(claims=list(claims), **changes)).claims]
+
+
+def test_a_line_alone_without_an_amount_is_owed_what_the_complaint_says() -> None:
+    who = {"worker": {"id_no": "410125199001319903"}}
+    fact = received(body(claims=[who]))
+    (line,) = fact.claims
+    assert (line.amount_fen, line.months_from) == (1_200_000, "2021-07")
+    assert own(fact.claims, fact.workers, fact.amount_fen) == (
+        Claimed("1", heads=2, fen=1_200_000),
+    )
+
+
+def test_what_a_line_says_itself_stands_and_a_sum_is_not_shared_among_several() -> None:
+    who, other = worker("410125199001319903"), worker("41012519900306991X")
+    assert amounts(who) == [600_000]
+    assert amounts(who | {"amount_fen": 0}) == [0]
+    assert amounts(who, other | {"amount_fen": None}) == [600_000, None]
+    assert amounts(who | {"amount_fen": None}, amount_fen=None) == [None]
 
 
 def test_the_same_worker_and_employer_meet_however_they_are_written() -> None:
