@@ -81,6 +81,8 @@ def run(case: str) -> int:
 
     Raises Refused for a case that is not on the log.
     """
+    if not case.strip():
+        raise Unready("CASE_ID is empty; a case's id is wanted, or its number (DF-QX-2021-000001)")
     case_id = _numbered(case.upper()) if _NUMBER.fullmatch(case.upper()) else case
     events, books = read_subject(case_id)
     if not books:

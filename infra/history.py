@@ -152,7 +152,7 @@ async def _partition(
     reader: Reader, topic: str, number: int, end: int, subject: str | None = None
 ) -> list[Event]:
     found: dict[str, Event] = {}
-    key = subject.encode() if subject else None
+    key = None if subject is None else subject.encode()
     async with aclosing(reader.range(topic, number, 0, end)) as batches:
         async for records in batches:
             for record in records:

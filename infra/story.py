@@ -173,13 +173,20 @@ def local(value: datetime) -> str:
 
 
 def end_of(lines: list[Line], until: str | None) -> datetime:
-    """Where a run ends: at `--until`, else with the last line. Raises Unready: that is usage."""
+    """Where a run ends: at `--until`, else with the last line.
+
+    Raises Unready (that is usage) for what is no instant, or one before anything begins.
+    """
     if until is None:
         return lines[-1].at
     try:
-        return instant(until, "--until")
+        end = instant(until, "--until")
     except Refused as error:
         raise Unready(str(error)) from None
+    if end < lines[0].at:
+        first = local(lines[0].at)
+        raise Unready(f"--until {until} is before the story's first line, which is at {first}")
+    return end
 
 
 def given_decisions(lines: list[Line]) -> dict[str, frozenset[str]]:

@@ -77,6 +77,16 @@ def test_a_usage_error_is_one_line_and_exit_2(arguments: tuple[str, ...], named:
     assert done.stderr.endswith(f"; see {command} --help\n")
 
 
+@pytest.mark.parametrize("case", ["", "  "])
+def test_a_case_without_a_name_is_told_so_before_anything_is_read(case: str) -> None:
+    done = qingqian("explain", case, QINGQIAN_KAFKA="127.0.0.1:1")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "CASE_ID is empty" in line
+    assert "DF-QX-" in line
+
+
 def test_a_setting_that_makes_no_sense_is_one_line_and_exit_2() -> None:
     done = qingqian("topics", QINGQIAN_KAKFA="127.0.0.1:1")
 

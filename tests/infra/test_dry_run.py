@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,19 @@ def test_an_until_that_is_no_instant_is_a_wrong_usage(path: Path) -> None:
         with pytest.raises(Unready, match="--until") as caught:
             run(story=path, until=text)
         assert caught.value.exit_code == 2
+
+
+def test_an_until_before_the_first_line_is_a_wrong_usage(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing would be printed, as of a story in which nothing is owed."""
+    path.write_bytes(BOM_UTF8 + b"\n".join(orjson.dumps(entry) for entry in PLAIN))
+    first = at("2021-11-10 09:00")
+    with pytest.raises(Unready, match="before the story's first line") as caught:
+        run(story=path, until=at("2021-11-10 08:59"))
+    assert first in str(caught.value)
+    assert run(story=path, until=first) == 0
+    assert capfd.readouterr().out != ""
 
 
 def test_it_runs_to_the_last_line_or_until_inclusive(path: Path) -> None:
