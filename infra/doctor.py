@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import platform
@@ -16,9 +17,9 @@ from infra.obstacles import require_book, require_folder
 from infra.problem import Problem, Unready
 from infra.ready import readiness
 from infra.stack import jars
-from infra.stack.kafka import answers
+from infra.stack.kafka import Kafka, answers, cluster_at
 from infra.stack.ports import Listener, demo_of, listeners, require_no_demo
-from infra.stack.process import Child, require_free, running
+from infra.stack.process import Child, owner_of, require_free, running
 from shared.settings import SERVICES, Settings, SettingsError, load
 
 _DISK_NEEDED: Final = 2 * 1024**3
@@ -131,9 +132,27 @@ def _server(settings: Settings, name: str) -> str:
         return f"the demo's, on {place}"
     _miss(name, ours)
     if name == "kafka" and answers(each.port):
-        return f"a broker that is not ours answers on {place}"
+        raise Unready(_other_broker(settings, each))
     require_free(each.port, each.title, each.variable)
     return f"not running; port {each.port} is free"
+
+
+def _other_broker(settings: Settings, each: Listener) -> str:
+    """What a broker is that answers in the place of this folder's, of which no process is known."""
+    data = settings.data_dir.resolve()
+    ours = Kafka(data / "kafka", data / "run", data / "log" / "kafka.log", each.port).cluster_id
+    found = asyncio.run(cluster_at(f"{each.host}:{each.port}"))
+    place = f"{each.host}:{each.port}{owner_of(each.port)}"
+    if found is not None and found == ours:
+        return (
+            f"this folder's own broker (cluster {ours}) runs on {place}, but nothing here knows "
+            f"its process any more. Fix: end that process, then qingqian up"
+        )
+    has = f"has cluster {ours}" if ours else "has no log yet"
+    return (
+        f"a foreign broker (cluster {found or 'unknown'}) answers on {place}; this folder {has}. "
+        f"Fix: stop that one, or choose another port with {each.variable}"
+    )
 
 
 def _ours(settings: Settings) -> dict[str, Child]:

@@ -20,6 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
 from infra.problem import Unready
 from infra.stack import jars
 from infra.stack.process import (
@@ -148,6 +151,16 @@ class Kafka:
         self._free_port = False
         self.start()
 
+    @property
+    def cluster_id(self) -> str | None:
+        """The id that the data was formatted with; None where there is none yet."""
+        try:
+            lines = (self.home / "data" / "meta.properties").read_text("utf-8").splitlines()
+        except OSError:
+            return None
+        said = [line.partition("=")[2] for line in lines if line.startswith("cluster.id=")]
+        return said[0] if said else None
+
     def _choose_ports(self) -> None:
         if self._free_port and not self.port:
             self.port, self._controller_port = free_ports(2)
@@ -211,6 +224,19 @@ def answers(port: int) -> bool:
         return False
     _size, correlation, error = struct.unpack(">iih", head) if len(head) == 10 else (0, 0, -1)
     return bool(correlation == 1 and error == 0)
+
+
+async def cluster_at(bootstrap: str) -> str | None:
+    """The id of the cluster that a broker is of; None where it does not say."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+    try:
+        await admin.start()
+        found = await admin.describe_cluster()
+    except KafkaError:
+        return None
+    finally:
+        await admin.close()
+    return str(found["cluster_id"])
 
 
 def _read(connection: socket.socket, size: int) -> bytes:

@@ -296,12 +296,13 @@ def require_free(port: int, what: str, variable: str, host: str = "127.0.0.1") -
             probe.bind((host, port))
         except OSError as error:
             raise Unready(
-                f"port {port} for {what} is taken{_owner(port)} ({error.strerror}). "
+                f"port {port} for {what} is taken{owner_of(port)} ({error.strerror}). "
                 f"Fix: stop that process, or choose another port with {variable}"
             ) from None
 
 
-def _owner(port: int) -> str:
+def owner_of(port: int) -> str:
+    """` by NAME, pid N` of who listens there; empty where that is not to be seen."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:] == (port,):

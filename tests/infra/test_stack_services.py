@@ -147,6 +147,35 @@ def test_doctor_misses_what_was_killed_and_up_brings_it_back(
     qingqian(installation, "down", "--wipe")
 
 
+def test_doctor_tells_a_foreign_broker_from_this_folder_s_own(
+    installation: dict[str, str], stack: LocalStack
+) -> None:
+    """By the cluster's id: a port says nothing of whose log stands behind it."""
+    foreign = installation | {"QINGQIAN_KAFKA": stack.bootstrap}
+    line = doctor_of_kafka(foreign)
+    assert f"a foreign broker (cluster {stack.kafka.cluster_id}) answers on " in line
+    assert "this folder has no log yet" in line
+    assert line.endswith("Fix: stop that one, or choose another port with QINGQIAN_KAFKA")
+
+    data = Path(installation["QINGQIAN_DATA_DIR"])
+    meta = data / "kafka" / "data" / "meta.properties"
+    meta.parent.mkdir(parents=True)
+    meta.write_text("version=1\ncluster.id=another\n", "utf-8")
+    assert "this folder has cluster another" in doctor_of_kafka(foreign)
+
+    meta.write_text(f"cluster.id={stack.kafka.cluster_id}\n", "utf-8")
+    line = doctor_of_kafka(foreign)
+    assert f"this folder's own broker (cluster {stack.kafka.cluster_id}) runs on " in line
+    assert "Fix: end that process, then qingqian up" in line
+
+
+def doctor_of_kafka(installation: dict[str, str]) -> str:
+    """The one line that a failing doctor has for Kafka."""
+    told = qingqian(installation, "doctor", code=2).stdout
+    (line,) = [line for line in told.splitlines() if line.startswith("FAIL  kafka: ")]
+    return line
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_that_is_interrupted_stops_what_it_has_started_and_nothing_else(
     installation: dict[str, str], number: signal.Signals
