@@ -23,6 +23,7 @@ from infra.audit.log import LogFile, Partition, micros
 from infra.problem import Unready
 from infra.stack.commands import LOOPBACK, say, stack_of
 from infra.stack.kafka import answers
+from infra.stack.local import starting
 from shared import settings as settings_of
 from shared.log import Reader
 from shared.merkle import Tree
@@ -184,5 +185,6 @@ def _serve(settings: Settings) -> bool:
     if host not in LOOPBACK or "," in settings.kafka or answers(int(port)):
         return False
     say("starting Kafka and PostgreSQL, without the services")
-    stack_of(settings, keep=True).start()
+    with starting(settings.data_dir):
+        stack_of(settings, keep=True).start()
     return True

@@ -14,7 +14,7 @@ from infra.problem import Unready
 from infra.ready import readiness
 from infra.stack.commands import services_of, stack_of
 from infra.stack.guard import stop_all
-from infra.stack.local import LocalStack
+from infra.stack.local import LocalStack, starting
 from infra.stack.ports import require_no_demo, require_ports
 from infra.stack.process import locked
 from infra.stack.services import Services
@@ -55,11 +55,21 @@ def open_stage(
     require_folder(settings)
     require_book(settings)
     require_no_demo(settings)
-    stack = stack_of(settings, keep=keep)
-    stage = Stage(settings, stack, services_of(settings, stack))
-    mine = stack.alive
-    _refuse_strangers(stage)
+    _refuse_strangers(_stage(settings, keep))
     require_ports(settings)
+    with starting(settings.data_dir):
+        # What runs is looked for anew: another command may have started it meanwhile.
+        return _opened(_stage(settings, keep), say)
+
+
+def _stage(settings: Settings, keep: bool) -> Stage:
+    stack = stack_of(settings, keep=keep)
+    return Stage(settings, stack, services_of(settings, stack))
+
+
+def _opened(stage: Stage, say: Callable[[str], None]) -> Stage:
+    settings, stack = stage.settings, stage.stack
+    mine = stack.alive
     say("starting Kafka and PostgreSQL")
     stack.start()
     try:

@@ -18,7 +18,7 @@ from infra.keyring import ensure_keys
 from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
 from infra.stack.guard import stop_all
-from infra.stack.local import LocalStack
+from infra.stack.local import LocalStack, starting
 from infra.stack.ports import demo_folder, demo_of, end_of, require_no_demo, require_ports
 from infra.stack.process import ended_by_sigterm, locked, running, undisturbed
 from infra.stack.services import Services
@@ -73,8 +73,19 @@ def up() -> int:
     require_folder(settings)
     require_book(settings)
     require_no_demo(settings)
-    stack = stack_of(settings, keep=True)
+    stack_of(settings, keep=True)
     require_ports(settings)
+    with starting(settings.data_dir):
+        # What runs is looked for anew: another command may have started it meanwhile.
+        stack = stack_of(settings, keep=True)
+        _start(settings, stack)
+    say(f"up in {time.monotonic() - began:.1f} s")
+    for line in where(settings, stack):
+        print(line)
+    return 0
+
+
+def _start(settings: Settings, stack: LocalStack) -> None:
     if os.geteuid() == 0 and not stack.postgres.alive:
         say("running as root: PostgreSQL runs as the user nobody, everything else as root")
     services = services_of(settings, stack)
@@ -86,10 +97,6 @@ def up() -> int:
             say(f"wrote a key for each role and unit to {_near(settings.keys_path)}")
         say("starting intake, routing, supervision and reporting")
         services.start(say=say)
-    say(f"up in {time.monotonic() - began:.1f} s")
-    for line in where(settings, stack):
-        print(line)
-    return 0
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,11 +14,30 @@ from typing import Self
 from infra.stack.guard import stop_all
 from infra.stack.kafka import Kafka
 from infra.stack.postgres import Postgres
-from infra.stack.process import locked
+from infra.stack.process import alone, locked
 
 
 def _silent(line: str) -> None:
     del line
+
+
+def _make(data_dir: Path) -> None:
+    if not data_dir.exists():
+        # Whatever the umask: as root, PostgreSQL's own user has to pass through this folder.
+        data_dir.mkdir(parents=True)
+        data_dir.chmod(0o755)
+
+
+@contextmanager
+def starting(data_dir: Path) -> Iterator[None]:
+    """Only this command starts servers and services in a data folder, from the first look at what
+    runs there until all of it is ready. Raises Unready while another does.
+    """
+    _make(data_dir)
+    run = data_dir / "run"
+    run.mkdir(exist_ok=True)
+    with alone(run / "starting"):
+        yield
 
 
 class LocalStack:
@@ -72,10 +92,7 @@ class LocalStack:
 
         Raises :class:`infra.problem.Unready` with one clear line; then nothing is left running.
         """
-        if not self.data_dir.exists():
-            # Whatever the umask: as root, PostgreSQL's own user has to pass through this folder.
-            self.data_dir.mkdir(parents=True)
-            self.data_dir.chmod(0o755)
+        _make(self.data_dir)
         with locked(self.run):
             mine = not (self.kafka.alive or self.postgres.alive)
             if not self.keep and self._guard is None:

@@ -226,6 +226,32 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """One process at a time, whose pid stands in `lock`; its folder must be there.
+
+    The system lets go of the lock of a process that has ended, however it ended, so what one has
+    left in the file is in nobody's way. Raises Unready, which names the other, instead of waiting.
+    """
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            pid = file.read().strip()
+            raise Unready(
+                f"another command is starting the stack of this folder{pid and f', pid {pid}'}. "
+                f"Fix: wait until it has ended, then the same command again"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+@contextlib.contextmanager
 def ended_by_sigterm() -> Iterator[None]:
     """SIGTERM ends it as Ctrl-C does: through the same cleaning up."""
 

@@ -147,6 +147,27 @@ def test_doctor_misses_what_was_killed_and_up_brings_it_back(
     qingqian(installation, "down", "--wipe")
 
 
+def test_of_two_ups_at_one_moment_one_starts_everything_and_the_other_says_so(
+    installation: dict[str, str],
+) -> None:
+    ups = [
+        subprocess.Popen(
+            [sys.executable, "-m", "infra.cli", "up"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            env=installation,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    told = [up.communicate(timeout=180)[1] for up in ups]
+    said = dict(zip([up.returncode for up in ups], told, strict=True))
+
+    assert said.keys() == {0, 2}
+    (line,) = said[2].splitlines()
+    assert "another command is starting the stack of this folder" in line
+    assert set(processes(installation)) == {*SERVICES, "kafka", "postgres"}
+    qingqian(installation, "down", "--wipe")
+
+
 def test_doctor_tells_a_foreign_broker_from_this_folder_s_own(
     installation: dict[str, str], stack: LocalStack
 ) -> None:
