@@ -163,7 +163,7 @@ def _wipe(settings: Settings) -> None:
     """
     stack = stack_of(settings, keep=True)
     stack.wipe()
-    made = ["log", "run", "keys.json", "master.key"]
+    made = ["log", "run", "tmp", "keys.json", "master.key"]
     for path in (stack.data_dir / name for name in made):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -24,7 +24,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from infra.problem import Unready
-from infra.stack import jars
+from infra.stack import jars, temporary
 from infra.stack.process import (
     Child,
     adopt,
@@ -118,6 +118,7 @@ class Kafka:
         self.home.mkdir(parents=True, exist_ok=True)
         config = self._write_config()
         self._format(classpath, config, cached)
+        temporary.emptied(_temporary(self.home))
         argv = _java(classpath, self.home, "kafka.Kafka", [str(config)], cached)
         facts = {"port": self.port, "controller_port": self._controller_port}
         self.child = spawn(
@@ -282,6 +283,7 @@ def _train(trial: Kafka, classpath: str, output: Path) -> None:
     trial.home.mkdir(parents=True)
     config = trial._write_config()
     trial._format(classpath, config, None)
+    temporary.emptied(_temporary(trial.home))
     argv = _java(classpath, trial.home, "kafka.Kafka", [str(config)], None)
     argv.insert(1, f"-XX:AOTCacheOutput={output}")
     trial.child = spawn("kafka", argv, run=trial.run, log=trial.log, env=_environment())
@@ -297,13 +299,19 @@ def _java_home() -> Path:
     return Path(JAVA_HOME)
 
 
+def _temporary(home: Path) -> Path:
+    """Where its Java puts the libraries that it unpacks at a start."""
+    return home.resolve() / "tmp"
+
+
 def _java(
     classpath: str, home: Path, main: str, arguments: list[str], cached: Path | None
 ) -> list[str]:
     quick = [f"-XX:AOTCache={cached}", "-Xlog:disable", "-Xlog:all=error"] if cached else []
     logging = f"-Dlog4j2.configurationFile={(home / 'log4j2.xml').resolve()}"
+    own = f"-Djava.io.tmpdir={_temporary(home)}"
     java = str(_java_home() / "bin" / "java")
-    return [java, *quick, *_JAVA_OPTIONS, logging, "-cp", classpath, main, *arguments]
+    return [java, *quick, *_JAVA_OPTIONS, own, logging, "-cp", classpath, main, *arguments]
 
 
 def _environment() -> dict[str, str]:

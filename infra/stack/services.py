@@ -12,6 +12,7 @@ from typing import Final
 
 from infra.problem import Unready
 from infra.ready import readiness
+from infra.stack import temporary
 from infra.stack.process import Child, adopt, require_free, spawn
 from shared.settings import PREFIX, SERVICES, Settings
 
@@ -36,7 +37,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
 class Services:
     """The services of one installation; those that an earlier command left running are taken over.
 
-    `settings` say where their Kafka and PostgreSQL are; `run` and `log` are folders of the stack.
+    `settings` say where their Kafka and PostgreSQL are; `run` and `log` are folders of the stack,
+    and beside `run` stands `tmp` with the temporary files of each.
     """
 
     def __init__(
@@ -58,12 +60,13 @@ class Services:
             return
         port = self.settings.port(name)
         require_free(port, name, f"{PREFIX}{name.upper()}_PORT", self.settings.host)
+        own = temporary.emptied(self.run.resolve().parent / "tmp" / name)
         self.children[name] = spawn(
             name,
             [sys.executable, "-m", f"services.{name}"],
             run=self.run,
             log=self.log / f"{name}.log",
-            env=self._environment(),
+            env=self._environment() | temporary.setting(own),
             facts={"port": port},
         )
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.keyring import ensure_keys
@@ -25,6 +28,15 @@ from shared.settings import PREFIX, SERVICES, Settings
 pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[LocalStack]:
+    """A stack of the test's own, not started yet."""
+    stack = LocalStack(tmp_path / "data")
+    yield stack
+    stack.stop()
+    stack.wipe()
 
 
 def test_all_four_become_ready_survive_a_kill_and_stop_within_ten_seconds(
@@ -49,6 +61,38 @@ def test_all_four_become_ready_survive_a_kill_and_stop_within_ten_seconds(
     assert forced == []
     assert time.monotonic() - began < STOP_SECONDS
     assert running(tmp_path / "run") == []
+
+
+def test_what_is_killed_leaves_its_temporary_files_in_the_stack_s_folder_until_it_is_back(
+    own: LocalStack,
+) -> None:
+    """Kafka's Java unpacks a library of its own there; Python's helpers have their sockets."""
+    own.start()
+    assert own.kafka.child is not None
+    temporary = own.kafka.home / "tmp"
+    argv = psutil.Process(own.kafka.child.pid).cmdline()
+    assert f"-Djava.io.tmpdir={temporary}" in argv
+    (temporary / "left").touch()
+    own.kafka.kill()
+    own.kafka.restart()
+    assert not (temporary / "left").exists()
+
+
+def test_so_do_the_services(settings: Settings, tmp_path: Path) -> None:
+    ensure_keys(settings)
+    folder = Path(tempfile.mkdtemp(prefix="q"))  # tmp_path leaves no room for a socket's name.
+    services = Services(settings, folder / "run", folder / "log", ("intake",))
+    try:
+        services.start()
+        temporary = folder / "tmp" / "intake"
+        assert psutil.Process(services.children["intake"].pid).environ()["TMPDIR"] == str(temporary)
+        (temporary / "pymp-left").mkdir()
+        services.kill("intake")
+        services.restart("intake")
+        assert not (temporary / "pymp-left").exists()
+    finally:
+        services.stop()
+        shutil.rmtree(folder)
 
 
 def test_one_that_cannot_start_is_one_line_and_takes_the_others_down(
