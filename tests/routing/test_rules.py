@@ -46,6 +46,22 @@ WORKED = [
         {"project": {"funding": "government", "kind": "road"}},
         ("R2", "TF2", ("TF1", "市交通局")),
     ),
+    (
+        "a coal mine's shaft sunk with government money",
+        {
+            "employer": {"industry": "4840", "ownership": "private"},
+            "project": {"funding": "government", "kind": "coal"},
+        },
+        ("R2", "TF2", ("TF1", "TF5")),
+    ),
+    (
+        "dwellings that a coal firm builds with government money",
+        {
+            "employer": {"industry": "0610", "ownership": "state"},
+            "project": {"funding": "government", "kind": "housing"},
+        },
+        ("R2", "TF2", ("TF1", "TF5", "市住建局")),
+    ),
     ("staff of a state coal mine", employer("0610", "state"), ("R3", "TF5", ("TF6",))),
     ("staff of a private coal mine", employer("0690"), ("R3", "TF5", ())),
     (

@@ -108,11 +108,14 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
     sector = sector_department(code, policy)
     bureau = (sector,) if sector else ()
     if project and facts.funding == "government":
+        # Who leads a later match has a part in it (domain 5.2): without TF5 nobody of the sector
+        # would, since the book has no department for a coal project as it has for a road.
+        dug = ("TF5",) if coal else ()
         site = rules.project_departments.get(facts.project_kind or "")
-        yield Answer("R2", "TF2", ("TF1", *((site,) if site else ())))
+        yield Answer("R2", "TF2", ("TF1", *dug, *((site,) if site else ())))
     if coal:
-        dug = ("TF1",) if project else ()
-        yield Answer("R3", "TF5", (*(("TF6",) if state else ()), *dug))
+        built = ("TF1",) if project else ()
+        yield Answer("R3", "TF5", (*(("TF6",) if state else ()), *built))
     if within(code, rules.education_codes) or (
         within(code, rules.private_education_codes) and facts.ownership in ("private", "collective")
     ):
