@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from services.reporting.wording import TEMPLATES, WORDS
+from services.reporting.wording import SOURCES, TEMPLATES, WORDS
 from shared.calendar import ZONE
 from shared.events import SEALED_PREFIX, TYPES
 from shared.policy import Policy
@@ -46,7 +46,9 @@ _check()
 
 
 class Names:
-    """What a policy book calls the codes of units and clocks (domain 3, 4.1)."""
+    """What a policy book calls the codes of units and clocks (domain 3, 4.1), and the names of
+    sources, of which a book knows only the tiers.
+    """
 
     def __init__(self, policy: Policy | None = None) -> None:
         """Without a book the codes stand for themselves."""
@@ -63,6 +65,8 @@ class Names:
             return value
         if field in _UNITS:
             return self._units.get(value, value)
+        if field == "source":
+            return SOURCES.get(value, value)
         if field == "timer" and language == "zh" and value in self._timers:
             return f"{value}（{self._timers[value].name}）"
         return value

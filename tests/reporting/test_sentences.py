@@ -138,6 +138,23 @@ def test_what_was_split_off_a_mixed_claim_is_told() -> None:
     )
 
 
+def test_a_source_is_told_by_its_name() -> None:
+    """`national` is a platform here, and how far a rumour has spread elsewhere."""
+    names = Names(histories.policy())
+    received = {"source": "national", "source_ref": "QG-1", "tier": "NAT", "kind": "complaint"}
+    told = sentence("ComplaintReceived", received, "-", "zh", names)
+    assert told == "收到全国根治欠薪线索反映平台线索QG-1（国家级，投诉）。"
+    replied = {"source": "12345", "source_ref": "7"}
+    assert sentence("SourceReplied", replied, "-", "zh", names) == "已回复登封12345热线 7。"
+    assert "from 人民网留言板 (" in sentence(
+        "ComplaintReceived", received | {"source": "rmw"}, "-", "en", names
+    )
+    spread = sentence("OpinionAlertRaised", {"spread": "national"}, "-", "zh", names)
+    assert spread == "舆情预警：全国。"
+    paid = {"payment": "1", "lines": [{"amount_fen": 100}], "source": "DEPOSIT"}
+    assert word("DEPOSIT", "zh") in sentence("PaymentVerified", paid, "-", "zh", names)
+
+
 def test_units_and_clocks_are_told_by_their_names() -> None:
     policy = histories.policy()
     names = Names(policy)
