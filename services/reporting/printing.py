@@ -7,7 +7,7 @@ blocks. Nothing is computed here.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -86,7 +86,11 @@ Block = Title | Heading | Paragraph | Table
 
 
 def blocks(content: dict[str, Any]) -> list[Block]:
-    """The bulletin in its official order (domain 6.5)."""
+    """The bulletin in its official order (domain 6.5). Units are told by the names of its rankings,
+    in which all stand that have one; the content itself has codes, and so stays what its hash says.
+    """
+    ranked = [*content["ranking_task_force"], *content["ranking_township"]]
+    names = {line["unit"]: line["name"] for line in ranked}
     found: list[Block] = [
         Title(content["office"]),
         Title(f"{content['title']}（第{content['no']}期）"),
@@ -103,9 +107,9 @@ def blocks(content: dict[str, Any]) -> list[Block]:
     found += [Paragraph(text) for text in _problems(content["problems"])]
     found += [Heading("四、阶段目标完成情况"), _targets(content["targets"])]
     found += [Heading("五、下步要求"), Paragraph(_REQUEST)]
-    found += [Heading("附件3 未办结清单"), _open_cases(content["open_cases"])]
+    found += [Heading("附件3 未办结清单"), _open_cases(content["open_cases"], names)]
     found += [Heading("附件4 更正")]
-    found += [Paragraph(text) for text in _corrections(content["corrections"])]
+    found += [Paragraph(text) for text in _corrections(content["corrections"], names)]
     return [*found, Paragraph(f"内容校验 {content['hash']}")]
 
 
@@ -161,12 +165,12 @@ def _targets(targets: Sequence[dict[str, Any]]) -> Table:
     return Table(("目标", "结果", "完成"), rows, (64, 18, 18))
 
 
-def _open_cases(cases: Sequence[dict[str, Any]]) -> Table:
+def _open_cases(cases: Sequence[dict[str, Any]], names: Mapping[str, str]) -> Table:
     rows = tuple(
         (
             item["case"],
-            item["lead"] or "—",
-            item["township"] or "—",
+            _name(item["lead"], names),
+            _name(item["township"], names),
             word(item["state"], "zh"),
             local_text(item["due_at"]) if item["due_at"] else "—",
             item["level"],
@@ -175,14 +179,19 @@ def _open_cases(cases: Sequence[dict[str, Any]]) -> Table:
         for item in cases
     )
     head = ("案件", "牵头", "属地", "状态", "办结时限", "预警", "逾期")
-    return Table(head, rows, (30, 12, 14, 13, 17, 7, 7))
+    return Table(head, rows, (24, 20, 13, 12, 17, 7, 7))
 
 
-def _corrections(items: Sequence[dict[str, Any]]) -> list[str]:
+def _name(code: str | None, names: Mapping[str, str]) -> str:
+    """A department's name is its code."""
+    return "—" if code is None else names.get(code) or word(code, "zh")
+
+
+def _corrections(items: Sequence[dict[str, Any]], names: Mapping[str, str]) -> list[str]:
     if not items:
         return ["无。"]
     return [
-        f"第{item['corrects']}期{item['unit']}评分由{item['published'] or '—'}"
+        f"第{item['corrects']}期{_name(item['unit'], names)}评分由{item['published'] or '—'}"
         f"更正为{item['corrected'] or '—'}。"
         for item in items
     ]

@@ -160,6 +160,27 @@ async def test_the_word_file_tells_everything(content: dict[str, Any]) -> None:
     assert len(cases.rows) == len(content["open_cases"]) + 1
 
 
+async def test_open_cases_and_corrections_name_their_units(
+    content: dict[str, Any], book: Policy
+) -> None:
+    """附件3, 附件4: who is responsible is told by name, as in the rankings."""
+    one = content["open_cases"][0]
+    said = [
+        one | {"lead": "TF1", "township": "410185109"},
+        one | {"lead": "市水利局", "township": "NO_TOWNSHIP"},
+        one | {"lead": None, "township": None},
+    ]
+    slip = {"corrects": 8, "unit": "TF2", "published": "80", "corrected": None}
+    printed = printing.blocks(content | {"open_cases": said, "corrections": [slip]})
+
+    *_, cases = [block for block in printed if isinstance(block, printing.Table)]
+    assert [row[1:3] for row in cases.rows] == [
+        (book.task_forces["TF1"].name, "唐庄镇"), ("市水利局", "属地不明"), ("—", "—"),
+    ]  # fmt: skip
+    texts = [block.text for block in printed if isinstance(block, printing.Paragraph)]
+    assert f"第8期{book.task_forces['TF2'].name}评分由80更正为—。" in texts
+
+
 async def test_the_pdf_tells_the_same(content: dict[str, Any]) -> None:
     raw = printing.as_pdf(content)
     assert raw == printing.as_pdf(content)
