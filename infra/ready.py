@@ -9,6 +9,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from datetime import datetime
 from typing import Any
 
 
@@ -26,6 +27,16 @@ def readiness(url: str) -> tuple[bool, str]:
         return False, str(document.get("reason") or f"it answers {error.code}")
     except OSError:
         return False, "it does not answer"
+
+
+def clock_of(url: str) -> datetime | None:
+    """The installation's present instant, as a service tells it; None while it tells none."""
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=6) as answer:
+            told = json.load(answer).get("clock")
+    except (OSError, ValueError):
+        return None
+    return datetime.fromisoformat(told) if told else None
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -17,11 +18,14 @@ from infra import topics
 from infra.keyring import ensure_keys
 from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
+from infra.ready import clock_of
 from infra.stack.guard import stop_all
 from infra.stack.local import LocalStack, starting
 from infra.stack.ports import demo_folder, demo_of, end_of, require_no_demo, require_ports
 from infra.stack.process import ended_by_sigterm, locked, running, undisturbed
 from infra.stack.services import Services
+from shared.calendar import civil
+from shared.policy import adopt
 from shared.settings import PREFIX, SERVICES, Settings, load
 
 LOOPBACK: Final = ("127.0.0.1", "localhost")
@@ -82,7 +86,26 @@ def up() -> int:
     say(f"up in {time.monotonic() - began:.1f} s")
     for line in where(settings, stack):
         print(line)
+    clock = clock_of(settings.url("intake"))
+    if clock is not None and (note := out_of_campaign(settings, clock)):
+        say(note)
     return 0
+
+
+def out_of_campaign(settings: Settings, clock: datetime) -> str | None:
+    """One line where the clock stands before or after the campaign of the policy book, which a
+    look at its rankings would take for a fault; None within.
+    """
+    policy = adopt(require_book(settings), clock, "up")
+    phases, day = policy.content.campaign.phases, civil(clock)
+    if phases[0].first <= day <= phases[-1].last:
+        return None
+    lies = "after" if day > phases[-1].last else "before"
+    return (
+        f"the clock stands at {day}, {lies} the campaign of {settings.policy} ({phases[0].first} "
+        f"to {phases[-1].last}): cases are handled by its rules, but no phase, target or ranking "
+        f"period runs. To see it run: make demo, or qingqian play STORY.jsonl"
+    )
 
 
 def _start(settings: Settings, stack: LocalStack) -> None:

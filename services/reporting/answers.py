@@ -6,6 +6,7 @@ here: they are computed exactly and rounded once.
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -227,6 +228,14 @@ class Checkpoints(BaseModel):
     items: list[Checkpoint]
 
 
+class Campaign(BaseModel):
+    """专项行动: its first and last day, and where the clock stands to it."""
+
+    first: date
+    last: date
+    stands: Literal["before", "running", "over"]
+
+
 class Overview(Shape):
     """The numbers of the whole city."""
 
@@ -236,6 +245,7 @@ class Overview(Shape):
     open: int
     closed: int
     overdue: int
+    campaign: Campaign
 
 
 class PublicOverview(BaseModel):

@@ -249,9 +249,11 @@ class Api:
         return _json({"meta": cut.meta, "items": [shapes.judged(item) for item in found]})
 
     async def overview(self, as_of: AsOf = None) -> dict[str, Any]:
-        """The whole city in numbers."""
+        """The whole city in numbers, and whether the campaign runs."""
         async with self.at(as_of) as (snapshot, cut):
-            return {"meta": cut.meta} | await overview.overview(snapshot, cut)
+            found = await overview.overview(snapshot, cut)
+        campaign = overview.campaign(cut.policy, cut.local_day)
+        return {"meta": cut.meta} | found | {"campaign": campaign}
 
     async def warnings(self, as_of: AsOf = None) -> Response:
         """源头预防: each rule's hits with their cases and since when, and what they were worth."""

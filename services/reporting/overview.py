@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final
 
 from services.reporting.case import LEVELS
 from services.reporting.reading import Cut, Snapshot
+from shared.policy import Policy
 
 SMALL: Final = 3
 """A published number of cases below it could point at a person (domain 7)."""
@@ -51,6 +53,16 @@ async def overview(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
     found["by_level"] = {LEVELS[row["key"]]: row["n"] for row in rows}
     phase = cut.policy.phase_of(cut.local_day)
     return found | {"phase": phase.id if phase else None}
+
+
+def campaign(policy: Policy, day: date) -> dict[str, str]:
+    """Where a civil day lies to the 专项行动 of a book: out of it there is no phase, and its
+    targets and rankings are not begun, or done with.
+    """
+    phases = policy.content.campaign.phases
+    first, last = phases[0].first, phases[-1].last
+    stands = "before" if day < first else "over" if day > last else "running"
+    return {"first": first.isoformat(), "last": last.isoformat(), "stands": stands}
 
 
 async def public(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:

@@ -145,7 +145,9 @@ def run_of(installation: dict[str, str]) -> Path:
 
 def test_up_stays_up_twice_is_once_and_down_leaves_nothing(installation: dict[str, str]) -> None:
     ports = [int(installation[f"QINGQIAN_{name.upper()}_PORT"]) for name in SERVICES]
-    shown = qingqian(installation, "up").stdout
+    up = qingqian(installation, "up")
+    shown = up.stdout
+    assert "after the campaign of dengfeng-2021-35" in up.stderr.splitlines()[-1]
     first = processes(installation)
     assert set(first) == {*SERVICES, "kafka", "postgres"}
     for port in ports:

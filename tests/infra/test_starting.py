@@ -1,4 +1,4 @@
-"""One command at a time starts the stack of a data folder."""
+"""One command at a time starts the stack of a data folder, and says where its clock stands."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from infra.problem import Unready
+from infra.stack.commands import out_of_campaign
 from infra.stack.local import starting
 from infra.stack.process import running, spawn
+from shared.settings import Settings
 
 HOLDER = """
 import sys
@@ -74,3 +77,22 @@ def test_what_a_command_has_started_does_not_hold_the_next_one_up(tmp_path: Path
             assert child.alive
     finally:
         child.kill()
+
+
+@pytest.mark.parametrize(
+    ("clock", "lies"),
+    [
+        ("2021-11-09T23:59:59+08:00", "before"),
+        ("2021-11-10T00:00:00+08:00", None),
+        ("2022-04-30T23:59:59+08:00", None),
+        ("2026-11-30T09:00:00+08:00", "after"),
+    ],
+)
+def test_a_clock_out_of_the_campaign_is_told_in_one_line(clock: str, lies: str | None) -> None:
+    note = out_of_campaign(Settings(), datetime.fromisoformat(clock))
+    if lies is None:
+        assert note is None
+        return
+    assert note is not None
+    assert f"{lies} the campaign of dengfeng-2021-35 (2021-11-10 to 2022-04-30)" in note
+    assert "\n" not in note

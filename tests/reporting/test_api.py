@@ -123,6 +123,11 @@ async def test_every_read_says_of_what_it_is_true(client: httpx.AsyncClient) -> 
         assert meta["policy"].startswith("dengfeng-2021-35@sha256:")
 
 
+async def test_the_overview_says_whether_the_campaign_runs(client: httpx.AsyncClient) -> None:
+    found = await get(client, "/v1/overview", as_of="2022-01-01T00:00:00+08:00")
+    assert (found["phase"], found["campaign"]["stands"]) == ("P2", "running")
+
+
 async def test_pages_hold_every_case_once_and_pin_the_instant(client: httpx.AsyncClient) -> None:
     whole = await get(client, "/v1/cases", limit=500)
     paged = await everything(client, "/v1/cases", limit=7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from infra import simulator
 from infra.dry_run import DryRun
 from infra.story import read_story
-from services.reporting import clearance, rankings
+from services.reporting import clearance, overview, rankings
 from shared.events import Event
 from shared.log import Record, partition_of
 from shared.policy import Policy
@@ -80,3 +80,19 @@ async def test_a_simulated_campaign_has_something_to_tell(
 
 def _pieces(found: list[Record]) -> list[list[Record]]:
     return [found[index : index + 900] for index in range(0, len(found), 900)]
+
+
+@pytest.mark.parametrize(
+    ("day", "stands"),
+    [
+        (date(2021, 11, 9), "before"),
+        (date(2021, 11, 10), "running"),
+        (date(2022, 4, 30), "running"),
+        (date(2022, 5, 1), "over"),
+        (date(2026, 11, 30), "over"),
+    ],
+)
+def test_where_a_day_lies_to_the_campaign_is_told(day: date, stands: str, book: Policy) -> None:
+    """A stack on the real clock is years after it: that there is no phase is then no fault."""
+    told = {"first": "2021-11-10", "last": "2022-04-30", "stands": stands}
+    assert overview.campaign(book, day) == told
