@@ -31,7 +31,8 @@ class Money:
     """Owed and verified by claim line, recounted from the facts and from what was merged here."""
 
     def __init__(self) -> None:
-        self.claimed: dict[str, int | None] = {}
+        self.asked: dict[str, dict[str, int | None]] = {}
+        self.verified: dict[str, int] = {}
         self.claims: dict[str, set[str]] = {}
         self.payments: dict[str, dict[str, int]] = {}
         self.paid_at: dict[str, datetime] = {}
@@ -40,10 +41,12 @@ class Money:
     def take(self, event: Event) -> None:
         data = event.data
         if isinstance(data, ev.ComplaintReceived):
-            self.claimed = {line.line: line.amount_fen for line in data.claims}
+            self.asked = {line.line: {"": line.amount_fen} for line in data.claims}
             self.claims = {line.line: {""} for line in data.claims}
         elif isinstance(data, ev.FactsVerified):
-            self.claimed |= {line.line: line.amount_fen for line in data.lines}
+            self.verified |= {line.line: line.amount_fen for line in data.lines}
+            for found in data.lines:
+                self.asked.setdefault(found.line, {"": None})
             self.claims = {line.line: {""} for line in data.lines} | self.claims
         elif isinstance(data, ev.ClaimLinesAdded):
             for line in data.lines:
@@ -73,22 +76,43 @@ class Money:
         for number, by in self.claims.items():
             home = data.from_case == event.subject and number == line.line and "" in by
             if home or any(known.startswith(claim) for known in by):
-                by.add(claim + event.decider)
+                self._joins(number, claim, event, line)
                 return
         for number, by in self.claims.items():
             if by and (number == same or any(known.startswith(f"{same}|") for known in by)):
-                by.add(claim + event.decider)
+                self._joins(number, claim, event, line)
                 return
         number = str(len(self.claims) + 1)
-        self.claims[number] = {claim + event.decider}
-        self.claimed[number] = line.amount_fen
+        self.claims[number], self.asked[number] = set(), {}
+        self._joins(number, claim, event, line)
+
+    def _joins(self, number: str, claim: str, event: Event, line: ev.ClaimLine) -> None:
+        self.claims[number].add(claim + event.decider)
+        self.asked[number].setdefault(claim, line.amount_fen)
+
+    def owed(self) -> dict[str, int | None]:
+        """Of each line that stands: what was verified, else the most that one complaint claims of
+        it, unknown where the claim that stands longest names no sum."""
+        found: dict[str, int | None] = {}
+        for line, by in self.claims.items():
+            asked = {
+                claim: fen
+                for claim, fen in self.asked[line].items()
+                if any(_is_of(each, claim) for each in by)
+            }
+            sums: dict[str, int] = defaultdict(int)
+            for claim, fen in asked.items():
+                sums[claim.split("|")[0]] += fen or 0
+            if by:
+                known = next(iter(asked.values())) is not None
+                found[line] = self.verified.get(line, max(sums.values()) if known else None)
+        return found
 
     def unpaid(self) -> int:
         """Fen that the lines still lack; what is unknown lacks very much."""
         return sum(
             max(0, (10**12 if owed is None else owed) - self._paid(line))
-            for line, owed in self.claimed.items()
-            if self.claims[line]
+            for line, owed in self.owed().items()
         )
 
     def _paid(self, line: str) -> int:
@@ -96,10 +120,13 @@ class Money:
 
     def full(self) -> bool:
         return all(
-            owed is not None and sum(paid.get(line, 0) for paid in self.payments.values()) >= owed
-            for line, owed in self.claimed.items()
-            if self.claims[line]
+            owed is not None and self._paid(line) >= owed for line, owed in self.owed().items()
         )
+
+
+def _is_of(by: str, claim: str) -> bool:
+    """Whether who claims a line does so by this claim; the own one is named by nothing."""
+    return by.startswith(claim) if claim else by == ""
 
 
 def i01(log: Log) -> Iterator[str]:
@@ -353,7 +380,8 @@ def i10(log: Log) -> Iterator[str]:
                 ends[data.item] = data.due_at
             elif isinstance(data, ev.ReferralThresholdMet):
                 pending, proposed, expired = True, False, ends.get(data.doc_no)
-                early.claimed, early.claims = dict(money.claimed), dict(money.claims)
+                early.asked = {line: dict(asked) for line, asked in money.asked.items()}
+                early.verified, early.claims = dict(money.verified), dict(money.claims)
                 least = data.figures.single_fen if data.figures is not None else 1
             elif isinstance(data, ev.ReferralProposed):
                 proposed = True
@@ -552,7 +580,7 @@ STOPS: dict[str, tuple[type[object], ...]] = {
     "T35": (ev.ReconsiderationDecided, ev.PoliceFiled),
     "T36": (ev.SupervisionSuggested, ev.PoliceFiled),
     "T38": (ev.MaterialsHandedOver,),
-    "T39": (ev.ReferralProposed, ev.ReferralApproved, ev.ReferralDeclined),
+    "T39": (ev.ReferralProposed, ev.ReferralApproved, ev.ReferralDeclined, *PAYS),
     "T42": (ev.CreditListingDecided,),
 }
 """Of the timers that a history starts: what stops each."""

@@ -44,15 +44,13 @@ def rule(case: str, type_: type[ev.Decision], hours: float, /, **fields: Any) ->
 
 
 def received(case: str, **fields: Any) -> Event:
+    told: dict[str, Any] = {"workers": 7, "amount_fen": 7_654_321, "text": "sealed:secret"} | fields
     data = ev.ComplaintReceived(
         source="window",
         source_ref=case,
         received_at=at(0),
-        workers=7,
-        amount_fen=7_654_321,
-        text="sealed:secret",
         status_key=status_key(query_code(MATCHER, case)),
-        **fields,
+        **told,
     )
     return fact(case, data, 0)
 

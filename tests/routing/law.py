@@ -23,7 +23,7 @@ class Town(Protocol):
     answered: set[str]
 
     def fen(self, claim: tuple[str, str]) -> int:
-        """What a line (case, line) claims; the same for all lines of one worker and employer."""
+        """What a line (case, line) claims."""
 
 
 def roots(town: Town) -> dict[str, str]:
@@ -81,7 +81,7 @@ def check(town: Town) -> dict[str, str]:
         _same_everywhere(town, root, under)
     dated_after_what_it_knew(town.city)
     fen = sum(town.city.case(root).claimed_fen or 0 for root in set(under.values()))
-    counted = sum(town.fen(min(line)) for lines in standing.values() for line in lines)
+    counted = sum(max(map(town.fen, line)) for lines in standing.values() for line in lines)
     assert fen == counted, "no fen is lost or counted twice"
     return under
 

@@ -45,11 +45,11 @@ class Town:
         self.refs: dict[str, str] = {}
         self.answered: set[str] = set()
         self.heads: dict[str, int] = {}
+        self.asked: dict[tuple[str, str], int] = {}
         self.count = 0
 
     def fen(self, claim: tuple[str, str]) -> int:
-        amount: int = 10 ** WORKERS.index(self.workers[claim[0]][claim[1]])
-        return amount
+        return self.asked[claim]
 
     def fact(self, subject: str, data: AnyData) -> None:
         self.count += 1
@@ -61,21 +61,24 @@ class Town:
 
     def receive(self) -> None:
         name = f"C{len(self.workers)}"
+        subject = case(name)
         lines = []
         here = self.chance.sample(WORKERS, self.chance.choice((1, 1, 1, 2, 3)))
         for number, worker in enumerate(here, 1):
             keys = [f"match:{worker}-a", f"match:{worker}-b"]
+            # Of one worker, in powers of ten, so that no sum of others is mistaken for it.
+            fen = self.chance.choice((1, 2, 3)) * 10 ** WORKERS.index(worker)
+            self.asked[subject, str(number)] = fen
             lines.append(
                 {
                     "line": str(number),
                     "worker": worker,
-                    "amount_fen": 10 ** WORKERS.index(worker),
+                    "amount_fen": fen,
                     "months_from": "2021-09",
                     "months_to": "2021-10",
                     "match_keys": self.chance.sample(keys, self.chance.choice((1, 2, 2))),
                 }
             )
-        subject = case(name)
         more = self.chance.choice((0, 0, 4))
         self.workers[subject] = {str(n): worker for n, worker in enumerate(here, 1)}
         self.refs[subject] = name

@@ -439,6 +439,108 @@ def test_who_repeats_an_earlier_complaint_does_not_stay_alone(
     assert {subject for subject, _ in merged(city)} == repeated
 
 
+# --- who claims more ------------------------------------------------------------------------------
+
+
+def asks(
+    worker: str, fen: int | None, months: tuple[str, str] = ("2021-09", "2021-11")
+) -> dict[str, Any]:
+    return line(worker, months=months) | {"amount_fen": fen}
+
+
+def owed_on(city: World, name: str) -> list[tuple[int | None, int]]:
+    """The lines of a case as supervision counts them: fen and months claimed."""
+    watch = city.state("supervision", case(name))
+    return [(each.claimed_fen, each.claimed_months) for each in watch.lines]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "owed"),
+    [
+        (800_000, 1_200_000, 1_200_000),
+        (1_200_000, 800_000, 1_200_000),
+        (800_000, None, 800_000),
+        (None, 800_000, None),
+    ],
+    ids=["more", "less", "no sum the second time", "no sum the first time"],
+)
+def test_a_line_is_the_largest_sum_that_anybody_claims_of_it(
+    first: int | None, again: int | None, owed: int | None
+) -> None:
+    """I-01: no worker who complains again is paid in full with less than what he claims. Where the
+    line has no sum, it is owed until the facts are verified, whatever its repeat says."""
+    city = world(
+        received("A", "2021-11-15 09:00", asks("w1", first)),
+        received("B", "2021-11-18 09:00", asks("w1", again)),
+    )
+
+    assert merged(city) == [(case("B"), case("A"))]
+    assert owed_on(city, "A") == [(owed, 3)]
+
+
+def test_a_line_is_of_every_month_that_anybody_claims_of_it() -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", asks("w1", 800_000, ("2021-09", "2021-10"))),
+        received("B", "2021-11-18 09:00", asks("w1", 800_000, ("2021-10", "2021-11"))),
+    )
+
+    assert owed_on(city, "A") == [(800_000, 3)]
+
+
+def test_who_claims_month_by_month_claims_their_sum() -> None:
+    parts = [
+        asks("w1", 600_000, (month, month)) | {"line": number}
+        for number, month in (("1", "2021-09"), ("2", "2021-10"))
+    ]
+    city = world(
+        received("A", "2021-11-15 09:00", asks("w1", 800_000, ("2021-09", "2021-10"))),
+        received("B", "2021-11-18 09:00", *parts),
+    )
+
+    assert merged(city) == [(case("B"), case("A"))]
+    assert owed_on(city, "A") == [(1_200_000, 2)]
+
+
+def test_what_was_claimed_more_leaves_with_who_claimed_it() -> None:
+    more = asks("w1", 1_200_000, ("2021-08", "2021-11"))
+    city = world(
+        received("A", "2021-11-15 09:00", asks("w1", 800_000)),
+        received("B", "2021-11-18 09:00", more),
+        of_case("B", ev.MergeRevoked(), "2021-11-19 10:00"),
+    )
+
+    assert owed_on(city, "A") == [(800_000, 3)]
+    assert owed_on(city, "B") == [(1_200_000, 4)]
+
+
+def test_the_larger_sum_goes_on_with_a_case_that_is_merged_later() -> None:
+    city = world(
+        received("M", "2021-11-15 08:00", "w9"),
+        received("A", "2021-11-15 09:00", asks("w1", 800_000)),
+        received("B", "2021-11-18 09:00", asks("w1", 1_200_000)),
+        of_case("A", ev.MergeApproved(master=case("M")), "2021-11-19 10:00"),
+    )
+
+    assert owed_on(city, "M") == [(700_000, 3), (1_200_000, 3)]
+
+
+def test_who_claims_more_within_thirty_days_of_the_closing_reopens_it_until_that_is_paid() -> None:
+    """Domain 2.3; A was paid the 8,000 yuan that it claimed."""
+    paid = ev.PaymentVerified(payment="p", lines=(ev.PaidLine(line="1", amount_fen=800_000),))
+    city = world(
+        received("A", "2021-12-01 09:00", asks("w1", 800_000)),
+        of_case("A", ev.ComplaintAccepted(), "2021-12-01 10:00"),
+        of_case("A", paid, "2021-12-02 12:00"),
+        paid_and_closed("A", "2021-12-02 13:00"),
+        received("B", "2021-12-06 09:00", asks("w1", 1_200_000)),
+        of_case("A", ev.ClosureRequested(kind="PAID_IN_FULL"), "2021-12-07 09:00"),
+    )
+
+    assert [event.subject for event in found(city, ev.CaseReopened)] == [case("A")]
+    refused = [event.data.reasons for event in found(city, ev.ClosureRefused)]  # type: ignore[union-attr]
+    assert refused == [("UNPAID",)]
+
+
 # --- groups --------------------------------------------------------------------------------------
 
 

@@ -368,6 +368,75 @@ def _again(*, reopens: bool) -> ev.ClaimLinesAdded:
     )
 
 
+def _more(fen: int = 1_500_000) -> ev.ClaimLinesAdded:
+    """The worker of line 1, who claimed 12,000 yuan, again."""
+    lines = (ev.ClaimLine(line="1", amount_fen=fen, months_from="2021-07", months_to="2021-10"),)
+    return _again(reopens=False).model_copy(update={"lines": lines})
+
+
+def _gone() -> ev.ClaimLinesRemoved:
+    return ev.ClaimLinesRemoved(
+        cause="revoked", from_case="B", source="mayor", source_ref="B", lines=("1",)
+    )
+
+
+def _claimed(case: Told) -> list[int | None]:
+    return [line.claimed_fen for line in case.stream.state.lines]
+
+
+class TestMoreClaimed:
+    """Who repeats a claim with a larger sum is not paid in full with the smaller one (I-01)."""
+
+    def test_the_smaller_sum_does_not_close_it(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 09:00", _more())
+        paid(case, "2021-11-15 10:00")
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert refusals(case) == [("UNPAID",)]
+
+    def test_the_larger_sum_closes_it(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 09:00", _more())
+        paid(case, "2021-11-15 10:00", 1_500_000)
+        reviewed(case, "2021-11-16 10:00")
+        followed_up(case, "2021-11-17 10:00")
+        assert (refusals(case), len(case.of(ev.CaseClosed))) == ([], 1)
+
+    def test_what_was_verified_stands_above_what_is_claimed(self) -> None:
+        """Of before the repeat as of after it; the months too."""
+        facts = ev.FactsVerified(lines=(ev.VerifiedLine(line="1", amount_fen=900_000, months=2),))
+        before, after = assigned(START), assigned(START)
+        before.at("2021-11-14 09:00", facts)
+        before.at("2021-11-15 09:00", _more())
+        after.at("2021-11-14 09:00", _more())
+        after.at("2021-11-15 09:00", facts)
+        for case in (before, after):
+            (line,) = case.stream.state.lines
+            assert (line.owed_fen, line.months) == (900_000, 2)
+            assert (line.claimed_fen, line.claimed_months) == (1_500_000, 4)
+
+    def test_it_leaves_with_who_claimed_it(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 09:00", _more())
+        case.at("2021-11-15 09:30", _gone())
+        paid(case, "2021-11-15 10:00")
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+        assert refusals(case) == []
+
+    def test_told_twice_it_is_claimed_once(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 09:00", _more())
+        case.at("2021-11-15 09:10", _more())
+        assert _claimed(case) == [1_500_000]
+        case.at("2021-11-15 09:30", _gone())
+        assert _claimed(case) == [1_200_000]
+
+    def test_a_case_that_closed_while_it_was_on_its_way_is_reopened(self) -> None:
+        case = closed(START)
+        case.at("2021-11-20 10:00", _more())
+        assert [data.reason for data in case.of(ev.CaseReopened)] == ["REPEATED_COMPLAINT"]
+
+
 def test_moved_lines_are_claims_of_the_master() -> None:
     case = assigned(START)
     added = _again(reopens=False).model_copy(

@@ -23,6 +23,7 @@ from services.supervision.decider.state import (
 )
 from shared import claims
 from shared import events as ev
+from shared.calendar import month_number
 from shared.claims import Claimed
 from shared.events import ClaimLine, Event
 
@@ -36,11 +37,6 @@ ENDS_WITH_CASE: Final = (
     *A_DATES,
 )
 """What ends with the case; a source's reply (T10), incidents, opinion and listing go on."""
-
-
-def month_number(month: str) -> int:
-    """`2021-09` counted from year 0."""
-    return int(month[:4]) * 12 + int(month[5:])
 
 
 def months_between(first: str | None, last: str | None) -> int:
@@ -106,7 +102,7 @@ def _brought(fresh: list[Claimed], data: ev.ClaimLinesAdded) -> Iterator[Line]:
 def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
     if state.received_at is not None:
         return state
-    standing = claims.own(data.claims, data.workers, data.amount_fen)
+    standing = claims.own(data)
     source = Source(
         data.source,
         data.source_ref,
@@ -264,7 +260,7 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     known, fresh = claims.added(state.claims, state.subject, data, event.decider)
     state = replace(
         state,
-        lines=(*state.lines, *_brought(fresh, data)),
+        lines=(*_as_claimed(state, known), *_brought(fresh, data)),
         claims=known,
         ways=claims.bound(state.ways, data, event.decider),
         facts_at=event.known_at,
@@ -293,6 +289,18 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     return state
 
 
+def _as_claimed(state: Watch, known: claims.Claims) -> tuple[Line, ...]:
+    """The lines with what is claimed of them by now; what was verified stays."""
+    changed = claims.changed(state.claims, known)
+    lines = []
+    for line in state.lines:
+        if (item := changed.get(line.line)) is not None:
+            first, months = item.months
+            line = replace(line, claimed_fen=item.fen, claimed_months=months, first=first)
+        lines.append(line)
+    return tuple(lines)
+
+
 def _petition_goes_on(state: Watch, event: Event, source: Source) -> Watch:
     """A petition that was merged must be concluded here, from its own receipt on (I-03)."""
     return start(
@@ -311,7 +319,7 @@ def lines_removed(state: Watch, event: Event, data: ev.ClaimLinesRemoved) -> Wat
     known, gone = claims.removed(state.claims, state.subject, data, event.decider)
     ways, free = claims.freed(state.ways, data, event.decider)
     numbers = {item.number for item in gone}
-    lines = tuple(line for line in state.lines if line.line not in numbers)
+    lines = tuple(line for line in _as_claimed(state, known) if line.line not in numbers)
     state = replace(state, lines=lines, claims=known, ways=ways, facts_at=event.known_at)
     if not free or data.from_case == state.subject:
         return state
