@@ -995,7 +995,12 @@ class AccessDenied(Fact):
 
 
 class MatchRegistered(RoutingDecision):
-    """A claim line's key meets its match stream; a case's key meets its group stream."""
+    """A claim line's key meets its match stream; a case's key meets its group stream.
+
+    `also`: on the stream of an employer's code, the group stream of its name. `group`: said by the
+    other of these two streams, and no member: where those who are registered here are counted, as
+    `case` named both.
+    """
 
     streams: ClassVar[tuple[Kind, ...]] = ("match", "group")
     case: str
@@ -1006,9 +1011,12 @@ class MatchRegistered(RoutingDecision):
     heads: int = 1
     months: tuple[Month, Month] | None = None
     township: str | None = None
+    also: str | None = None
+    group: str | None = None
 
     def natural_key(self) -> str:
-        return f"{self.case}|{self.line or ''}|{self.cause}"
+        counted = "" if self.group is None else f"|{self.group}"
+        return f"{self.case}|{self.line or ''}|{self.cause}{counted}"
 
 
 class MatchUpdated(RoutingDecision):

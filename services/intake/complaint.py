@@ -514,10 +514,14 @@ def _group_keys(
     project: stored.Project | None,
     sealer: Sealer,
 ) -> list[str]:
-    """The stream on which claims of one project, or else one employer, and month meet."""
+    """The streams on which claims of one project, or else one employer, and month meet.
+
+    An employer's is that of its code, else of its name; with both, that of its name follows, on
+    which they are who know only the name.
+    """
     key = project.key if project is not None else None
-    key = key or (employer.key if employer is not None else None)
-    if key is None:
+    keys = [key] if key is not None else _employer_keys(complaint.employer, employer, sealer)
+    if not keys:
         return []
     month = _month_of(complaint.received_at)
-    return [f"group:{sealer.matcher.hash('group', key, month)}"]
+    return [f"group:{sealer.matcher.hash('group', key, month)}" for key in keys]

@@ -301,6 +301,20 @@ def test_a_group_is_of_one_project_or_employer_and_one_month() -> None:
     assert received(body(project=None, employer=None)).group_keys == ()
 
 
+def test_a_group_is_known_by_the_code_of_its_employer_and_then_by_the_name() -> None:
+    employer = {"name": "示例店", "uscc": "91410185MA00071963"}
+    both = received(body(project=None, employer=employer)).group_keys
+    code = received(body(project=None, employer={"uscc": "91410185MA00071963"})).group_keys
+    name = received(body(project=None, employer={"name": " 示例 店"})).group_keys
+    assert both == (*code, *name)
+    assert len(set(both)) == 2
+
+
+def test_a_project_is_one_group_however_its_employer_is_written() -> None:
+    employer = {"name": "示例店", "uscc": "91410185MA00071963"}
+    assert received(body(employer=employer)).group_keys == received(body()).group_keys
+
+
 def test_the_owner_s_name_says_who_invests() -> None:
     for owner, kind in (
         ("示例镇人民政府", "government"),

@@ -368,7 +368,7 @@ def owed(state: Desk, policy: Policy) -> list[Event]:
 
 
 def _keys(state: Desk) -> list[tuple[str, ev.ClaimLine | None]]:
-    """Every match stream with its line, and the one group stream of this case."""
+    """Every match stream with its line, and the one group stream on which this case is counted."""
     if state.received is None:
         return []
     keys: list[tuple[str, ev.ClaimLine | None]] = [
@@ -408,6 +408,7 @@ def _registrations(state: Desk) -> list[Event]:
             heads=1 if line else heads,
             months=(months[0], months[1]) if months[0] and months[1] else None,
             township=site,
+            also=None if line else next(iter(received.group_keys[1:]), None),
         )
         result.append(owe(key, asked.at, data, decidedby=state.subject))
     return result

@@ -1,6 +1,12 @@
 """The group stream of one project or employer and month: when many workers make a group case.
 
 Persons are not merged: each member keeps its lines and its source's clock (domain 2.3, 5).
+
+One employer can have several streams: of its code, and of each name under which somebody gives no
+code. A complaint that names both is registered by the code, and the stream of the code tells that
+of the name. From then on one of them passes its members on and the other counts them all: the one
+of the code, but where a group formed by the name first. A name that several codes share stands for
+the first with which it was named: two employers are not made one by a name.
 """
 
 from __future__ import annotations
@@ -18,21 +24,34 @@ from shared.policy import Policy
 class Member(Frozen, frozen=True):
     """One case: its known workers (keyed hashes) and its head-count.
 
-    `at`: its registration; `since`: when it was told whether it still counts; `paid`: closed as
-    paid in full, which a leading case is once every member is (I-01); `turn`: the place of what
-    was last told of it among all that was told here.
+    `registered_at`: by its own stream; `at`, `id`: here; `since`: when it was told whether it still
+    counts, by the event `news` (`status`, and `kind` of a closing otherwise than by payment);
+    `turn`: the place of what was last told of it among all that was told here; `passed`: what of it
+    was last passed on.
     """
 
     case: str
     workers: tuple[str, ...]
     heads: int
     received_at: datetime
+    registered_at: datetime
     at: datetime
     id: str
-    counts: bool = True
+    status: str = "open"
+    kind: str | None = None
     since: datetime | None = None
-    paid: bool = False
+    news: str | None = None
     turn: int = 0
+    passed: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        return self.status in ("open", "reopened", "separated", "assigned")
+
+    @property
+    def paid(self) -> bool:
+        """Closed as paid in full, which a leading case is once every member is (I-01)."""
+        return self.status == "closed" and self.kind is None
 
     @property
     def counts_at(self) -> datetime:
@@ -40,7 +59,24 @@ class Member(Frozen, frozen=True):
         return max(self.at, self.since or self.at)
 
 
+class Word(Frozen, frozen=True):
+    """What another stream of the employer, `to`, is to be told because of the event `id`: where all
+    are counted. `case`: the one that named both.
+    """
+
+    to: str
+    case: str
+    received_at: datetime
+    id: str
+    at: datetime
+
+
 class Group(Hearing, frozen=True):
+    """`names`: the streams of the names under which this code is known; `code`: of the first code
+    with which this name was named; `untold`: what they are to be told; `follows`: the stream that
+    counts the members of this one.
+    """
+
     subject: str
     members: tuple[Member, ...] = ()
     master: str | None = None
@@ -48,6 +84,10 @@ class Group(Hearing, frozen=True):
     joined: tuple[str, ...] = ()
     formations: int = 0
     turn: int = 0
+    names: tuple[str, ...] = ()
+    code: str | None = None
+    untold: tuple[Word, ...] = ()
+    follows: str | None = None
 
 
 class GroupRouting:
@@ -75,31 +115,15 @@ class GroupRouting:
 def _evolve(state: Group, event: Event) -> Group:
     data = event.data
     if isinstance(data, ev.MatchRegistered):
-        member = Member(
-            data.case,
-            data.workers,
-            data.heads,
-            data.received_at,
-            event.known_at,
-            event.id,
-            turn=state.turn + 1,
-        )
-        return replace(state, members=(*state.members, member), turn=state.turn + 1)
+        if event.subject != state.subject:
+            return _passed(state, data.case) if data.group is None else _told(state, event, data)
+        if data.group is not None:
+            return _linked(state, event, data, data.group)
+        return _registered(state, event, data)
     if isinstance(data, ev.MatchUpdated):
-        counts = data.status in ("reopened", "separated", "assigned")
-        paid = data.status == "closed" and data.kind is None
-        turn = state.turn + 1
-        members = tuple(
-            replace(member, counts=counts, since=data.since, paid=paid, turn=turn)
-            if member.case == data.case
-            else member
-            for member in state.members
-        )
-        state = replace(state, members=members, turn=turn)
-        if data.case == state.master and not (counts or paid):
-            # It ended unpaid: the group is dissolved, and may form anew under another case.
-            return replace(state, master=None, level=None, joined=())
-        return state
+        if event.subject != state.subject:
+            return _passed(state, data.case, data.cause)
+        return _updated(state, event, data)
     if isinstance(data, ev.GroupFormed):
         formed = state.formations + 1
         return replace(state, master=data.master, level=data.level, joined=(), formations=formed)
@@ -108,6 +132,87 @@ def _evolve(state: Group, event: Event) -> Group:
     if isinstance(data, ev.GroupJoined):
         return replace(state, joined=(*state.joined, event.subject))
     return state
+
+
+def _registered(state: Group, event: Event, data: ev.MatchRegistered) -> Group:
+    member = Member(
+        data.case,
+        data.workers,
+        data.heads,
+        data.received_at,
+        data.registered_at,
+        event.known_at,
+        event.id,
+        turn=state.turn + 1,
+    )
+    state = replace(state, members=(*state.members, member), turn=state.turn + 1)
+    if data.also is None or data.also in state.names:
+        return state
+    state = replace(state, names=(*state.names, data.also))
+    return _tell(state, data.also, event, data)
+
+
+def _updated(state: Group, event: Event, data: ev.MatchUpdated) -> Group:
+    turn = state.turn + 1
+    members = tuple(
+        replace(
+            member,
+            status=data.status,
+            kind=data.kind,
+            since=data.since,
+            news=event.id,
+            turn=turn,
+        )
+        if member.case == data.case
+        else member
+        for member in state.members
+    )
+    state = replace(state, members=members, turn=turn)
+    leader = _leader(state)
+    if leader is not None and data.case == leader.case and not (leader.counts or leader.paid):
+        # It ended unpaid: the group is dissolved, and may form anew under another case.
+        return replace(state, master=None, level=None, joined=())
+    return state
+
+
+def _linked(state: Group, event: Event, data: ev.MatchRegistered, group: str) -> Group:
+    """Word of another stream of this employer: where its members are counted.
+
+    A name goes where its code says, unless a group formed by the name before; then it says so, and
+    the code's stream follows, or tells it once more that it does not.
+    """
+    if event.decider in state.names:
+        if state.follows is None and state.master is None:
+            return replace(state, follows=group)
+        return _tell(state, event.decider, event, data)
+    if state.code is None and state.master is not None:
+        return _tell(replace(state, code=event.decider), event.decider, event, data)
+    if state.code in (None, event.decider):
+        return replace(state, code=event.decider, follows=group)
+    return state
+
+
+def _tell(state: Group, to: str, event: Event, data: ev.MatchRegistered) -> Group:
+    word = Word(to, data.case, data.received_at, event.id, event.known_at)
+    return replace(state, untold=(*state.untold, word))
+
+
+def _told(state: Group, event: Event, data: ev.MatchRegistered) -> Group:
+    left = tuple(word for word in state.untold if (word.to, word.id) != (event.subject, data.cause))
+    return replace(state, untold=left)
+
+
+def _passed(state: Group, case: str, news: str | None = None) -> Group:
+    """A member was passed on as it stands, or news of one that had been."""
+    members = tuple(
+        replace(member, passed=news or member.news or member.id) if member.case == case else member
+        for member in state.members
+    )
+    return replace(state, members=members)
+
+
+def _leader(state: Group) -> Member | None:
+    return next((each for each in state.members if each.case == state.master), None)
 
 
 def heads(members: tuple[Member, ...]) -> int:
@@ -127,16 +232,80 @@ def level_of(count: int, policy: Policy) -> GroupLevel | None:
 
 
 def owed(state: Group, policy: Policy) -> list[Event]:
+    """What other streams of the employer are to be told, and what follows for the members."""
+    if state.follows is not None:
+        return [*_words(state), *_passing_on(state, state.follows)]
+    return [*_words(state), *_gathering(state, policy)]
+
+
+def _countable(state: Group) -> tuple[Member, ...]:
+    """Who counts: all who were of a group whose leading case was paid are paid (I-01); who came
+    later may be a group of their own.
+    """
+    members = tuple(member for member in state.members if member.counts)
+    leader = _leader(state)
+    if leader is not None and leader.paid:
+        return tuple(member for member in members if member.turn > leader.turn)
+    return members
+
+
+def _words(state: Group) -> list[Event]:
+    """To each other stream of this employer where all are counted."""
+    return [
+        owe(
+            word.to,
+            word.at,
+            ev.MatchRegistered(
+                cause=word.id,
+                case=word.case,
+                received_at=word.received_at,
+                registered_at=word.at,
+                heads=0,
+                group=state.follows or state.subject,
+            ),
+            decidedby=state.subject,
+        )
+        for word in state.untold
+    ]
+
+
+def _passing_on(state: Group, to: str) -> list[Event]:
+    """Each member to the stream that counts it, once it counts, and what becomes of it there."""
+    countable = {member.case for member in _countable(state)}
+    result: list[Event] = []
+    for member in state.members:
+        if member.passed is None and member.case in countable:
+            registered = ev.MatchRegistered(
+                cause=member.id,
+                case=member.case,
+                received_at=member.received_at,
+                registered_at=member.registered_at,
+                workers=member.workers,
+                heads=member.heads,
+            )
+            result.append(owe(to, member.counts_at, registered, decidedby=state.subject))
+        elif member.passed is not None and member.news not in (None, member.passed):
+            updated = ev.MatchUpdated.model_validate(
+                {
+                    "cause": member.news,
+                    "case": member.case,
+                    "status": member.status,
+                    "since": member.since,
+                    "kind": member.kind,
+                }
+            )
+            result.append(owe(to, member.counts_at, updated, decidedby=state.subject))
+    return result
+
+
+def _gathering(state: Group, policy: Policy) -> list[Event]:
     """GroupFormed or a higher level on the master, GroupJoined on every other member.
 
     Where the leading case ended otherwise than paid, those who are left form a group anew if they
     are enough.
     """
-    members = tuple(member for member in state.members if member.counts)
-    leader = next((each for each in state.members if each.case == state.master), None)
-    if leader is not None and leader.paid:
-        # All who were of it are paid (I-01); who came later may be a group of their own.
-        members = tuple(m for m in members if m.turn > leader.turn)
+    members = _countable(state)
+    leader = _leader(state)
     if not members:
         return []
     count = heads(members)
@@ -168,7 +337,7 @@ def _formed(
 ) -> Event:
     """GroupFormed on the earliest member, or GroupLevelChanged on the case that leads."""
     leads = any(member.case == state.master for member in members)
-    first = min(members, key=lambda member: (member.received_at, member.at)).case
+    first = min(members, key=lambda member: (member.received_at, member.registered_at)).case
     master = state.master if leads and state.master else first
     formation = state.formations if leads else state.formations + 1
     kind = ev.GroupLevelChanged if leads else ev.GroupFormed
