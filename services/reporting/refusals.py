@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -17,20 +18,23 @@ from shared.streams import GOVERNANCE
 _PATIENCE: Final = 5.0
 """Seconds for the log to take a refusal; who may not read does not read meanwhile either."""
 _REMEMBERED: Final = 1000
+_A_CASE = re.compile(r"[0-9A-Za-z-]{1,40}")
+"""An id or number of a case: what else a caller writes in its place has no business on the log."""
 
 log = journal("reporting.refusals")
 
 
 def refusal(key: Key, action: str, reason: str, case: str | None, now: datetime) -> Event:
     """The event of a refused read. It names unit and role: reporting knows no person."""
+    named = case if case is not None and _A_CASE.fullmatch(case) else None
     minute = now.replace(second=0, microsecond=0)
-    parts = (key.unit, key.role, action, reason, case or "", instant_text(minute))
+    parts = (key.unit, key.role, action, reason, named or "", instant_text(minute))
     return Event(
         id=derived_id(GOVERNANCE, "ReadDenied", *parts),
         subject=GOVERNANCE,
         time=now,
         recordedtime=now,
-        data=ReadDenied(action=action, reason=reason, case=case),
+        data=ReadDenied(action=action, reason=reason, case=named),
         actor=f"{key.unit}/{key.role}/-",
     )
 

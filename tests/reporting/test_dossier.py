@@ -171,6 +171,10 @@ async def test_a_refusal_is_on_record_once_a_minute(desk: Desk, refusals: list[E
     assert event.data == ReadDenied(action="dossier", reason="ROLE", case=desk.case)
     await desk.ask(role="clerk")
     assert len({event.id for event in refusals}) == 2
+    desk.case = "王小二 410125199001319903"
+    assert (await desk.ask(role="police", unit="市公安局")).status_code == 403
+    assert isinstance(refusals[-1].data, ReadDenied)
+    assert refusals[-1].data.case is None, "what a caller writes is not put on the log"
 
 
 async def test_only_the_labour_bureau_s_officers(desk: Desk) -> None:
