@@ -58,8 +58,8 @@ class Heads:
 
         What it signed must be met again, and the next checkpoint's marks begin after it.
         """
-        for name, size in checkpoint.positions.items():
-            self._signed[name][size] = bytes.fromhex(checkpoint.roots[name])
+        for name, root in checkpoint.roots.items():
+            self._signed[name][checkpoint.positions[name]] = bytes.fromhex(root)
 
     def append(self, topic: str, partition: int, value: bytes) -> None:
         """Feed the next record of a partition, as its bytes are stored.

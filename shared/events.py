@@ -8,8 +8,9 @@ it stands, and, for decisions, its natural key: what makes two copies the same d
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +20,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    model_validator,
 )
 
 Service = Literal["intake", "routing", "supervision", "reporting"]
@@ -1428,6 +1430,16 @@ class GroupLeft(SupervisionDecision):
 # --- publications of reporting -------------------------------------------------------------------
 
 
+def _marks(text: str) -> str:
+    try:
+        raw = b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("no base64") from None
+    if len(raw) % 4:
+        raise ValueError("marks have four bytes each")
+    return text
+
+
 class LedgerSnapshotTaken(Publication):
     """台账 at a bulletin's cut-off. `hash`: of its spreadsheet."""
 
@@ -1491,6 +1503,10 @@ class PhaseTargetEvaluated(Publication):
         return f"{self.phase}|{self.predicate}"
 
 
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Marks = Annotated[str, AfterValidator(_marks)]
+
+
 class CheckpointSigned(Publication):
     """A signed head of the log's trees (RFC 9162).
 
@@ -1500,11 +1516,18 @@ class CheckpointSigned(Publication):
     `signature`: Ed25519, in base64; `key_id`: sha256 of the public key, in hexadecimal.
     """
 
-    positions: dict[str, int]
-    roots: dict[str, str]
-    marks: dict[str, str] | None = None
+    positions: dict[str, Annotated[int, Field(ge=1)]]
+    roots: dict[str, Digest]
+    marks: dict[str, Marks] | None = None
     signature: str
     key_id: str
+
+    @model_validator(mode="after")
+    def _of_the_same_places(self) -> Self:
+        for name in (*self.roots, *(self.marks or ())):
+            if name not in self.positions:
+                raise ValueError(f"{name} has no position")
+        return self
 
     def natural_key(self) -> str:
         return self.signature

@@ -7,6 +7,7 @@ import signal
 import sys
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from services.reporting.api import application
 from services.reporting.notify.channels import ChannelsError
@@ -25,7 +26,7 @@ from shared.settings import Settings, SettingsError, load
 log = journal("reporting")
 
 _OPERATOR = (WrongLog, OtherLog, KeysError, ChannelsError, SigningError, NoTopic)
-_OUTSIDE = (Unavailable, OSError, asyncpg.PostgresError)
+_OUTSIDE = (Unavailable, KafkaError, OSError, asyncpg.PostgresError)
 
 
 def main() -> int:

@@ -33,6 +33,7 @@ from services.reporting import (
     telling,
 )
 from services.reporting.cases import MOST, Cursor, Filters, cursor_of
+from services.reporting.issues import Issue, issues
 from services.reporting.problem import Answer, install
 from services.reporting.publications import comes_out_at
 from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
@@ -384,9 +385,9 @@ class Api:
 
     async def list_bulletins(self, as_of: AsOf = None) -> dict[str, Any]:
         """The issues of the 通报 whose cut-off has passed; each has its files."""
-        async with self.at(as_of) as (_, cut):
-            found = bulletins.issues(cut.policy, cut.as_of)
-        published = self.reporting.published.bulletins
+        published = self.reading.published.bulletins
+        async with self.at(as_of) as (snapshot, cut):
+            found = issues(cut.policy, cut.as_of, snapshot.published.cut_offs)
         items = [_issue(item, cut, published.get(item.no)) for item in found]
         return {"meta": cut.meta, "items": items}
 
@@ -399,7 +400,7 @@ class Api:
             items = [
                 {"event_id": event.id, "recorded_at": instant_text(event.recordedtime)}
                 | data_json(event.data)
-                for event in reversed(self.reporting.published.checkpoints)
+                for event in reversed(self.reading.published.checkpoints)
                 if event.recordedtime <= cut.as_of
             ]
         return _json({"meta": cut.meta, "items": items})
@@ -410,11 +411,11 @@ class Api:
         404 where it was not out as of then.
         """
         async with self.at(as_of) as (snapshot, cut):
-            found = bulletins.issues(cut.policy, cut.as_of)
-            if not 1 <= no <= len(found):
+            all_ = issues(cut.policy, cut.as_of, snapshot.published.cut_offs)
+            found = {issue.no: issue for issue in all_}
+            if no not in found:
                 raise Answer(404, "UNKNOWN_ISSUE", f"there is no issue {no} yet")
-            before = found[no - 2] if no > 1 else None
-            content = await bulletins.bulletin(snapshot, found[no - 1], before)
+            content = await bulletins.bulletin(snapshot, found[no], found.get(no - 1))
         if form == "json":
             return _json(content)
         body = await asyncio.to_thread(printing.FORMS[form], content)
@@ -470,7 +471,7 @@ def _json(content: dict[str, Any]) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
-def _issue(item: bulletins.Issue, cut: Cut, bulletin: Event | None) -> dict[str, Any]:
+def _issue(item: Issue, cut: Cut, bulletin: Event | None) -> dict[str, Any]:
     files = {form: f"/v1/bulletins/{item.no}.{form}" for form in get_args(bulletins.Form)}
     comes_out = comes_out_at(item, cut.policy)
     out = bulletin is not None and bulletin.recordedtime <= cut.as_of

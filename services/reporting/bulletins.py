@@ -8,16 +8,16 @@ issue; it stands as a correction in the next one.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from services.reporting import clearance, overview, rankings, shapes
 from services.reporting.case import LEVELS
+from services.reporting.issues import Issue
 from services.reporting.rankings import Window
 from services.reporting.reading import Cut, Snapshot
 from services.reporting.scoring import Scored
-from shared.calendar import ZONE, end_of, last_day_of, start_of
+from shared.calendar import ZONE, start_of
 from shared.envelope import canonical
 from shared.events import instant_text
 from shared.policy import Policy
@@ -32,37 +32,6 @@ FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1 AND accepted_at I
 ORDER BY due_at NULLS LAST, case_id
 """
 _LISTS: Final[tuple[rankings.List, ...]] = ("task_force", "township")
-
-
-@dataclass(frozen=True)
-class Issue:
-    """第N期. `at`: its cut-off, 24:00 of its last day."""
-
-    no: int
-    phase: str
-    at: datetime
-
-    @property
-    def date(self) -> str:
-        """截至 yyyy年m月d日24时."""
-        day = last_day_of(self.at)
-        return f"{day.year}年{day.month}月{day.day}日24时"
-
-
-def issues(policy: Policy, until: datetime) -> list[Issue]:
-    """The issues whose cut-off is not later than `until`, by the phases' periods."""
-    found: list[Issue] = []
-    for phase in policy.content.campaign.phases:
-        every = phase.ranking_every_days
-        day = phase.first + timedelta(days=(every or 0) - 1)
-        ends = []
-        while every and day < phase.last:
-            ends.append(day)
-            day += timedelta(days=every)
-        for last in (*ends, phase.last):
-            if end_of(last) <= until:
-                found.append(Issue(len(found) + 1, phase.id, end_of(last)))
-    return found
 
 
 async def bulletin(snapshot: Snapshot, issue: Issue, before: Issue | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, get_args
 
 from services.reporting import bulletins, clearance, ledgers, overview, prevention, rankings, shapes
 from services.reporting.bulletins import content_hash
+from services.reporting.issues import issues as issues_of
 from services.reporting.reading import Cut, Snapshot
 from services.reporting.sentences import stored
 from shared.calendar import end_of
@@ -96,7 +97,7 @@ async def _rankings(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
 async def _issues(snapshot: Snapshot, cut: Cut) -> list[dict[str, Any]]:
     """Every bulletin whose cut-off has passed, as it was and as it stays (I-13)."""
     found, before = [], None
-    for issue in bulletins.issues(cut.policy, cut.as_of):
+    for issue in issues_of(cut.policy, cut.as_of, snapshot.published.cut_offs):
         found.append(await bulletins.bulletin(snapshot, issue, before))
         before = issue
     return found

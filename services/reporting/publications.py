@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.reporting.bulletins import Issue, issues
+from services.reporting.issues import Issue, issues
 from shared.calendar import CalendarEnds, at_hour, civil, end_of, last_day_of
 from shared.events import (
     BulletinIssued,
@@ -64,6 +64,8 @@ class Publications:
     def __init__(self) -> None:
         self.ids: set[str] = set()
         self.bulletins: dict[int, Event] = {}
+        self.cut_offs: dict[int, datetime] = {}
+        """Of the issues that are out, by number."""
         self.checkpoints: list[Event] = []
         self.began: datetime | None = None
         self.owes_checkpoint = False
@@ -79,6 +81,7 @@ class Publications:
         self.ids.add(event.id)
         if isinstance(data, BulletinIssued):
             self.bulletins[data.issue_no] = event
+            self.cut_offs[data.issue_no] = data.as_of
             self.owes_checkpoint = True
         elif isinstance(data, CheckpointSigned):
             self.checkpoints.append(event.replace(data=data.model_copy(update={"marks": None})))
@@ -89,8 +92,8 @@ class Publications:
         if self.began is None:
             return None
         before: Issue | None = None
-        for issue in issues(policy, end_of(policy.content.campaign.phases[-1].last)):
-            if issue.at > self.began and issue.no not in self.bulletins:
+        for issue in issues(policy, end_of(policy.content.campaign.phases[-1].last), self.cut_offs):
+            if issue.at > self.began and issue.no not in self.cut_offs:
                 at = comes_out_at(issue, policy)
                 return Due(issue, before, at) if at is not None else None
             before = issue

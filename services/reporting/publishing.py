@@ -16,11 +16,12 @@ from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from services.reporting import clearance, ledgers
 from services.reporting.bulletins import bulletin, content_hash
 from services.reporting.follower import Follower
-from services.reporting.publications import PUBLISHED, Due, Publications
+from services.reporting.publications import PUBLISHED, Due
 from services.reporting.reading import Cut, Reading, Snapshot, position_of
 from services.reporting.signing import PLACES, Signer, unsigned
 from shared.checkpoint import MOST_MARKS, Rewritten, place_name
@@ -67,14 +68,13 @@ class Publisher:
         governance: Governance,
         follower: Follower,
         reading: Reading,
-        published: Publications,
         producer: Producer,
     ) -> None:
         self.settings = settings
         self.governance = governance
         self.follower = follower
         self.reading = reading
-        self.published = published
+        self.published = reading.published
         self.producer = producer
         self.signer = Signer(settings, pool, reading.tables)
         self._broken = False
@@ -109,7 +109,10 @@ class Publisher:
                     while not lost.is_set():
                         await self._look()
                         await self.governance.changed(LOOK_SECONDS)
-            except (Unavailable, asyncpg.PostgresError, *PASSING) as error:
+            except (Unavailable, KafkaError, asyncpg.PostgresError, *PASSING) as error:
+                # What was not acknowledged may stand on the log all the same: it is looked for.
+                if isinstance(error, KafkaError) and not error.retriable:
+                    raise
                 log.warning("waiting", fault=type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 2)

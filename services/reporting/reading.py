@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from services.reporting.publications import Publications
 from services.reporting.schema import Connection, Tables
 from services.reporting.sentences import Names
 from services.reporting.store import Pool, Position
@@ -101,7 +102,7 @@ class Snapshot:
     """The tables in one unchanging state, so that all numbers of an answer fit together.
 
     `folded`: how far each partition is folded in it; `now`: the clock, or the last folded record
-    if that is ahead of it.
+    if that is ahead of it; `published`: what is out.
     """
 
     def __init__(
@@ -111,12 +112,14 @@ class Snapshot:
         books: Books,
         folded: Mapping[int, Position],
         now: datetime,
+        published: Publications,
     ) -> None:
         self.connection = connection
         self.tables = tables
         self.books = books
         self.folded = folded
         self.now = now
+        self.published = published
 
     async def fetch(self, query: str, *arguments: Any) -> list[Any]:
         """Rows of a query in which {versions}, {events} and {acts} stand for the tables."""
@@ -157,10 +160,13 @@ class Snapshot:
 class Reading:
     """Reads the tables of one generation."""
 
-    def __init__(self, pool: Pool, tables: Tables, governance: Governance) -> None:
+    def __init__(
+        self, pool: Pool, tables: Tables, governance: Governance, published: Publications
+    ) -> None:
         self.pool = pool
         self.tables = tables
         self.governance = governance
+        self.published = published
 
     @asynccontextmanager
     async def at(self, as_of: datetime | None = None) -> AsyncIterator[tuple[Snapshot, Cut]]:
@@ -177,7 +183,8 @@ class Reading:
             )
             folded = {row["partition"]: Position(row["next"], row["recorded_at"]) for row in found}
             now = self._now(folded.values())
-            snapshot = Snapshot(connection, self.tables, self.governance.books, folded, now)
+            books = self.governance.books
+            snapshot = Snapshot(connection, self.tables, books, folded, now, self.published)
             yield snapshot, await snapshot.cut(as_of or now)
 
     def _now(self, folded: Iterable[Position]) -> datetime:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from aiokafka.errors import KafkaError
+
 from shared.envelope import derived_id
 from shared.events import Event, ReadDenied, instant_text
 from shared.journal import journal
@@ -54,5 +56,5 @@ class Register:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._publish([event])
-        except TimeoutError:
+        except (TimeoutError, KafkaError):
             log.warning("refusal_not_acknowledged", event_id=event.id)

@@ -67,7 +67,7 @@ class Reporting:
         self.store = Store(self.pool, self.tables)
         self.follower = Follower(self.settings, self.store)
         self.follower.listeners.append(self._heard)
-        self.reading = Reading(self.pool, self.tables, self.governance)
+        self.reading = Reading(self.pool, self.tables, self.governance, self.published)
         await _patiently(self.producer.start)
         self.publisher = Publisher(
             self.settings,
@@ -75,7 +75,6 @@ class Reporting:
             self.governance,
             self.follower,
             self.reading,
-            self.published,
             self.producer,
         )
         await _patiently(self.governance.start)

@@ -1,7 +1,8 @@
 """Reporting that is killed at a chosen point of publishing, as by a power cut.
 
 KILLED_AT says where: `half_published` (the first half of what belongs to an issue is on the log) or
-`before_keep` (a checkpoint stands on the log, the trees are not put by).
+`before_keep` (a checkpoint stands on the log, the trees are not put by). With `unanswered` it lives
+on: of the first half of an issue the acknowledgement is lost, as if the broker were restarted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
+
+from aiokafka.errors import KafkaTimeoutError
 
 from services.reporting.__main__ import main
 from services.reporting.signing import Signer
@@ -41,7 +44,16 @@ def _before_keep() -> None:
     Signer.keep = keep  # type: ignore[method-assign]
 
 
-POINTS = {"half_published": _half_published, "before_keep": _before_keep}
+def _unanswered() -> None:
+    async def publish(self: Producer, events: Sequence[Event]) -> Any:
+        Producer.publish = _publish  # type: ignore[method-assign]
+        await _publish(self, events[: len(events) // 2])
+        raise KafkaTimeoutError
+
+    Producer.publish = publish  # type: ignore[method-assign]
+
+
+POINTS = {"half_published": _half_published, "before_keep": _before_keep, "unanswered": _unanswered}
 
 if __name__ == "__main__":
     POINTS[os.environ["KILLED_AT"]]()

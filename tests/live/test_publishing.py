@@ -166,6 +166,19 @@ async def test_killed_while_publishing_it_publishes_the_rest(
     assert (await audited(rig, "killed.jsonl")).clean
 
 
+async def test_an_acknowledgement_that_was_lost_publishes_nothing_twice(
+    rig: Rig, token: str
+) -> None:
+    await begin(rig, FIRST_OUT)
+    process = rig.worker("reporting", module="tests.live.killed_reporting", KILLED_AT="unanswered")
+    process.start()
+    await rig.quiet([process], clock=FIRST_OUT, seconds=SECONDS)
+    assert '"waiting"' in process.words()
+    found = await published(rig)
+    assert set(Counter(event.id for event in found).values()) == {1}
+    assert [event.type for event in found][-2:] == ["BulletinIssued", "CheckpointSigned"]
+
+
 async def test_trees_that_were_lost_are_made_again_from_the_log(rig: Rig, token: str) -> None:
     await begin(rig, FIRST_OUT)
     process = reporting(rig)

@@ -15,6 +15,7 @@ import pytest
 
 from infra.stack.postgres import Postgres
 from services.reporting.follower import Follower
+from services.reporting.publications import Publications
 from services.reporting.reading import Reading
 from services.reporting.schema import Tables
 from services.reporting.store import Store
@@ -98,7 +99,7 @@ class Read:
         self.store = Store(pool, self.tables)
         self.follower = Follower(settings, self.store)
         self.governance = governance
-        self.reading = Reading(pool, self.tables, governance)
+        self.reading = Reading(pool, self.tables, governance, Publications())
 
     async def prepare(self) -> None:
         await self.store.prepare(IDENTITY)

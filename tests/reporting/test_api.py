@@ -410,7 +410,7 @@ async def test_an_issue_says_when_it_comes_out_and_what_stands_on_the_log_of_it(
     out = at_hour(date(2021, 11, 17), 9)
     data = BulletinIssued(issue_no=1, as_of=end_of(date(2021, 11, 16)), hash="h", positions={})
     event = Event(id="b1", subject=GOVERNANCE, time=data.as_of, recordedtime=out, data=data)
-    reporting.published.hear(event)
+    reporting.reading.published.hear(event)
     query = {"as_of": "2021-11-25T00:00:00+08:00"}
     first, second = (await get(client, "/v1/bulletins", **query))["items"]
     assert first["comes_out_at"] == instant_text(out)
@@ -433,7 +433,7 @@ async def test_checkpoints_are_listed_as_they_were_then(
         at = at_hour(date(2021, 11, day), 9)
         data = heads.sign(Ed25519PrivateKey.generate())
         event = Event(id=f"c{day}", subject=GOVERNANCE, time=at, recordedtime=at, data=data)
-        reporting.published.hear(event)
+        reporting.reading.published.hear(event)
     whole = answers.Checkpoints.model_validate(await get(client, "/v1/checkpoints"))
     assert [item.event_id for item in whole.items] == ["c24", "c17"]
     assert whole.items[0].positions == {"case-events/0": 1}

@@ -13,12 +13,13 @@ import docx
 import pytest
 
 from services.reporting import pdf, printing, projection
-from services.reporting.bulletins import Issue, bulletin, content_hash, issues
+from services.reporting.bulletins import bulletin, content_hash
+from services.reporting.issues import Issue, issues
 from shared import events as ev
 from shared.calendar import start_of
 from shared.events import Event
 from shared.log import Record
-from shared.policy import Policy
+from shared.policy import Policy, adopt
 from tests.reporting import histories
 from tests.reporting.conftest import Read
 
@@ -38,6 +39,42 @@ def test_issues_follow_the_phases(book: Policy) -> None:
     day = start_of(datetime(2021, 11, 17, tzinfo=UTC).date())
     assert issues(book, day - timedelta(seconds=1)) == []
     assert len(issues(book, day)) == 1
+
+
+def with_periods(book: Policy, **days: int) -> Policy:
+    """A later book whose phases have other ranking periods."""
+    phases = [
+        phase | {"ranking_every_days": days.get(phase["id"], phase["ranking_every_days"])}
+        for phase in book.raw["campaign"]["phases"]
+    ]
+    raw = book.raw | {"campaign": book.raw["campaign"] | {"phases": phases}}
+    return adopt(raw, book.adopted_at, "later")
+
+
+def test_issues_that_are_out_keep_their_number_and_cut_off(book: Policy) -> None:
+    """Whatever a later book says of the periods; the others go on from the last one."""
+    weekly = issues(book, END)
+    out = {issue.no: issue.at for issue in weekly[:3]}
+    later = issues(with_periods(book, P1=10), END, out)
+    assert later[:3] == weekly[:3]
+    assert [issue.no for issue in later] == list(range(1, len(later) + 1))
+    assert [issue.date for issue in later[3:6]] == [
+        "2021年12月9日24时",
+        "2021年12月19日24时",
+        "2021年12月29日24时",
+    ]
+    assert issues(book, END, out) == weekly
+
+
+def test_issues_of_before_the_first_that_came_out_are_counted(book: Policy) -> None:
+    """The log began in the middle of the campaign: what nobody published has its number too."""
+    weekly = issues(book, END)
+    out = {4: weekly[3].at}
+    assert issues(book, END, out) == weekly
+    assert issues(with_periods(book, P1=3), END, out)[:4] == [
+        *issues(with_periods(book, P1=3), END)[:3],
+        weekly[3],
+    ]
 
 
 async def issue_of(read: Read, book: Policy, no: int) -> dict[str, Any]:

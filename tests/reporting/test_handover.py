@@ -12,8 +12,9 @@ import docx
 import pytest
 
 from services.reporting import clearance, handover_paper, ledgers, overview, shapes
-from services.reporting.bulletins import bulletin, content_hash, issues
+from services.reporting.bulletins import bulletin, content_hash
 from services.reporting.handover import pack
+from services.reporting.issues import issues
 from shared.calendar import ZONE
 from shared.policy import Policy
 from tests.infra.stories import Told, complaint, line

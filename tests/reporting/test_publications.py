@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.reporting.bulletins import issues
+from services.reporting.issues import issues
 from services.reporting.publications import Publications, comes_out_at
 from shared.calendar import at_hour, end_of, start_of
 from shared.events import AnyData, BulletinIssued, CheckpointSigned, Event, PolicyAdopted
@@ -35,8 +35,10 @@ def issued(no: int, at: datetime) -> Event:
 
 
 def signed(at: datetime) -> Event:
-    marks = {"case-events/0": "AAAA"}
-    data = CheckpointSigned(positions={}, roots={}, marks=marks, signature="s", key_id="k")
+    marks = {"case-events/0": "AAAAAA=="}
+    data = CheckpointSigned(
+        positions={"case-events/0": 1}, roots={}, marks=marks, signature="s", key_id="k"
+    )
     return told(data, at)
 
 
@@ -62,7 +64,7 @@ def test_one_after_the_other_is_owed(book: Policy) -> None:
         assert due is not None
         assert due.issue == issue
         assert (due.before.no if due.before else 0) == issue.no - 1
-        publications.hear(issued(issue.no, due.at))
+        publications.hear(issued(issue.no, issue.at))
     assert publications.next_issue(book) is None
 
 

@@ -6,8 +6,9 @@ import hashlib
 from datetime import date
 
 from services.reporting import ledgers
-from services.reporting.bulletins import bulletin, issues
+from services.reporting.bulletins import bulletin
 from services.reporting.clearance import clearance
+from services.reporting.issues import issues
 from services.reporting.publications import PUBLISHED, Due, comes_out_at
 from services.reporting.publishing import belonging
 from shared.calendar import end_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from shared import checkpoint
 from shared.checkpoint import MARK, Heads, Rewritten, holds
+from shared.envelope import Unreadable, data_json, from_document
 from shared.events import CheckpointSigned
 from shared.merkle import Tree, leaf_hash
+from shared.streams import GOVERNANCE
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 TOPIC = "case-events"
@@ -99,3 +102,24 @@ def test_a_long_stretch_is_signed_by_its_root_alone(monkeypatch: pytest.MonkeyPa
     assert long.marks == {}
     assert holds(long, KEY.public_key())
     assert marks(fed([b"d"], heads).sign(KEY)) == leaf_hash(b"d")[:MARK]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"positions": {}}, "/data/"),
+        ({"roots": {PLACE: "no digest"}}, "/data/roots/"),
+        ({"positions": {PLACE: 0}}, "/data/positions/"),
+        ({"marks": {PLACE: "no base64"}}, "/data/marks/"),
+        ({"marks": {PLACE: "AAAA"}}, "/data/marks/"),
+        ({"marks": {"elsewhere/0": "AAAAAA=="}}, "/data/"),
+    ],
+)
+def test_a_malformed_checkpoint_is_no_event(changes: dict[str, Any], place: str) -> None:
+    """It is parked and told of; it must not end who reads the log."""
+    data = data_json(fed([b"a"]).sign(KEY)) | changes
+    at = "2021-11-12T00:00:00Z"
+    known = {"id": "c", "subject": GOVERNANCE, "time": at, "recordedtime": at, "actor": "-/-/-"}
+    with pytest.raises(Unreadable, match="malformed_data") as told:
+        from_document(known | {"type": "CheckpointSigned", "data": data})
+    assert told.value.detail.startswith(place)
