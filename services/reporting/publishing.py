@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 import asyncpg
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.reporting import clearance, ledgers
 from services.reporting.bulletins import bulletin, content_hash
@@ -101,18 +101,24 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish for ever; a passing fault is waited out."""
-        pause = 0.2
+        pause, lost_track = 0.2, False
         while True:
             try:
                 async with self._alone() as lost:
-                    pause = 0.2
+                    if lost_track:
+                        # What was not acknowledged may stand on the log all the same: it is looked
+                        # for, and the numbers by which the producer tells copies begin anew.
+                        await self.producer.stop()
+                        await self.producer.start()
+                    pause, lost_track = 0.2, False
                     while not lost.is_set():
                         await self._look()
                         await self.governance.changed(LOOK_SECONDS)
             except (Unavailable, KafkaError, asyncpg.PostgresError, *PASSING) as error:
-                # What was not acknowledged may stand on the log all the same: it is looked for.
-                if isinstance(error, KafkaError) and not error.retriable:
-                    raise
+                if isinstance(error, KafkaError):
+                    if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                        raise
+                    lost_track = True
                 log.warning("waiting", fault=type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 2)
