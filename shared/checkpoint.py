@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -38,20 +37,17 @@ class Rewritten(RuntimeError):
 
 
 class Heads:
-    """The trees of a log as it grows; every record of every partition must be fed, in order.
+    """The trees of a log as it grows; every record of every partition must be fed, in order."""
 
-    `trees`: by `topic/partition`, where they stood when they were last put by; without them the
-    log is fed from its first record.
-    """
-
-    def __init__(self, trees: Mapping[str, Tree] | None = None) -> None:
-        self._trees: dict[str, Tree] = defaultdict(Tree, trees or {})
+    def __init__(self) -> None:
+        self._trees: dict[str, Tree] = defaultdict(Tree)
         self._marks: dict[str, bytearray] = defaultdict(bytearray)
         self._signed: dict[str, dict[int, bytes]] = defaultdict(dict)
 
     @property
-    def trees(self) -> Mapping[str, Tree]:
-        return self._trees
+    def unsigned(self) -> int:
+        """How many records were fed since the last checkpoint."""
+        return sum(map(len, self._marks.values())) // MARK
 
     def expect(self, checkpoint: CheckpointSigned) -> None:
         """A checkpoint that stands on the log, told before the records that it signed are fed.
@@ -59,7 +55,8 @@ class Heads:
         What it signed must be met again, and the next checkpoint's marks begin after it.
         """
         for name, root in checkpoint.roots.items():
-            self._signed[name][checkpoint.positions[name]] = bytes.fromhex(root)
+            if (size := checkpoint.positions[name]) > self._trees[name].size:
+                self._signed[name][size] = bytes.fromhex(root)
 
     def append(self, topic: str, partition: int, value: bytes) -> None:
         """Feed the next record of a partition, as its bytes are stored.
@@ -90,16 +87,19 @@ class Heads:
                 raise Rewritten(f"{name} ends at {self._trees[name].size}, {max(beyond)} signed")
         trees = {name: tree for name, tree in sorted(self._trees.items()) if tree.size}
         marks = {name: bytes(found) for name, found in sorted(self._marks.items()) if found}
-        if sum(map(len, marks.values())) > MOST_MARKS * MARK:
+        if self.unsigned > MOST_MARKS:
             marks = {}
         head: dict[str, Any] = {
             "positions": {name: tree.size for name, tree in trees.items()},
             "roots": {name: tree.root().hex() for name, tree in trees.items()},
-            "marks": {name: base64.b64encode(found).decode() for name, found in marks.items()},
         }
         self._marks.clear()
-        signature = base64.b64encode(key.sign(canonical(head))).decode()
-        return CheckpointSigned(**head, signature=signature, key_id=key_id(key.public_key()))
+        return CheckpointSigned(
+            **head,
+            marks={name: base64.b64encode(found).decode() for name, found in marks.items()},
+            signature=base64.b64encode(key.sign(canonical(head))).decode(),
+            key_id=key_id(key.public_key()),
+        )
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -108,8 +108,11 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 
 def holds(data: CheckpointSigned, key: Ed25519PublicKey) -> bool:
-    """Whether a checkpoint was signed with this key and says what was signed."""
-    head = {"positions": data.positions, "roots": data.roots, "marks": data.marks or {}}
+    """Whether a checkpoint was signed with this key and says what was signed.
+
+    Marks are not signed: they only help to name a record where a root is not found again.
+    """
+    head = {"positions": data.positions, "roots": data.roots}
     try:
         key.verify(base64.b64decode(data.signature), canonical(head))
     except (InvalidSignature, ValueError):

@@ -29,20 +29,6 @@ class Tree:
         for value in values:
             self.append(value)
 
-    @classmethod
-    def resumed(cls, size: int, subtrees: Sequence[bytes]) -> Tree:
-        """The tree that had this `size` and these `subtrees`. Raises ValueError if none can."""
-        if len(subtrees) != size.bit_count():
-            raise ValueError(f"a tree of {size} has not {len(subtrees)} full subtrees")
-        tree = cls()
-        tree.size, tree._roots = size, list(subtrees)
-        return tree
-
-    @property
-    def subtrees(self) -> tuple[bytes, ...]:
-        """The roots of its full subtrees, largest first: all that it must keep to grow."""
-        return tuple(self._roots)
-
     def append(self, value: bytes) -> None:
         """Add a record's bytes as the next leaf."""
         self.append_hash(leaf_hash(value))

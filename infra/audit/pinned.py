@@ -53,7 +53,7 @@ class Cuts:
     _bounds: dict[datetime, tuple[int, int | None]] = field(default_factory=dict)
     _latest: datetime | None = None
     _known: int = 0
-    _seen: set[object] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         place = place_name(*self.partition)
@@ -69,11 +69,13 @@ class Cuts:
             recorded = datetime.fromisoformat(doc["recordedtime"])
         except (KeyError, TypeError, ValueError):
             return
+        if recorded.tzinfo is None or not isinstance(doc.get("id"), str):
+            return
         self._latest = max(self._latest or recorded, recorded)
         while self._ahead and self._ahead[-1] < self._latest:
             self._bounds[self._ahead.pop()] = (self._known, line.offset)
-        if doc.get("id") not in self._seen:
-            self._seen.add(doc.get("id"))
+        if doc["id"] not in self._seen:
+            self._seen.add(doc["id"])
             self._known = line.offset + 1
 
     def findings(self) -> list[Finding]:

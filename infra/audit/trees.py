@@ -92,11 +92,20 @@ class Leaves:
         broken = self._broken()
         if broken is None:
             return []
-        signed = b"".join(head.marks for head in self.heads)
-        expected = [signed[place : place + MARK] for place in range(0, len(signed), MARK)]
-        if len(expected) != max(head.size for head in self.heads):
+        expected = self._signed_marks()
+        if expected is None:
             return [self._unexplained(broken)]
         return self._compare(expected) or [self._unexplained(broken)]
+
+    def _signed_marks(self) -> list[bytes] | None:
+        """The mark of each record that was signed; None where a checkpoint left some out."""
+        marks = [b""] * max(head.size for head in self.heads)
+        for head in self.heads:
+            first = head.size - len(head.marks) // MARK
+            for number in range(max(0, first), head.size):
+                place = (number - first) * MARK
+                marks[number] = head.marks[place : place + MARK]
+        return marks if all(marks) else None
 
     def _broken(self) -> Head | None:
         """The first checkpoint whose root the log does not have at its size."""

@@ -170,10 +170,16 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     ]
 
 
+TOO_DEEP: Final = Problem("", "json_invalid", "nested too deep")
+
+
 def slips(read: BaseModel, raw: bytes) -> list[Problem]:
     """What the model made of JSON `raw` that nobody can have meant: see `spelling`."""
-    told = parse(raw)
-    return [*twice(told), *spelt_ill(read, told)]
+    try:
+        told = parse(raw)
+        return [*twice(told), *spelt_ill(read, told)]
+    except RecursionError:
+        return [TOO_DEEP]
 
 
 def twice(told: Any) -> list[Problem]:

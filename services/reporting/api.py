@@ -388,13 +388,16 @@ class Api:
         published = self.reading.published.bulletins
         async with self.at(as_of) as (snapshot, cut):
             found = issues(cut.policy, cut.as_of, snapshot.published.cut_offs)
-        items = [_issue(item, cut, published.get(item.no)) for item in found]
+            items = [
+                _issue(item, cut, published.get(item.no), owed=snapshot.published.came_out(item))
+                for item in found
+            ]
         return {"meta": cut.meta, "items": items}
 
     async def checkpoints(self, as_of: AsOf = None) -> Response:
         """Signed heads of the log (RFC 9162), the last one first, for who keeps them elsewhere.
 
-        Without the marks, which the signature covers too: the audit of an export checks it.
+        `qingqian audit --checkpoints FILE` holds a log to a kept answer.
         """
         async with self.at(as_of) as (_, cut):
             items = [
@@ -415,7 +418,10 @@ class Api:
             found = {issue.no: issue for issue in all_}
             if no not in found:
                 raise Answer(404, "UNKNOWN_ISSUE", f"there is no issue {no} yet")
-            content = await bulletins.bulletin(snapshot, found[no], found.get(no - 1))
+            before = found.get(no - 1)
+            if before is not None and not snapshot.published.came_out(before):
+                before = None
+            content = await bulletins.bulletin(snapshot, found[no], before)
         if form == "json":
             return _json(content)
         body = await asyncio.to_thread(printing.FORMS[form], content)
@@ -471,9 +477,10 @@ def _json(content: dict[str, Any]) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
-def _issue(item: Issue, cut: Cut, bulletin: Event | None) -> dict[str, Any]:
+def _issue(item: Issue, cut: Cut, bulletin: Event | None, *, owed: bool) -> dict[str, Any]:
+    """`owed`: whether it ever comes out; those of before the log began do not."""
     files = {form: f"/v1/bulletins/{item.no}.{form}" for form in get_args(bulletins.Form)}
-    comes_out = comes_out_at(item, cut.policy)
+    comes_out = comes_out_at(item, cut.policy) if owed else None
     out = bulletin is not None and bulletin.recordedtime <= cut.as_of
     return {
         "no": item.no,

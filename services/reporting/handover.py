@@ -99,7 +99,7 @@ async def _issues(snapshot: Snapshot, cut: Cut) -> list[dict[str, Any]]:
     found, before = [], None
     for issue in issues_of(cut.policy, cut.as_of, snapshot.published.cut_offs):
         found.append(await bulletins.bulletin(snapshot, issue, before))
-        before = issue
+        before = issue if snapshot.published.came_out(issue) else None
     return found
 
 

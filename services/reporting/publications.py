@@ -7,6 +7,7 @@ whose cut-off had passed when the log began are not owed: nothing was known then
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,7 +52,7 @@ def comes_out_at(issue: Issue, policy: Policy) -> datetime | None:
 
 @dataclass(frozen=True)
 class Due:
-    """An issue that is owed from `at` on. `before`: the one before it, which it corrects."""
+    """An issue that is owed from `at` on. `before`: the one that came out before, if one did."""
 
     issue: Issue
     before: Issue | None
@@ -67,6 +68,8 @@ class Publications:
         self.cut_offs: dict[int, datetime] = {}
         """Of the issues that are out, by number."""
         self.checkpoints: list[Event] = []
+        self.is_ours: Callable[[CheckpointSigned], bool] = lambda _: True
+        """Whether a checkpoint is of this installation; others are heard as if not there."""
         self.began: datetime | None = None
         self.owes_checkpoint = False
         """An issue stands on the log that no checkpoint has signed."""
@@ -77,6 +80,8 @@ class Publications:
         if isinstance(data, PolicyAdopted) and self.began is None:
             self.began = event.recordedtime
         if not isinstance(data, PUBLISHED):
+            return
+        if isinstance(data, CheckpointSigned) and not self.is_ours(data):
             return
         self.ids.add(event.id)
         if isinstance(data, BulletinIssued):
@@ -96,8 +101,12 @@ class Publications:
             if issue.at > self.began and issue.no not in self.cut_offs:
                 at = comes_out_at(issue, policy)
                 return Due(issue, before, at) if at is not None else None
-            before = issue
+            before = issue if self.came_out(issue) else None
         return None
+
+    def came_out(self, issue: Issue) -> bool:
+        """Whether anybody was told of it: those of before the log began never were."""
+        return self.began is not None and issue.at > self.began
 
     def day_is_over(self, now: datetime) -> bool:
         """Whether a civil day ended since the last checkpoint, or since the log began."""

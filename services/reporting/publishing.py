@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -23,8 +23,9 @@ from services.reporting.bulletins import bulletin, content_hash
 from services.reporting.follower import Follower
 from services.reporting.publications import PUBLISHED, Due
 from services.reporting.reading import Cut, Reading, Snapshot, position_of
-from services.reporting.signing import PLACES, Signer, unsigned
-from shared.checkpoint import MOST_MARKS, Rewritten, place_name
+from services.reporting.signing import PLACES, STRETCH, Signer, unsigned
+from shared.checkpoint import Rewritten, place_name
+from shared.clock import WallClock
 from shared.database import PASSING
 from shared.envelope import derived_id
 from shared.events import (
@@ -64,7 +65,6 @@ class Publisher:
     def __init__(
         self,
         settings: Settings,
-        pool: Any,
         governance: Governance,
         follower: Follower,
         reading: Reading,
@@ -76,7 +76,9 @@ class Publisher:
         self.reading = reading
         self.published = reading.published
         self.producer = producer
-        self.signer = Signer(settings, pool, reading.tables)
+        self.signer = Signer(settings)
+        self.published.is_ours = self.signer.is_ours
+        self._alone_here = False
         self._broken = False
         CHECKPOINT_SECONDS.set_function(self._last_signed)
 
@@ -92,10 +94,13 @@ class Publisher:
         return self.published.next_issue(self.governance.books.adopted[-1])
 
     def owed(self, now: datetime) -> int:
-        """Whether anything is due and not on the log: an issue, or the checkpoint after one."""
+        """Whether anything is due and not on the log: an issue, or, of the process whose turn it
+        is, the checkpoint after one.
+        """
         due = self.due
         is_due = due is not None and due.at <= now
-        return int(is_due or (self.published.owes_checkpoint and not self._broken))
+        signs = self._alone_here and not self._broken
+        return int(is_due or (signs and self.published.owes_checkpoint))
 
     # --- publishing -------------------------------------------------------------------------------
 
@@ -133,8 +138,10 @@ class Publisher:
             name = f"{self.settings.schema('reporting')} publisher"
             await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
             await self.signer.start()
+            self._alone_here = True
             yield lost
         finally:
+            self._alone_here = False
             await self.signer.stop()
             with suppress(*PASSING):
                 await connection.close()
@@ -198,31 +205,30 @@ class Publisher:
             for event in self.published.checkpoints
             if isinstance(event.data, CheckpointSigned)
         ]
+        policy = self.governance.books.adopted[-1]
         try:
-            checkpoint = await self.signer.sign(standing)
+            async with aclosing(self.signer.checkpoints(standing)) as found:
+                async for checkpoint in found:
+                    now = self.governance.clock.now()
+                    await self._append([self._event(checkpoint, now, policy)])
+                    log.info("signed", records=sum(checkpoint.positions.values()))
         except Rewritten as error:
             # No passing fault: somebody changed the log. Everything else goes on, and the audit
             # says what was changed.
             self._broken = True
             LOG_REWRITTEN.set(1)
             log.error("log_rewritten", detail=str(error))
-            return
-        policy = self.governance.books.adopted[-1]
-        await self._append([self._event(checkpoint, self.governance.clock.now(), policy)])
-        await self.signer.keep()
-        log.info("signed", records=sum(checkpoint.positions.values()))
 
     async def _checkpoint_is_due(self) -> bool:
         if self.published.owes_checkpoint:
             return True
         # On the log clock days pass in seconds, and whoever moves it waits for nobody's night.
-        if self.settings.clock == "wall" and self.published.day_is_over(
-            self.governance.clock.now()
-        ):
+        clock = self.governance.clock
+        if isinstance(clock, WallClock) and self.published.day_is_over(clock.now()):
             return True
         last = self.published.checkpoints[-1].data if self.published.checkpoints else None
         assert last is None or isinstance(last, CheckpointSigned)
-        return unsigned(await self.signer.reader.ends_of(PLACES), last) > MOST_MARKS
+        return unsigned(await self.signer.reader.ends_of(PLACES), last) > STRETCH
 
 
 async def belonging(snapshot: Snapshot, cut: Cut, due: Due) -> list[PUBLISHED]:

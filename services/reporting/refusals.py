@@ -20,21 +20,26 @@ from shared.streams import GOVERNANCE
 _PATIENCE: Final = 5.0
 """Seconds for the log to take a refusal; who may not read does not read meanwhile either."""
 _REMEMBERED: Final = 1000
-_A_CASE = re.compile(r"[0-9A-Za-z-]{1,40}")
-"""An id or number of a case: what else a caller writes in its place has no business on the log."""
+_A_CASE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|DF-QX-\d{4}-\d{6}", re.ASCII)
+"""An id or number of a case: what else a caller writes in its place (an identity number, say) has
+no business on the log, and is one refusal a minute whatever it is.
+"""
 
 log = journal("reporting.refusals")
 
 
 def refusal(key: Key, action: str, reason: str, case: str | None, now: datetime) -> Event:
-    """The event of a refused read. It names unit and role: reporting knows no person."""
+    """The event of a refused read. It names unit and role: reporting knows no person.
+
+    Within a minute it is the same for whoever asks again, of whatever process.
+    """
     named = case if case is not None and _A_CASE.fullmatch(case) else None
     minute = now.replace(second=0, microsecond=0)
     parts = (key.unit, key.role, action, reason, named or "", instant_text(minute))
     return Event(
         id=derived_id(GOVERNANCE, "ReadDenied", *parts),
         subject=GOVERNANCE,
-        time=now,
+        time=minute,
         recordedtime=now,
         data=ReadDenied(action=action, reason=reason, case=named),
         actor=f"{key.unit}/{key.role}/-",

@@ -55,7 +55,6 @@ class Tables:
         self.versions = self._name("versions")
         self.acts = self._name("acts")
         self.cases = self._name("cases")
-        self.trees = self._name("trees")
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -66,7 +65,6 @@ class Tables:
             self.versions,
             self.acts,
             self.cases,
-            self.trees,
         )
 
     def _name(self, table: str) -> str:
@@ -107,8 +105,6 @@ def definition(tables: Tables) -> str:
     CREATE INDEX IF NOT EXISTS {prefix}_acts_kind ON {tables.acts} (kind, at);
     CREATE TABLE IF NOT EXISTS {tables.cases} (
         case_id text PRIMARY KEY, since timestamptz, state bytea NOT NULL);
-    CREATE TABLE IF NOT EXISTS {tables.trees} (
-        place text PRIMARY KEY, size bigint NOT NULL, subtrees bytea NOT NULL);
     """
 
 

@@ -71,7 +71,6 @@ class Reporting:
         await _patiently(self.producer.start)
         self.publisher = Publisher(
             self.settings,
-            self.pool,
             self.governance,
             self.follower,
             self.reading,

@@ -1,16 +1,16 @@
 """Checkpoints of the log, signed with this installation's key (design 8; RFC 9162).
 
-The trees are put by in the database when a checkpoint stands on the log, so that the next one reads
-only what came since; where they are lost the log is read from its beginning. Reading on is also
-checking: a log that no longer has what was signed gets no further checkpoint.
+A process reads the log once from its beginning, then only what came since. Reading is checking too:
+a log that no longer has what was signed, or was read before, gets no further checkpoint.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,11 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from services.reporting.schema import Tables
-from shared.checkpoint import Heads, place_name
+from shared.checkpoint import MOST_MARKS, Heads, Rewritten, holds, place_name
 from shared.events import CheckpointSigned
+from shared.journal import journal
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, PARTITIONS, Reader
-from shared.merkle import Tree
 from shared.settings import Settings
 
 PLACES: Final = (
@@ -34,6 +33,11 @@ PLACES: Final = (
     (GOVERNANCE_EVENTS, 0),
 )
 """Every partition of the log."""
+STRETCH: Final = MOST_MARKS // 2
+"""Records that a checkpoint has marks of; with more of them unsigned one is due."""
+
+
+log = journal("signer")
 
 
 class SigningError(RuntimeError):
@@ -57,13 +61,14 @@ def signing_key(settings: Settings) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise SigningError(f"{path}: no Ed25519 private key in PEM")
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    if not _holds(settings.checkpoint_public_path, public):
-        settings.checkpoint_public_path.write_bytes(public)
+    beside = settings.checkpoint_public_path
+    if not beside.exists() or beside.read_bytes() != public:
+        try:
+            beside.write_bytes(public)
+        except OSError as error:
+            # A folder that is only read: who brought the key there has its public half too.
+            log.warning("public_key_not_written", path=str(beside), reason=error.strerror)
     return key
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    return path.exists() and path.read_bytes() == content
 
 
 def _new_key(path: Path) -> bytes:
@@ -71,7 +76,7 @@ def _new_key(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     key = Ed25519PrivateKey.generate()
     raw = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    beside = path.with_suffix(f".{os.getpid()}")
+    beside = path.with_suffix(f".{secrets.token_hex(8)}")
     beside.touch(mode=0o600)
     beside.write_bytes(raw)
     try:
@@ -86,12 +91,14 @@ def _new_key(path: Path) -> bytes:
 class Signer:
     """Signs the log up to its end. One at a time; the caller holds the lock."""
 
-    def __init__(self, settings: Settings, pool: Any, tables: Tables) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.key = signing_key(settings)
         self.reader = Reader(settings, "signer")
-        self._pool = pool
-        self._tables = tables
         self._heads: Heads | None = None
+
+    def is_ours(self, checkpoint: CheckpointSigned) -> bool:
+        """Whether it was signed with this key; what others sign binds nobody here."""
+        return holds(checkpoint, self.key.public_key())
 
     async def start(self) -> None:
         """Raises Unavailable where no broker answers."""
@@ -100,44 +107,39 @@ class Signer:
     async def stop(self) -> None:
         await self.reader.stop()
 
-    async def sign(self, standing: Sequence[CheckpointSigned]) -> CheckpointSigned:
-        """A checkpoint of everything on the log; `standing`: those that stand there, in order.
+    async def checkpoints(
+        self, standing: Sequence[CheckpointSigned]
+    ) -> AsyncGenerator[CheckpointSigned]:
+        """Checkpoints of what is on the log now and was not signed: one, or one for each STRETCH
+        records. `standing`: ours that stand there, in order.
 
         Raises Rewritten where the log has not what they signed, and Unavailable.
         """
         ends = await self.reader.ends_of(PLACES)
-        heads = Heads(await self._put_by())
+        # Whoever does not come to the end of this reads the log from its beginning next time.
+        heads, self._heads = self._heads or Heads(), None
         for checkpoint in standing:
             heads.expect(checkpoint)
-        for (topic, number), end in ends.items():
-            first = heads.position(topic, number)
-            async for records in self.reader.range(topic, number, first, end):
-                for record in records:
-                    heads.append(topic, number, record.value)
+        signed = standing[-1].positions if standing else {}
+        for place, end in ends.items():
+            await self._feed(heads, place, min(end, signed.get(place_name(*place), 0)))
+        for place, end in ends.items():
+            if heads.position(*place) > end:
+                read = heads.position(*place)
+                raise Rewritten(f"{place_name(*place)} ends at {end}, {read} were read before")
+            while (first := heads.position(*place)) < end:
+                await self._feed(heads, place, min(end, first + STRETCH - heads.unsigned))
+                if heads.unsigned >= STRETCH:
+                    yield heads.sign(self.key)
+        if heads.unsigned:
+            yield heads.sign(self.key)
         self._heads = heads
-        return heads.sign(self.key)
 
-    async def keep(self) -> None:
-        """Put the trees by: what was signed last stands on the log."""
-        if self._heads is None:
-            return
-        rows = [
-            (name, tree.size, b"".join(tree.subtrees)) for name, tree in self._heads.trees.items()
-        ]
-        await self._pool.execute(
-            f"INSERT INTO {self._tables.trees} SELECT * FROM "
-            "unnest($1::text[], $2::bigint[], $3::bytea[]) ON CONFLICT (place) DO UPDATE "
-            "SET size = excluded.size, subtrees = excluded.subtrees",
-            *zip(*rows, strict=True),
-        )
-
-    async def _put_by(self) -> Mapping[str, Tree]:
-        rows = await self._pool.fetch(f"SELECT place, size, subtrees FROM {self._tables.trees}")
-        return {row["place"]: Tree.resumed(row["size"], _hashes(row["subtrees"])) for row in rows}
-
-
-def _hashes(joined: bytes) -> list[bytes]:
-    return [joined[first : first + 32] for first in range(0, len(joined), 32)]
+    async def _feed(self, heads: Heads, place: tuple[str, int], end: int) -> None:
+        """Read a partition on up to `end`."""
+        async for records in self.reader.range(*place, heads.position(*place), end):
+            for record in records:
+                heads.append(*place, record.value)
 
 
 def unsigned(ends: Mapping[tuple[str, int], int], last: CheckpointSigned | None) -> int:

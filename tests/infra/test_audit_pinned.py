@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,22 @@ def test_a_position_before_or_after_the_cut_off_is_found(tmp_path: Path, more: i
     assert finding.finding == "wrong"
     assert finding.found - finding.expected == more
     assert finding.sentence.startswith("BulletinIssued of governance pins case-events/")
+
+
+@pytest.mark.parametrize(
+    "change", [{"recordedtime": "2021-11-10T09:00:00"}, {"id": ["x"]}, {"recordedtime": 5}]
+)
+def test_a_record_that_is_no_event_is_a_finding_beside_publications(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    def spoil(docs: Docs) -> None:
+        places = [doc["event"]["type"] == "ComplainantTold" for doc in docs]
+        docs[places.index(True)]["event"] |= change
+
+    town, cut_off = told_town()
+    town.issue(BulletinIssued(issue_no=1, as_of=cut_off, hash="h", positions=known(town, cut_off)))
+    audit = audit_file(town.export(tmp_path / "log.jsonl", spoil), RULES)
+    assert "foreign_writer" in {finding.finding for finding in audit.findings}
 
 
 def test_a_second_bulletin_of_one_number_has_no_id_of_its_own(tmp_path: Path) -> None:

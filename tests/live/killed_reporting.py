@@ -1,8 +1,8 @@
 """Reporting that is killed at a chosen point of publishing, as by a power cut.
 
 KILLED_AT says where: `half_published` (the first half of what belongs to an issue is on the log) or
-`before_keep` (a checkpoint stands on the log, the trees are not put by). With `unanswered` it lives
-on: of the first half of an issue the acknowledgement is lost, as if the broker were restarted.
+`before_signing` (the issue is out, no checkpoint has signed it). With `unanswered` it lives on: of
+the first half of an issue the acknowledgement is lost, as if the broker were restarted.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def _half_published() -> None:
     Producer.publish = publish  # type: ignore[method-assign]
 
 
-def _before_keep() -> None:
-    async def keep(self: Signer) -> None:
+def _before_signing() -> None:
+    def checkpoints(self: Signer, standing: object) -> Any:
         _die()
 
-    Signer.keep = keep  # type: ignore[method-assign]
+    Signer.checkpoints = checkpoints  # type: ignore[method-assign]
 
 
 def _unanswered() -> None:
@@ -53,7 +53,11 @@ def _unanswered() -> None:
     Producer.publish = publish  # type: ignore[method-assign]
 
 
-POINTS = {"half_published": _half_published, "before_keep": _before_keep, "unanswered": _unanswered}
+POINTS = {
+    "half_published": _half_published,
+    "before_signing": _before_signing,
+    "unanswered": _unanswered,
+}
 
 if __name__ == "__main__":
     POINTS[os.environ["KILLED_AT"]]()

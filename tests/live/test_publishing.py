@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from infra import export
 from infra.audit import Audit, audit_file
 from infra.audit.pool import Rules
-from services.reporting.schema import Tables
+from services.reporting.signing import signing_key
 from shared import keys
 from shared.calendar import at_hour
 from shared.checkpoint import Heads
@@ -137,7 +137,7 @@ async def test_of_two_processes_one_publishes(rig: Rig, token: str) -> None:
     assert (await audited(rig, "pair.jsonl")).clean
 
 
-@pytest.mark.parametrize("point", ["half_published", "before_keep"])
+@pytest.mark.parametrize("point", ["half_published", "before_signing"])
 async def test_killed_while_publishing_it_publishes_the_rest(
     rig: Rig, token: str, point: str
 ) -> None:
@@ -148,7 +148,7 @@ async def test_killed_while_publishing_it_publishes_the_rest(
     assert killed.running.wait(SECONDS) == -9
     left = await published(rig)
     assert left
-    assert (left[-1].type == "CheckpointSigned") == (point == "before_keep")
+    assert (left[-1].type == "BulletinIssued") == (point == "before_signing")
 
     process = reporting(rig)
     process.start()
@@ -179,7 +179,7 @@ async def test_an_acknowledgement_that_was_lost_publishes_nothing_twice(
     assert [event.type for event in found][-2:] == ["BulletinIssued", "CheckpointSigned"]
 
 
-async def test_trees_that_were_lost_are_made_again_from_the_log(rig: Rig, token: str) -> None:
+async def test_who_starts_with_nothing_goes_on_from_the_log(rig: Rig, token: str) -> None:
     await begin(rig, FIRST_OUT)
     process = reporting(rig)
     process.start()
@@ -199,13 +199,7 @@ async def test_trees_that_were_lost_are_made_again_from_the_log(rig: Rig, token:
 async def test_a_log_that_lacks_what_was_signed_is_not_signed_again(rig: Rig, token: str) -> None:
     """As if records had been changed since: the checkpoint on the log has another root."""
     await begin(rig, FIRST_OUT - timedelta(days=1))
-    heads = Heads()
-    heads.append(GOVERNANCE_EVENTS, 0, b"what stood there before")
-    data = heads.sign(Ed25519PrivateKey.generate())
-    at = FIRST_OUT - timedelta(days=1)
-    name = derived_id(GOVERNANCE, "CheckpointSigned", data.natural_key())
-    event = Event(id=name, subject=GOVERNANCE, time=at, recordedtime=at, data=data)
-    await (await rig.producer.send(GOVERNANCE_EVENTS, GOVERNANCE, encode(event)))
+    await put_checkpoint(rig, signing_key(rig.settings))
 
     process = reporting(rig)
     process.start()
@@ -218,6 +212,33 @@ async def test_a_log_that_lacks_what_was_signed_is_not_signed_again(rig: Rig, to
     await until(lambda: _says_rewritten(rig, process), "it says that the log was rewritten")
     assert '"log_rewritten"' in process.words()
     assert process.alive
+
+
+async def test_what_another_key_signed_binds_nobody_here(rig: Rig, token: str) -> None:
+    """A log that was imported, or a forged checkpoint: ours are signed all the same."""
+    await begin(rig, FIRST_OUT - timedelta(days=1))
+    await put_checkpoint(rig, Ed25519PrivateKey.generate())
+    process = reporting(rig)
+    process.start()
+    await rig.advance(FIRST_OUT)
+    await rig.quiet([process], clock=FIRST_OUT, seconds=SECONDS)
+    found = [event.type for event in await published(rig)]
+    assert found.count("CheckpointSigned") == 2
+    assert found[-1] == "CheckpointSigned"
+    assert not await _says_rewritten(rig, process)
+    answer = await Caller(rig, process, token).get("/v1/checkpoints")
+    assert len(answer["items"]) == 1
+
+
+async def put_checkpoint(rig: Rig, key: Ed25519PrivateKey) -> None:
+    """A checkpoint of a log that this one is not."""
+    heads = Heads()
+    heads.append(GOVERNANCE_EVENTS, 0, b"what stood there before")
+    data = heads.sign(key)
+    at = FIRST_OUT - timedelta(days=1)
+    name = derived_id(GOVERNANCE, "CheckpointSigned", data.natural_key())
+    event = Event(id=name, subject=GOVERNANCE, time=at, recordedtime=at, data=data)
+    await (await rig.producer.send(GOVERNANCE_EVENTS, GOVERNANCE, encode(event)))
 
 
 async def _says_rewritten(rig: Rig, process: Process) -> bool:
@@ -239,6 +260,3 @@ async def test_a_checkpoint_follows_each_day_of_the_wall_clock(rig: Rig, token: 
     process.start()
     await rig.quiet([process], seconds=SECONDS)
     assert await signed()
-    async with rig.database() as connection:
-        tables = Tables(rig.settings.schema("reporting"))
-        assert await connection.fetchval(f"SELECT count(*) FROM {tables.trees}")

@@ -99,7 +99,9 @@ class Read:
         self.store = Store(pool, self.tables)
         self.follower = Follower(settings, self.store)
         self.governance = governance
-        self.reading = Reading(pool, self.tables, governance, Publications())
+        published = Publications()
+        published.began = governance.books.adopted[0].adopted_at
+        self.reading = Reading(pool, self.tables, governance, published)
 
     async def prepare(self) -> None:
         await self.store.prepare(IDENTITY)

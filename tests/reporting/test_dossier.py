@@ -171,10 +171,22 @@ async def test_a_refusal_is_on_record_once_a_minute(desk: Desk, refusals: list[E
     assert event.data == ReadDenied(action="dossier", reason="ROLE", case=desk.case)
     await desk.ask(role="clerk")
     assert len({event.id for event in refusals}) == 2
-    desk.case = "王小二 410125199001319903"
-    assert (await desk.ask(role="police", unit="市公安局")).status_code == 403
-    assert isinstance(refusals[-1].data, ReadDenied)
-    assert refusals[-1].data.case is None, "what a caller writes is not put on the log"
+    assert all(event.time.second == event.time.microsecond == 0 for event in refusals)
+
+
+async def test_what_a_caller_writes_for_a_case_is_not_put_on_the_log(
+    desk: Desk, refusals: list[Event]
+) -> None:
+    """Not an identity number, not a telephone; and however many of them, it is one refusal."""
+    await desk.tell([*ORDERED, PROPOSED])
+    for asked in ("王小二", "410125199001319903", "13800000000", "wangxiaoer"):
+        desk.case = asked
+        assert (await desk.ask(role="police", unit="市公安局")).status_code == 403
+    [event] = refusals
+    assert event.data == ReadDenied(action="dossier", reason="ROLE")
+    desk.case = "DF-QX-2021-000001"
+    await desk.ask(role="police", unit="市公安局")
+    assert refusals[-1].data == ReadDenied(action="dossier", reason="ROLE", case=desk.case)
 
 
 async def test_only_the_labour_bureau_s_officers(desk: Desk) -> None:

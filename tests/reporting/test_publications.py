@@ -73,6 +73,11 @@ def test_nothing_is_owed_of_before_the_log_began(book: Policy) -> None:
     due = publications.next_issue(book)
     assert due is not None
     assert due.issue.at == end_of(date(2021, 12, 7))
+    assert due.before is None, "an issue that nobody published is corrected by none"
+    publications.hear(issued(due.issue.no, due.issue.at))
+    following = publications.next_issue(book)
+    assert following is not None
+    assert following.before == due.issue
     assert began(book, END).next_issue(book) is None
     assert Publications().next_issue(book) is None
 
@@ -100,6 +105,15 @@ def test_an_issue_owes_a_checkpoint_until_one_is_signed(book: Policy) -> None:
         owes.append(publications.owes_checkpoint)
     assert owes == [True, False, True]
     assert not began(book).owes_checkpoint
+
+
+def test_a_checkpoint_of_another_key_is_as_if_not_there(book: Policy) -> None:
+    publications = began(book)
+    publications.is_ours = lambda data: data.key_id == "ours"
+    publications.hear(issued(1, END))
+    publications.hear(signed(END))
+    assert publications.checkpoints == []
+    assert publications.owes_checkpoint
 
 
 def test_of_a_checkpoint_the_marks_are_not_kept(book: Policy) -> None:

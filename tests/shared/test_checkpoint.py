@@ -1,4 +1,4 @@
-"""Trees that are put by and taken up again, and what the next checkpoint sees of the last ones."""
+"""Checkpoints as the log grows: what the next one sees of the last ones."""
 
 from __future__ import annotations
 
@@ -29,31 +29,8 @@ def fed(values: list[bytes], heads: Heads | None = None) -> Heads:
     return heads
 
 
-def resumed(heads: Heads) -> Heads:
-    """Another process, from what was put by."""
-    return Heads(
-        {name: Tree.resumed(tree.size, tree.subtrees) for name, tree in heads.trees.items()}
-    )
-
-
 def marks(data: CheckpointSigned) -> bytes:
     return base64.b64decode((data.marks or {}).get(PLACE, ""))
-
-
-@given(st.lists(st.binary(max_size=4), max_size=40), st.lists(st.binary(max_size=4), max_size=40))
-def test_a_tree_taken_up_again_grows_as_if_never_put_by(
-    before: list[bytes], after: list[bytes]
-) -> None:
-    tree = Tree(before)
-    again = Tree.resumed(tree.size, tree.subtrees)
-    for value in after:
-        again.append(value)
-    assert (again.size, again.root()) == (len(before + after), Tree(before + after).root())
-
-
-def test_subtrees_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match="a tree of 3 has not 1"):
-        Tree.resumed(3, [bytes(32)])
 
 
 @given(
@@ -64,11 +41,11 @@ def test_subtrees_of_another_size_are_refused() -> None:
 def test_marks_join_without_gap_or_overlap(
     values: list[bytes], cuts: list[int], lost: bool
 ) -> None:
-    """Whoever signs next, from trees put by or, where they are lost, from the first record."""
+    """Whoever signs next: who signed before, or another from the first record on."""
     standing: list[CheckpointSigned] = []
     heads = Heads()
     for cut in [*sorted(min(cut, len(values)) for cut in cuts), len(values)]:
-        heads = Heads() if lost else resumed(heads)
+        heads = Heads() if lost else heads
         for data in standing:
             heads.expect(data)
         fed(values[heads.position(TOPIC, 0) : cut], heads)

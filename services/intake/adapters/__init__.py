@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.intake.complaint import Problem, Refused, pointer, twice
+from services.intake.complaint import TOO_DEEP, Problem, Refused, pointer, twice
 from services.intake.fields import Assembled, Given, assemble
 from services.intake.spelling import may_repeat, parse
 from services.intake.written import Unit, exact
@@ -99,11 +99,14 @@ def payload_of(raw: bytes) -> dict[str, Any]:
     """A JSON object. Raises Refused."""
     try:
         value = orjson.loads(raw)
+        found = twice(parse(raw)) if isinstance(value, dict) and may_repeat(raw) else []
     except orjson.JSONDecodeError:
         raise Refused([Problem("", "json_invalid", "not JSON")]) from None
+    except RecursionError:
+        raise Refused([TOO_DEEP]) from None
     if not isinstance(value, dict):
         raise Refused([Problem("", "wrong_type", "a JSON object is wanted")])
-    if may_repeat(raw) and (found := twice(parse(raw))):
+    if found:
         raise Refused(found)
     return value
 
