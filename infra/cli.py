@@ -136,9 +136,21 @@ def dry_run(
 def audit(
     log: Log = None,
     key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--key",
+            metavar="FILE.pub",
+            help="Every checkpoint must be signed with it (or one of several), and none missing.",
+            **_FILE,
+        ),
+    ] = None,
+    checkpoints: Annotated[
         Path | None,
         typer.Option(
-            "--key", metavar="FILE.pub", help="Every checkpoint must be signed with it.", **_FILE
+            "--checkpoints",
+            metavar="FILE.json",
+            help="An answer of GET /v1/checkpoints that was kept: the log must have what it says.",
+            **_FILE,
         ),
     ] = None,
     as_json: Annotated[
@@ -148,7 +160,7 @@ def audit(
     """Re-decide the log and name everything that is not as it must be."""
     from infra import audit as module
 
-    return module.run(log=log, as_json=as_json, key=key)
+    return module.run(log=log, as_json=as_json, keys=key or (), checkpoints=checkpoints)
 
 
 @app.command()

@@ -1513,7 +1513,8 @@ class CheckpointSigned(Publication):
     `positions`, `roots`: by `topic/partition`, the number of records and their tree's root, in
     hexadecimal. `marks`: of each record since the checkpoint before, the first four bytes of its
     leaf hash, together in base64; they say which record it is where a root is not found again.
-    `signature`: Ed25519 over the canonical JSON of `positions` and `roots`, in base64; `key_id`: sha256 of the public key, in hexadecimal.
+    `signature`: Ed25519 over the canonical JSON of `positions` and `roots`, in base64; `key_id`:
+    sha256 of the public key, in hexadecimal.
     """
 
     positions: dict[str, Annotated[int, Field(ge=1)]]

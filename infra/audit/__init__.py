@@ -12,12 +12,13 @@ import gc
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -25,10 +26,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from infra import export
 from infra.audit.findings import KINDS, Finding
 from infra.audit.log import LogFile
-from infra.audit.pool import Rules, audit_log, real_rules
+from infra.audit.pool import Proof, Rules, audit_log, real_rules
 from infra.problem import Unready
 from shared import settings as settings_of
-from shared.checkpoint import key_id
+from shared.checkpoint import holds, key_id
+from shared.events import CheckpointSigned
 
 __all__ = ["Audit", "audit_file", "audit_kafka", "run"]
 
@@ -43,7 +45,7 @@ class Audit:
     findings: list[Finding]
     signed: Mapping[str, int]
     """Checkpoints by the key that they say they are of."""
-    key: Ed25519PublicKey | None = None
+    proof: Proof = field(default_factory=Proof)
 
     @property
     def clean(self) -> bool:
@@ -67,29 +69,34 @@ class Audit:
 
     def _checkpoints(self) -> Iterator[str]:
         """Whose they are: roots are compared for all, signatures only under the key at hand."""
-        ours = key_id(self.key) if self.key is not None else None
+        known = {key_id(key) for key in self.proof.keys}
         for name, count in self.signed.items():
             what = "checkpoint" if count == 1 else "checkpoints"
-            how = "signed with the key at hand" if name == ours else "signature not checked (--key)"
+            if name in known:
+                how = "of the key given" if self.proof.strict else "of this installation's key"
+            else:
+                how = "not of a key given" if self.proof.strict else "signature not checked (--key)"
             yield f"{count} {what} of key {name[:16]}: {how}"
+        if not self.signed:
+            yield "no checkpoint: that nobody changed the log is not proved"
 
 
 def audit_file(path: Path, rules: Rules | None = None) -> Audit:
     """Audit an export. Raises Unready where it cannot be read."""
     begun = perf_counter()
-    rules = rules or real_rules(_own_key(), one_key=False)
+    rules = rules or real_rules(Proof(_own_key()))
     with _few_collections():
         log = LogFile(path)
         found = audit_log(log, rules)
     seconds = perf_counter() - begun
-    key = rules.checkpoint_key
-    return Audit(log.survey.lines, found.streams, seconds, found.findings, found.signed, key)
+    proof = rules.proof
+    return Audit(log.survey.lines, found.streams, seconds, found.findings, found.signed, proof)
 
 
-def _own_key() -> Ed25519PublicKey | None:
+def _own_key() -> tuple[Ed25519PublicKey, ...]:
     """The public key of the installation on this machine, if there is one."""
     path = settings_of.load().checkpoint_public_path
-    return read_key(path) if path.exists() else None
+    return (read_key(path),) if path.exists() else ()
 
 
 def read_key(path: Path) -> Ed25519PublicKey:
@@ -125,14 +132,44 @@ def audit_kafka(rules: Rules | None = None) -> Audit:
         return audit_file(path, rules)
 
 
-def run(log: Path | None, as_json: bool, key: Path | None = None) -> int:
-    """`qingqian audit [--log FILE.jsonl] [--key FILE] [--json]`: a finding is a line on stdout.
+def read_checkpoints(path: Path, keys: Sequence[Ed25519PublicKey]) -> list[CheckpointSigned]:
+    """A kept answer of `GET /v1/checkpoints`. Raises Unready naming the file and what is wrong.
 
-    With `--key` every checkpoint must have been signed with it; without it those that say they
-    are of this machine's installation must hold, and others are only counted. The report for a
-    person follows; with `--json` it goes to stderr, so that stdout holds nothing but findings.
+    One of another key than these is refused: it would prove nothing.
     """
-    rules = real_rules(read_key(key)) if key is not None else None
+    try:
+        items = orjson.loads(path.read_bytes())["items"]
+        names = ("positions", "roots", "signature", "key_id")
+        kept = [
+            CheckpointSigned.model_validate({name: item[name] for name in names}) for item in items
+        ]
+    except OSError as error:
+        raise Unready(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise Unready(f"{path} is no answer of GET /v1/checkpoints") from None
+    for data in kept:
+        if not any(holds(data, key) for key in keys):
+            raise Unready(f"{path}: a checkpoint of key {data.key_id[:16]} does not hold (--key)")
+    return kept
+
+
+def run(
+    log: Path | None,
+    as_json: bool,
+    keys: Sequence[Path] = (),
+    checkpoints: Path | None = None,
+) -> int:
+    """`qingqian audit [--log FILE.jsonl] [--key FILE]... [--checkpoints FILE] [--json]`.
+
+    A finding is a line on stdout. With `--key` every checkpoint must have been signed with it (or
+    one of several), and none may be missing; without it those that say they are of this machine's
+    installation must hold, and others are only counted. The report for a person follows; with
+    `--json` it goes to stderr, so that stdout holds nothing but findings.
+    """
+    given = tuple(map(read_key, keys))
+    public = given or _own_key()
+    kept = tuple(read_checkpoints(checkpoints, public)) if checkpoints is not None else ()
+    rules = real_rules(Proof(public, bool(given), kept))
     audit = audit_file(log, rules) if log is not None else audit_kafka(rules)
     if log is not None and not audit.events:
         raise Unready(f"{log} has no line: a log begins with its clock and its policy book")

@@ -5,28 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import get_args
 
 from infra.audit.findings import Finding, name_of
 from infra.audit.log import Line, Partition
-from infra.audit.records import Entry
+from infra.audit.records import Entry, Governance
+from services.reporting import ledgers
+from services.reporting.bulletins import content_hash
+from services.reporting.issues import issues
+from services.reporting.publications import Publications, comes_out_at
+from shared.calendar import end_of
 from shared.checkpoint import place_name
 from shared.envelope import derived_id
 from shared.events import (
     BulletinIssued,
     CheckpointSigned,
     CorrectionIssued,
+    Event,
     LedgerSnapshotTaken,
     PhaseTargetEvaluated,
     RankingPublished,
     instant_text,
 )
+from shared.log import GOVERNANCE_EVENTS
+from shared.streams import GOVERNANCE
 
 _PINNING = LedgerSnapshotTaken | RankingPublished | BulletinIssued
 _NAMED = _PINNING | CorrectionIssued | PhaseTargetEvaluated | CheckpointSigned
 
 
 def misnamed(entries: Iterable[Entry]) -> list[Finding]:
-    """Publications whose id does not follow from what they are: there could be two of one issue."""
+    """Publications whose id does not follow from what they are (there could be two of one issue),
+    or whose hash is not that of what they say.
+    """
     found = []
     for entry in entries:
         event = entry.event
@@ -36,7 +47,77 @@ def misnamed(entries: Iterable[Entry]) -> list[Finding]:
         if event.id != expected:
             sentence = f"The id of {name_of(event)} is not that of its issue."
             found.append(entry.finding("wrong", expected, event.id, sentence))
+        if isinstance(event.data, RankingPublished | CorrectionIssued):
+            digest = content_hash({"items": list(event.data.items)})
+            if digest != event.data.hash:
+                sentence = f"{name_of(event)} says other things than its hash."
+                found.append(entry.finding("changed", event.data.hash, digest, sentence))
     return found
+
+
+def unpublished(state: Governance, *, strict: bool) -> list[Finding]:
+    """What belongs to the issues on the log and is not there, and a missing signature after them.
+
+    If `strict` also every issue that was to come out by the end of the log, and the checkpoint of
+    a log that has none.
+    """
+    horizon = state.time.horizon
+    if not state.books or horizon is None:
+        return []
+    publications = Publications()
+    for entry in state.entries:
+        publications.hear(entry.event)
+    bulletins = publications.bulletins
+    found = [
+        _lacking("BulletinIssued", number)
+        for number in _owed(publications, state, horizon)
+        if strict or (bulletins and number < max(bulletins))
+    ]
+    for number, bulletin in sorted(bulletins.items()):
+        found += _parts(publications, number, bulletin)
+    signs = strict or bool(publications.checkpoints)
+    last = bulletins[max(bulletins)] if bulletins else None
+    if signs and publications.owes_checkpoint and last is not None and last.recordedtime < horizon:
+        found.append(_lacking("CheckpointSigned", f"after issue {max(bulletins)}"))
+    elif strict and not publications.checkpoints and _a_day_ended(publications, state, horizon):
+        found.append(_lacking("CheckpointSigned", "of any day"))
+    return found
+
+
+def _owed(publications: Publications, state: Governance, horizon: datetime) -> list[int]:
+    """Numbers of issues that were to come out before the end of the log and did not."""
+    out, policy = publications.cut_offs, state.books[-1]
+    holes = [
+        number for number in range(min(out, default=1), max(out, default=0)) if number not in out
+    ]
+    end = end_of(policy.content.campaign.phases[-1].last)
+    for issue in issues(policy, end, out):
+        at = comes_out_at(issue, policy)
+        if issue.no not in out and publications.came_out(issue) and at is not None and at < horizon:
+            holes.append(issue.no)
+    return sorted(holes)
+
+
+def _parts(publications: Publications, number: int, bulletin: Event) -> list[Finding]:
+    """Of an issue that came out, rankings and ledgers that are not there."""
+    as_of = instant_text(publications.cut_offs[number])
+    wanted = [("RankingPublished", f"{kind}|{number}") for kind in ("task_forces", "townships")]
+    wanted += [("LedgerSnapshotTaken", f"{name}|{as_of}") for name in get_args(ledgers.Name)]
+    return [
+        _lacking(kind, key)
+        for kind, key in wanted
+        if derived_id(bulletin.subject, kind, key) not in publications.ids
+    ]
+
+
+def _a_day_ended(publications: Publications, state: Governance, horizon: datetime) -> bool:
+    """Whether the wall clock saw a day end that no checkpoint followed."""
+    return state.time.kind == "wall" and publications.day_is_over(horizon)
+
+
+def _lacking(kind: str, what: object) -> Finding:
+    sentence = f"{kind} ({what}) is owed and does not stand on the log."
+    return Finding("omitted", GOVERNANCE, None, GOVERNANCE_EVENTS, 0, None, what, None, sentence)
 
 
 @dataclass

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from infra.audit.findings import Finding
 from infra.audit.log import Line, LogFile, Partition
-from infra.audit.pinned import Cuts, misnamed
+from infra.audit.pinned import Cuts, misnamed, unpublished
 from infra.audit.records import Entry, Governance, Records, governance
 from infra.audit.streams import Case, Context, examine, judge, no_policy, omitted, unowed
 from infra.audit.trees import Head, Leaves, forged, heads_of, signers
 from shared.envelope import Unreadable, from_document, writer_of
-from shared.events import Decision, Event, Kind, Service
+from shared.events import CheckpointSigned, Decision, Event, Kind, Service
 from shared.log import CASE_EVENTS
 from shared.settle import Books, Decider
 from shared.streams import CITY, kind_of, unit_subject
@@ -25,25 +25,36 @@ Deciders = Mapping[Service, Mapping[Kind, Decider[Any]]]
 
 
 @dataclass(frozen=True)
+class Proof:
+    """By what it is proved that nobody changed the log.
+
+    `keys`: whose checkpoints these are; those of others are not checked, but for their roots.
+    `strict`: every checkpoint must be of these keys, and what was to be published and signed by the
+    end of the log must stand on it. `kept`: checkpoints that were kept elsewhere.
+    """
+
+    keys: tuple[Ed25519PublicKey, ...] = ()
+    strict: bool = False
+    kept: tuple[CheckpointSigned, ...] = ()
+
+
+@dataclass(frozen=True)
 class Rules:
     """What a log is audited by: who decides on which kind of stream, and which acts can be."""
 
     deciders: Deciders
     acts: Callable[[str, Sequence[Entry]], list[Finding]] = lambda subject, entries: []
-    checkpoint_key: Ed25519PublicKey | None = None
-    """Whose checkpoints these are; without it their signatures are not checked."""
-    one_key: bool = True
-    """Whether every checkpoint must be of that key, or only those that say so."""
+    proof: Proof = field(default_factory=Proof)
 
 
-def real_rules(checkpoint_key: Ed25519PublicKey | None = None, *, one_key: bool = True) -> Rules:
+def real_rules(proof: Proof | None = None) -> Rules:
     """The deciders of the services themselves."""
     from infra.audit.acts import impossible_acts
     from services.routing.decider import STREAMS as ROUTING
     from services.supervision.decider import STREAMS as SUPERVISION
 
     deciders: Deciders = {"routing": ROUTING, "supervision": SUPERVISION}
-    return Rules(deciders, impossible_acts, checkpoint_key, one_key)
+    return Rules(deciders, impossible_acts, proof or Proof())
 
 
 @dataclass
@@ -139,10 +150,11 @@ def audit_log(log: LogFile, rules: Rules) -> Verdict:
     """Everything that is checked of a log."""
     state, findings = governance(log.survey)
     pool = _pool(log, rules, state)
-    heads = heads_of(state.entries)
+    proof = rules.proof
+    heads = heads_of(state.entries, proof.kept)
     findings += misnamed(state.entries)
-    if rules.checkpoint_key is not None:
-        findings += forged(state.entries, rules.checkpoint_key, one_key=rules.one_key)
+    findings += forged(state.entries, proof.keys, strict=proof.strict)
+    findings += unpublished(state, strict=proof.strict)
     for partition in log.partitions():
         findings += _partition(log, partition, state, heads, pool)
     if pool is not None:

@@ -32,16 +32,21 @@ class Head:
     event_id: str
 
 
-def heads_of(entries: Iterable[Entry]) -> dict[str, list[Head]]:
-    """The checkpoints on the log, by partition, in order."""
+def heads_of(
+    entries: Iterable[Entry], kept: Iterable[CheckpointSigned] = ()
+) -> dict[str, list[Head]]:
+    """What the checkpoints on the log, and those `kept` elsewhere, say of each partition."""
+    standing = [
+        (entry.event.data, entry.event.id)
+        for entry in entries
+        if isinstance(entry.event.data, CheckpointSigned)
+    ]
     found: dict[str, list[Head]] = defaultdict(list)
-    for entry in entries:
-        data = entry.event.data
-        if isinstance(data, CheckpointSigned):
-            for name, size in data.positions.items():
-                marks = base64.b64decode((data.marks or {}).get(name, ""))
-                root = bytes.fromhex(data.roots.get(name, ""))
-                found[name].append(Head(size, root, marks, entry.event.id))
+    for data, name in [*standing, *((data, "kept elsewhere") for data in kept)]:
+        for place, size in data.positions.items():
+            marks = base64.b64decode((data.marks or {}).get(place, ""))
+            root = bytes.fromhex(data.roots.get(place, ""))
+            found[place].append(Head(size, root, marks, name))
     return dict(found)
 
 
@@ -54,23 +59,24 @@ def signers(entries: Iterable[Entry]) -> Counter[str]:
     )
 
 
-def forged(entries: Iterable[Entry], key: Ed25519PublicKey, *, one_key: bool) -> list[Finding]:
-    """Checkpoints that were not signed with this key, or say something else than was signed.
-
-    Without `one_key` those that say they are of another are left alone.
-    """
-    return [
-        entry.finding(
-            "changed",
-            key_id(key),
-            entry.event.data.key_id,
-            "The checkpoint does not hold: its signature is not that of what it says.",
-        )
-        for entry in entries
-        if isinstance(entry.event.data, CheckpointSigned)
-        and (one_key or entry.event.data.key_id == key_id(key))
-        and not holds(entry.event.data, key)
-    ]
+def forged(
+    entries: Iterable[Entry], keys: Iterable[Ed25519PublicKey], *, strict: bool
+) -> list[Finding]:
+    """Checkpoints that say other things than were signed; if `strict`, also those of other keys."""
+    known = {key_id(key): key for key in keys}
+    found = []
+    for entry in entries:
+        data = entry.event.data
+        if not isinstance(data, CheckpointSigned):
+            continue
+        key = known.get(data.key_id)
+        if key is None and strict:
+            sentence = f"The checkpoint is of key {data.key_id[:16]}, which is not at hand."
+            found.append(entry.finding("foreign_writer", list(known), data.key_id, sentence))
+        elif key is not None and not holds(data, key):
+            sentence = "The checkpoint does not hold: its signature is not that of what it says."
+            found.append(entry.finding("changed", None, data.signature, sentence))
+    return found
 
 
 class Leaves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,19 +13,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.audit import Audit, audit_file, read_key
+from infra.audit import Audit, audit_file, read_checkpoints, read_key
 from infra.audit.findings import Kind
-from infra.audit.pool import Rules
+from infra.audit.pool import Proof, Rules
 from infra.problem import Unready
 from shared.checkpoint import Heads, holds, key_id
-from shared.envelope import decode, derived_id, encode
+from shared.envelope import data_json, decode, derived_id, encode
 from shared.events import CheckpointSigned, ComplainantTold
 from tests.infra.tampering import Docs, renumber
 from tests.infra.town import SECOND, Town, complaint, toy_deciders
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY_ID = key_id(KEY.public_key())
-RULES = Rules(toy_deciders(), checkpoint_key=KEY.public_key())
+RULES = Rules(toy_deciders(), proof=Proof((KEY.public_key(),), strict=True))
 
 
 class Signer:
@@ -42,8 +43,11 @@ class Signer:
         return data
 
 
-def signed_town(*, marks: bool = True) -> Town:
-    """Thirty cases whose complainants are told things that no rule reads; signed three times."""
+def signed_town(*, marks: bool = True, days: int = 0) -> Town:
+    """Thirty cases whose complainants are told things that no rule reads; signed three times.
+
+    `days`: between two times.
+    """
     town, signer = Town(toy_deciders(), Random(0)), Signer()
     for day in range(3):
         for number in range(30):
@@ -52,7 +56,7 @@ def signed_town(*, marks: bool = True) -> Town:
             if day == 0:
                 town.fact(subject, complaint(str(number)))
             town.fact(subject, ComplainantTold(of=f"day {day}"))
-        town.now += 10 * SECOND
+        town.now += 10 * SECOND + timedelta(days=days)
         data = signer.sign(town)
         if not marks:
             place = town.log["governance-events", 0][-1]
@@ -158,22 +162,80 @@ def test_checkpoints_of_another_key_hold_only_where_nobody_asks_for_one_key(tmp_
     """An imported log was signed where it came from; its roots are compared all the same."""
     own = Ed25519PrivateKey.generate().public_key()
     path = signed_town().export(tmp_path / "log.jsonl")
-    strict = audit_file(path, Rules(toy_deciders(), checkpoint_key=own))
-    assert [finding.finding for finding in strict.findings] == ["changed"] * 3
-    lenient = Rules(toy_deciders(), checkpoint_key=own, one_key=False)
-    assert audit_file(path, lenient).clean
-    assert f"3 checkpoints of key {KEY_ID[:16]}: signature not checked" in strict.report()
+    strict = audit_file(path, Rules(toy_deciders(), proof=Proof((own,), strict=True)))
+    assert [finding.finding for finding in strict.findings] == ["foreign_writer"] * 3
+    lenient = Rules(toy_deciders(), proof=Proof((own,)))
+    assert f"3 checkpoints of key {KEY_ID[:16]}: not of a key given" in strict.report()
+    plain = audit_file(path, lenient)
+    assert plain.clean
+    assert f"3 checkpoints of key {KEY_ID[:16]}: signature not checked (--key)" in plain.report()
+    both = Proof((own, KEY.public_key()), strict=True)
+    assert audit_file(path, Rules(toy_deciders(), proof=both)).clean
     tampered = signed_town().export(tmp_path / "tampered.jsonl", change)
     assert not audit_file(tampered, lenient).clean
 
 
 def test_a_checkpoint_that_says_it_is_ours_must_hold_in_any_case(tmp_path: Path) -> None:
-    rules = Rules(toy_deciders(), checkpoint_key=KEY.public_key(), one_key=False)
+    rules = Rules(toy_deciders(), proof=Proof((KEY.public_key(),)))
     honest = audit_file(signed_town().export(tmp_path / "honest.jsonl"), rules)
     assert honest.clean
-    assert f"3 checkpoints of key {KEY_ID[:16]}: signed with the key at hand" in honest.report()
+    assert f"3 checkpoints of key {KEY_ID[:16]}: of this installation's key" in honest.report()
     forged = audit_file(signed_town().export(tmp_path / "forged.jsonl", forge), rules)
     assert any("The checkpoint does not hold" in item.sentence for item in forged.findings)
+
+
+def strip(docs: Docs) -> None:
+    """Every checkpoint is gone, and the offsets are in order again."""
+    docs[:] = [doc for doc in docs if doc["event"]["type"] != "CheckpointSigned"]
+    renumber(docs)
+
+
+def test_who_asks_for_a_key_misses_checkpoints_that_were_stripped(tmp_path: Path) -> None:
+    path = signed_town(days=1).export(tmp_path / "log.jsonl", strip)
+    audit = audit_file(path, RULES)
+    assert [finding.finding for finding in audit.findings] == ["omitted"]
+    assert "CheckpointSigned" in audit.findings[0].sentence
+    lenient = audit_file(path, Rules(toy_deciders()))
+    assert lenient.clean
+    assert "no checkpoint: that nobody changed the log is not proved" in lenient.report()
+
+
+def test_a_checkpoint_kept_elsewhere_holds_a_log_whose_own_were_stripped(tmp_path: Path) -> None:
+    town = signed_town()
+    kept = tuple(
+        appended.event.data
+        for appended in town.log["governance-events", 0]
+        if isinstance(appended.event.data, CheckpointSigned)
+    )
+    rules = Rules(toy_deciders(), proof=Proof((KEY.public_key(),), kept=kept))
+    assert audit_file(town.export(tmp_path / "honest.jsonl"), rules).clean
+
+    def rewrite(docs: Docs) -> None:
+        change(docs)
+        strip(docs)
+
+    found = audit_file(town.export(tmp_path / "log.jsonl", rewrite), rules).findings
+    assert "changed" in {finding.finding for finding in found}
+    assert any("checkpoint" in finding.sentence for finding in found)
+
+
+def test_kept_checkpoints_are_an_answer_of_the_service(tmp_path: Path) -> None:
+    data = Signer().sign(Town(toy_deciders(), Random(0)))
+    file = tmp_path / "checkpoints.json"
+    item = data_json(data) | {"event_id": "c", "recorded_at": "2021-11-12T00:00:00Z"}
+    file.write_bytes(orjson.dumps({"meta": {}, "items": [item]}))
+    keys = [KEY.public_key()]
+    assert [kept.roots for kept in read_checkpoints(file, keys)] == [data.roots]
+    with pytest.raises(Unready, match="does not hold"):
+        read_checkpoints(file, [Ed25519PrivateKey.generate().public_key()])
+    item["positions"] = {name: size + 1 for name, size in data.positions.items()}
+    file.write_bytes(orjson.dumps({"items": [item]}))
+    with pytest.raises(Unready, match="does not hold"):
+        read_checkpoints(file, keys)
+    for wrong in ("{}", "[]", "no json"):
+        file.write_text(wrong)
+        with pytest.raises(Unready, match="no answer of GET /v1/checkpoints"):
+            read_checkpoints(file, keys)
 
 
 def test_the_key_is_a_public_key_in_a_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from infra import export
 from infra.audit import Audit, audit_file
-from infra.audit.pool import Rules
+from infra.audit.pool import Proof, Rules
 from services.reporting.signing import signing_key
 from shared import keys
 from shared.calendar import at_hour
@@ -85,7 +85,7 @@ async def audited(rig: Rig, name: str) -> Audit:
     path = rig.folder / name
     with path.open("wb") as out:
         await export.write(rig.settings, out.writelines)
-    return audit_file(path, Rules({}, checkpoint_key=public_key(rig.settings)))
+    return audit_file(path, Rules({}, proof=Proof((public_key(rig.settings),), strict=True)))
 
 
 async def test_an_issue_comes_out_once_and_is_signed(rig: Rig, token: str) -> None:
