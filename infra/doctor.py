@@ -199,4 +199,4 @@ def _service(settings: Settings, name: str) -> str:
         raise Unready(
             f"running but not ready: {reason}. Fix: read {log}, then qingqian down and up"
         )
-    return f"ready on {settings.url(name)}"
+    return f"ready on {settings.url(name)}{f', and says: {reason}' if reason else ''}"

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError, for_code
 
 from infra import export, topics
 from infra.audit.log import LogFile, Partition, micros
+from infra.audit.pool import unlike_checkpoints
 from infra.problem import Unready
 from infra.stack.commands import LOOPBACK, say, stack_of
 from infra.stack.kafka import answers
@@ -173,6 +174,11 @@ def run(file: Path) -> int:
         raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
     for (topic, number), (size, root) in sorted(found.items()):
         print(f"{topic}/{number} {size} sha256:{root}")
+    if unlike_checkpoints(log):
+        say(
+            f"warning: this log is not what its own checkpoints signed; "
+            f"qingqian audit --log {file} names what was changed"
+        )
     print(f"{log.survey.lines} events imported from {file}")
     if started:
         say("next: qingqian up starts the services on this log")

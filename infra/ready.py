@@ -14,10 +14,10 @@ from typing import Any
 
 
 def readiness(url: str) -> tuple[bool, str]:
-    """(whether `url`/readyz answers 200, the reason it gives when not)."""
+    """(whether `url`/readyz answers 200, the reason it gives when not, or what it warns of)."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=6) as answer:
-            return answer.status == 200, ""
+            return answer.status == 200, str(json.load(answer).get("reason") or "")
     except urllib.error.HTTPError as error:
         with error:
             try:

@@ -164,6 +164,18 @@ def audit_log(log: LogFile, rules: Rules) -> Verdict:
     return Verdict(streams, signers(state.entries), sorted(findings, key=_place))
 
 
+def unlike_checkpoints(log: LogFile) -> list[Finding]:
+    """Where a log is not what its own checkpoints signed; nothing else is looked at."""
+    state, _ = governance(log.survey)
+    heads, found = heads_of(state.entries), list[Finding]()
+    for partition in log.partitions():
+        leaves = Leaves(partition, heads)
+        for line in log.read(partition):
+            leaves.add(line)
+        found += leaves.findings()
+    return found
+
+
 def _pool(log: LogFile, rules: Rules, state: Governance) -> Pool | None:
     """None where no book is adopted or nothing is recorded: nothing can be owed then."""
     horizon = state.time.horizon

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -24,7 +24,8 @@ from infra.stack.local import LocalStack, starting
 from infra.stack.ports import demo_folder, demo_of, end_of, require_no_demo, require_ports
 from infra.stack.process import ended_by_sigterm, locked, running, undisturbed
 from infra.stack.services import Services
-from shared.calendar import civil
+from shared.calendar import ZONE, civil
+from shared.clock import wall_now
 from shared.policy import adopt
 from shared.settings import PREFIX, SERVICES, Settings, load
 
@@ -87,9 +88,21 @@ def up() -> int:
     for line in where(settings, stack):
         print(line)
     clock = clock_of(settings.url("intake"))
-    if clock is not None and (note := out_of_campaign(settings, clock)):
-        say(note)
+    if clock is not None:
+        for note in (standing_clock(clock), out_of_campaign(settings, clock)):
+            if note is not None:
+                say(note)
     return 0
+
+
+def standing_clock(clock: datetime) -> str | None:
+    """One line where the clock is not that of the wall; None where it is."""
+    if abs(clock - wall_now()) < timedelta(hours=1):
+        return None
+    return (
+        f"the clock of this log stands at {clock.astimezone(ZONE):%Y-%m-%d %H:%M} and moves only "
+        f"when it is told to: complaints and acts dated later are refused"
+    )
 
 
 def out_of_campaign(settings: Settings, clock: datetime) -> str | None:

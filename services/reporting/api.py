@@ -411,19 +411,23 @@ class Api:
     async def bulletin(self, no: int, form: bulletins.Form, as_of: AsOf = None) -> Response:
         """An issue as JSON, Word or PDF; the same number always gives the same content.
 
+        `hash` is sha256 of the canonical JSON (RFC 8785) of everything but `hash`, `meta` and
+        `published`; the last is what stands on the log of it.
+
         404 where it was not out as of then.
         """
         async with self.at(as_of) as (snapshot, cut):
             all_ = issues(cut.policy, cut.as_of, snapshot.published.cut_offs)
             found = {issue.no: issue for issue in all_}
             if no not in found:
-                raise Answer(404, "UNKNOWN_ISSUE", f"there is no issue {no} yet")
+                raise Answer(404, "UNKNOWN_ISSUE", f"there is no issue {no}")
             before = found.get(no - 1)
             if before is not None and not snapshot.published.came_out(before):
                 before = None
             content = await bulletins.bulletin(snapshot, found[no], before)
         if form == "json":
-            return _json(content)
+            out = self.reading.published.bulletins.get(no)
+            return _json(content | {"published": _published(out) if out is not None else None})
         body = await asyncio.to_thread(printing.FORMS[form], content)
         headers = {"content-disposition": f'attachment; filename="bulletin-{no}.{form}"'}
         return Response(body, media_type=MEDIA[form], headers=headers)

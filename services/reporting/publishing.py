@@ -93,6 +93,13 @@ class Publisher:
         """The issue that comes out next."""
         return self.published.next_issue(self.governance.books.adopted[-1])
 
+    @property
+    def fault(self) -> str | None:
+        """What somebody must look at, though every read is answered."""
+        if not self._broken:
+            return None
+        return "the log lacks what its checkpoints signed; qingqian audit names it"
+
     def owed(self, now: datetime) -> int:
         """Whether anything is due and not on the log: an issue, or, of the process whose turn it
         is, the checkpoint after one.

@@ -161,7 +161,7 @@ class Reporting:
             positions=positions,
             owed=behind + self.publisher.owed(clock),
             next_due=due.at if due is not None else None,
-            reason=follower.fault or reason,
+            reason=follower.fault or reason or self.publisher.fault,
         )
 
 

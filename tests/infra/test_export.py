@@ -14,11 +14,13 @@ import rfc8785
 
 from infra import export, importer
 from infra.audit.log import LogFile, parse
+from infra.audit.pool import unlike_checkpoints
 from infra.export import line_of
 from infra.problem import Unready
 from shared.log import Record
 from shared.merkle import Tree
 from shared.settings import Settings
+from tests.infra.test_audit_trees import change, signed_town
 from tests.infra.town import Town, live, toy_deciders
 
 
@@ -83,6 +85,24 @@ def test_an_import_needs_an_empty_log(here: Settings, file: Path) -> None:
     with pytest.raises(Unready, match="needs an empty one") as caught:
         importer.run(file)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.live
+def test_an_import_says_that_a_log_is_not_what_its_checkpoints_signed(
+    here: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is read all the same: whoever looks into it may want to see it served."""
+    assert importer.run(signed_town().export(tmp_path / "log.jsonl", change)) == 0
+    told = capsys.readouterr()
+    assert "events imported" in told.out
+    assert "this log is not what its own checkpoints signed" in told.err
+
+
+def test_a_log_is_held_to_its_own_checkpoints(tmp_path: Path) -> None:
+    honest = signed_town().export(tmp_path / "honest.jsonl")
+    assert unlike_checkpoints(LogFile(honest)) == []
+    changed = signed_town().export(tmp_path / "changed.jsonl", change)
+    assert [item.finding for item in unlike_checkpoints(LogFile(changed))] == ["changed"]
 
 
 def test_an_import_starts_the_servers_without_services_where_none_serves(

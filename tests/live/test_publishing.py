@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from infra import export
 from infra.audit import Audit, audit_file
 from infra.audit.pool import Proof, Rules
+from services.reporting.bulletins import content_hash
 from services.reporting.signing import signing_key
 from shared import keys
 from shared.calendar import at_hour
@@ -112,7 +113,9 @@ async def test_an_issue_comes_out_once_and_is_signed(rig: Rig, token: str) -> No
     bulletin = next(event for event in found if event.type == "BulletinIssued")
     again = await caller.get("/v1/bulletins/1.json")
     assert isinstance(bulletin.data, BulletinIssued)
-    assert bulletin.data.hash == again["hash"]
+    assert bulletin.data.hash == again["hash"] == again["published"]["hash"]
+    content = {key: again[key] for key in again.keys() - {"hash", "meta", "published"}}
+    assert content_hash(content) == bulletin.data.hash, "as the documentation says"
     assert (bulletin.recordedtime, bulletin.time) == (FIRST_OUT, bulletin.data.as_of)
     audit = await audited(rig, "once.jsonl")
     assert audit.clean, [finding.sentence for finding in audit.findings]
@@ -211,6 +214,8 @@ async def test_a_log_that_lacks_what_was_signed_is_not_signed_again(rig: Rig, to
     assert [event.type for event in found].count("CheckpointSigned") == 1
     await until(lambda: _says_rewritten(rig, process), "it says that the log was rewritten")
     assert '"log_rewritten"' in process.words()
+    told = (await rig.readiness(process))["reason"]
+    assert told == "the log lacks what its checkpoints signed; qingqian audit names it"
     assert process.alive
 
 
