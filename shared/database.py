@@ -1,8 +1,11 @@
-"""PostgreSQL, as every service that keeps tables sees it: which faults pass, and if it answers."""
+"""PostgreSQL, as every service sees it: which faults pass, whether it answers, whose turn it is."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -24,6 +27,24 @@ PASSING: Final = (
 
 GONE: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 """Somebody dropped the tables: they are to be made again."""
+
+
+@asynccontextmanager
+async def alone(url: str, name: str) -> AsyncIterator[asyncio.Event]:
+    """While a session of the database holds the lock `name`; another process waits for it.
+
+    The event is set when the session, and so the lock, is lost.
+    """
+    connection = await asyncpg.connect(url)
+    lost = asyncio.Event()
+    connection.add_termination_listener(lambda _: lost.set())
+    try:
+        await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
+        yield lost
+    finally:
+        with suppress(*PASSING):
+            await connection.close()
+
 
 _PULSE_SECONDS: Final = 1.0
 

@@ -13,17 +13,15 @@ from infra.audit.records import Entry, Governance
 from services.reporting import ledgers
 from services.reporting.bulletins import content_hash
 from services.reporting.issues import issues
-from services.reporting.publications import Publications, comes_out_at
+from services.reporting.publications import PUBLISHED, Publications, comes_out_at
 from shared.calendar import end_of
 from shared.checkpoint import place_name
 from shared.envelope import derived_id
 from shared.events import (
     BulletinIssued,
-    CheckpointSigned,
     CorrectionIssued,
     Event,
     LedgerSnapshotTaken,
-    PhaseTargetEvaluated,
     RankingPublished,
     instant_text,
 )
@@ -31,7 +29,6 @@ from shared.log import GOVERNANCE_EVENTS
 from shared.streams import GOVERNANCE
 
 _PINNING = LedgerSnapshotTaken | RankingPublished | BulletinIssued
-_NAMED = _PINNING | CorrectionIssued | PhaseTargetEvaluated | CheckpointSigned
 
 
 def misnamed(entries: Iterable[Entry]) -> list[Finding]:
@@ -41,7 +38,7 @@ def misnamed(entries: Iterable[Entry]) -> list[Finding]:
     found = []
     for entry in entries:
         event = entry.event
-        if not isinstance(event.data, _NAMED):
+        if not isinstance(event.data, PUBLISHED):
             continue
         expected = derived_id(event.subject, event.type, event.data.natural_key())
         if event.id != expected:

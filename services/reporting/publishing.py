@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -26,7 +26,7 @@ from services.reporting.reading import Cut, Reading, Snapshot, position_of
 from services.reporting.signing import PLACES, STRETCH, Signer, unsigned
 from shared.checkpoint import Rewritten, place_name
 from shared.clock import WallClock
-from shared.database import PASSING
+from shared.database import PASSING, alone
 from shared.envelope import derived_id
 from shared.events import (
     BulletinIssued,
@@ -137,21 +137,16 @@ class Publisher:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[asyncio.Event]:
-        """While this session of the database holds the lock; another process waits for it."""
-        connection = await asyncpg.connect(self.settings.database)
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda _: lost.set())
-        try:
-            name = f"{self.settings.schema('reporting')} publisher"
-            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
-            await self.signer.start()
-            self._alone_here = True
-            yield lost
-        finally:
-            self._alone_here = False
-            await self.signer.stop()
-            with suppress(*PASSING):
-                await connection.close()
+        """While it is this process's turn to publish."""
+        name = f"{self.settings.schema('reporting')} publisher"
+        async with alone(self.settings.database, name) as lost:
+            try:
+                await self.signer.start()
+                self._alone_here = True
+                yield lost
+            finally:
+                self._alone_here = False
+                await self.signer.stop()
 
     async def _look(self) -> None:
         """Publish what is due by now. What another process has published is seen before."""

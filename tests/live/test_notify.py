@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
@@ -33,12 +32,6 @@ STORY = [
     line("2021-11-12T10:00:00", "A", "FirstContactMade", reached=True),
     line("2021-11-15T09:00:00", "B", "ComplaintReceived", **complaint("B")),
 ]
-
-
-@pytest.fixture
-async def rig(settings: Settings, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with Rig(settings, tmp_path) as found:
-        yield found
 
 
 def configure(settings: Settings, hook: str) -> Path:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -17,7 +15,6 @@ from infra.audit import Audit, audit_file
 from infra.audit.pool import Proof, Rules
 from services.reporting.bulletins import content_hash
 from services.reporting.signing import signing_key
-from shared import keys
 from shared.calendar import at_hour
 from shared.checkpoint import Heads
 from shared.envelope import decode, derived_id, encode
@@ -35,20 +32,6 @@ pytestmark = pytest.mark.live
 FIRST_OUT = at_hour(date(2021, 11, 17), 9)
 SECOND_OUT = at_hour(date(2021, 11, 24), 9)
 SECONDS = 60.0
-
-
-@pytest.fixture
-async def rig(settings: Settings, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with Rig(settings, tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-async def token(settings: Settings) -> str:
-    clear, _ = keys.generate(histories.policy())
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    keys.write(settings.keys_path, clear)
-    return keys.clear_key(settings.keys_path, "convener")
 
 
 async def governance(rig: Rig) -> list[Event]:

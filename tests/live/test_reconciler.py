@@ -6,9 +6,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -17,7 +15,6 @@ from infra.stack import LocalStack
 from shared.events import ComplaintAccepted, Event, ProgressReported
 from shared.log import partition_of
 from shared.reconciler.sweep import GRACE
-from shared.settings import Settings
 from tests.live.intake_desk import until
 from tests.live.rig import Rig, fact
 from tests.live.toy import UNIT, deciders
@@ -27,12 +24,6 @@ pytestmark = pytest.mark.live
 START = datetime(2021, 11, 10, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LENGTH = "36000"
-
-
-@pytest.fixture
-async def rig(settings: Settings, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with Rig(settings, tmp_path) as found:
-        yield found
 
 
 def accepted(number: int, at: datetime) -> Event:

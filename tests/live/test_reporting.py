@@ -6,9 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,7 +17,6 @@ from schemathesis.core.result import Ok
 
 from infra.stack import LocalStack
 from services.reporting.schema import Tables
-from shared import keys
 from shared.envelope import encode, writer_of
 from shared.events import Event
 from shared.log import CASE_EVENTS, partition_of
@@ -36,20 +33,6 @@ CASES = 120
 SECONDS = 60.0
 NOT_ASKED = ("/v1/stream", "/v1/closing-pack.{form}")
 """The one never ends; the other makes every bulletin and ledger anew, seconds each time."""
-
-
-@pytest.fixture
-async def rig(settings: Settings, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with Rig(settings, tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-async def token(settings: Settings) -> str:
-    clear, _ = keys.generate(histories.policy())
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    keys.write(settings.keys_path, clear)
-    return keys.clear_key(settings.keys_path, "convener")
 
 
 def last(events: list[Event]) -> datetime:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Final
 
-import asyncpg
 import orjson
 
 from services.reporting.notify.channels import Channel, Outlet
@@ -20,7 +19,7 @@ from services.reporting.notify.outbox import Filling, Outbox, pause_after
 from services.reporting.notify.rules import WANTED, ended, notifications, quiet_until
 from services.reporting.store import Overtaken
 from shared.clock import wall_now
-from shared.database import PASSING
+from shared.database import PASSING, alone
 from shared.envelope import Unreadable, from_document
 from shared.events import CaseEscalated, Event
 from shared.governance import Governance
@@ -71,23 +70,18 @@ class Notifier:
             pause = min(5.0, pause * 2)
 
     async def _alone(self) -> None:
-        """Work while this session of the database holds the lock; another process waits for it."""
-        connection = await asyncpg.connect(self.settings.database)
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda _: lost.set())
-        try:
-            name = f"{self.outbox.schema} notifier"
-            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
-            await self._reader.start()
-            self.positions = await self.outbox.prepare(await identify(self.settings, CASE_EVENTS))
-            await self._work(lost)
-        finally:
-            # Whoever works next measures it; what this process knew would only grow old.
-            UNNOTIFIED.clear()
-            OLDEST_UNNOTIFIED.clear()
-            await self._reader.stop()
-            with suppress(*PASSING):
-                await connection.close()
+        """Work while it is this process's turn."""
+        async with alone(self.settings.database, f"{self.outbox.schema} notifier") as lost:
+            try:
+                await self._reader.start()
+                log_id = await identify(self.settings, CASE_EVENTS)
+                self.positions = await self.outbox.prepare(log_id)
+                await self._work(lost)
+            finally:
+                # Whoever works next measures it; what this process knew would only grow old.
+                UNNOTIFIED.clear()
+                OLDEST_UNNOTIFIED.clear()
+                await self._reader.stop()
 
     async def _work(self, lost: asyncio.Event) -> None:
         try:
