@@ -1,8 +1,8 @@
 """Acts that a number counts by when they happened: payments, follow-ups, returns, reports of units.
 
-An act is one fact of one event (of a meeting: each of its decisions), with the units that had the
-case at that moment. It is written once and never changed: a reversal is another act with a negative
-sum.
+An act is one fact of one event (of a meeting: each of its decisions; of a payment: each of its
+lines), with the units that had the case at that moment. It is written once and never changed: a
+reversal is another act with a negative sum.
 """
 
 from __future__ import annotations
@@ -64,18 +64,36 @@ class Act(NamedTuple):
 
 
 def acts_of(case: Case | None, event: Event, recorded_at: datetime) -> list[Act]:
-    """The acts that an event is: one, or each decision of a meeting; none that no number counts.
+    """The acts that an event is: one, each decision of a meeting or each line of a payment; none
+    that no number counts.
 
     `case`: the case before the event, None on the stream of a unit or of the city.
     `recorded_at`: the running maximum of recordedtime in its partition.
     """
-    if isinstance(event.data, ev.MeetingHeld):
-        return [
-            _decision(event, recorded_at, item)._replace(part=part)
-            for part, item in enumerate(event.data.decisions)
-        ]
-    act = _act_of(case, event, recorded_at)
-    return [] if act is None else [act]
+    match event.data:
+        case ev.MeetingHeld():
+            found = [_decision(event, recorded_at, item) for item in event.data.decisions]
+        case ev.PaymentVerified() | ev.PaymentReversed():
+            found = _lines(case, event, recorded_at, event.data)
+        case _:
+            act = _act_of(case, event, recorded_at)
+            found = [] if act is None else [act]
+    return [act._replace(part=part) for part, act in enumerate(found)]
+
+
+def _lines(
+    case: Case | None,
+    event: Event,
+    recorded_at: datetime,
+    data: ev.PaymentVerified | ev.PaymentReversed,
+) -> list[Act]:
+    """What each line got or gave back: `ref`, `fen`. What is owed is covered line by line."""
+    before = case or Case(event.subject)
+    act = _act(event, recorded_at, "PAYMENT", case)._replace(
+        emergency=money.is_emergency(before, data)
+    )
+    changes = money.changes_fen(before, data)
+    return [act._replace(ref=line, fen=fen) for line, fen in changes.items()]
 
 
 def _decision(event: Event, recorded_at: datetime, item: ev.MeetingDecision) -> Act:
@@ -89,11 +107,6 @@ def _decision(event: Event, recorded_at: datetime, item: ev.MeetingDecision) -> 
 def _act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | None:
     data = event.data
     match data:
-        case ev.PaymentVerified() | ev.PaymentReversed():
-            before = case or Case(event.subject)
-            return _act(event, recorded_at, "PAYMENT", case)._replace(
-                fen=money.delta_fen(before, data), emergency=money.is_emergency(before, data)
-            )
         case ev.FollowUpCompleted():
             return _act(event, recorded_at, "FOLLOW_UP", case)._replace(
                 word=data.satisfaction, got_paid=data.got_paid

@@ -228,16 +228,22 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
         return sum(sum(lines.values()) for lines in self.paid.values())
 
     @property
+    def paid_by_line(self) -> dict[str, int]:
+        """Verified paid, in fen, by claim line."""
+        got: dict[str, int] = {}
+        for lines in self.paid.values():
+            for line, fen in lines.items():
+                got[line] = got.get(line, 0) + fen
+        return got
+
+    @property
     def covered_fen(self) -> int:
         """How much of what is verified as owed is paid, in fen: line by line, as I-01 has it.
 
         What a line has got beyond its sum is paid too (劳动合同法 85, say), and is no part of
         anybody else's arrears.
         """
-        got: dict[str, int] = {}
-        for lines in self.paid.values():
-            for line, fen in lines.items():
-                got[line] = got.get(line, 0) + fen
+        got = self.paid_by_line
         return sum(min(got.get(line, 0), fen) for line, fen in self.owed.items())
 
     @property

@@ -59,10 +59,7 @@ def lines(case: Case) -> list[dict[str, Any]]:
     """
     standing = [item for item in case.claims if item.by]
     whole = case.claimed_fen if len(standing) == 1 else None
-    paid: dict[str, int] = {}
-    for payment in case.paid.values():
-        for number, fen in payment.items():
-            paid[number] = paid.get(number, 0) + fen
+    paid = case.paid_by_line
     found = []
     for item in standing:
         claimed = item.fen if item.fen is not None else whole
@@ -77,11 +74,15 @@ def lines(case: Case) -> list[dict[str, Any]]:
     return found
 
 
-def delta_fen(before: Case, data: ev.PaymentVerified | ev.PaymentReversed) -> int:
-    """By how much the event changes the verified sum, in fen; negative for a reversal."""
+def changes_fen(before: Case, data: ev.PaymentVerified | ev.PaymentReversed) -> dict[str, int]:
+    """By how much the event changes what each of its lines has got, in fen; less than 0 where it
+    takes back."""
     if isinstance(data, ev.PaymentVerified):
-        return verified_paid(before, data).paid_fen - before.paid_fen
-    return reversed_paid(before, data).paid_fen - before.paid_fen
+        after = verified_paid(before, data)
+    else:
+        after = reversed_paid(before, data)
+    was, now = before.paid_by_line, after.paid_by_line
+    return {line.line: now.get(line.line, 0) - was.get(line.line, 0) for line in data.lines}
 
 
 def is_emergency(before: Case, data: ev.Payment) -> bool:

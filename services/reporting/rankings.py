@@ -65,14 +65,20 @@ WHERE recorded_from <= $1 AND recorded_to > $1 AND joined AND left_base IS NULL
 """Groups of which a member's case was accepted and has not left; the caller adds that it was open.
 A group counts once, by its master, and is cleared when every line of it is (domain 8, 9: I-01)."""
 
-_GOT: Final = """
-SELECT subject, sum(fen) AS fen FROM {acts}
-WHERE kind = 'PAYMENT' AND recorded_at <= $1 AND at < $3 GROUP BY subject
+_COVERED: Final = """
+SELECT subject, sum(greatest(0, least(fen, (owed ->> line)::bigint))) AS fen
+FROM (
+    SELECT subject, ref AS line, sum(fen) AS fen FROM {acts}
+    WHERE kind = 'PAYMENT' AND recorded_at <= $1 AND at < $3 GROUP BY 1, 2
+) AS got JOIN {versions} ON case_id = subject AND owed ? line
+WHERE recorded_from <= $1 AND recorded_to > $1 GROUP BY subject
 """
+"""追回: what the lines of a case got before the end, each at most what is owed on it as known at
+the cut: one worker's surplus stands for nobody else's arrears, whenever those are paid."""
 
 _CASES: Final = (
     _MEMBERS
-    + f", unended AS ({UNENDED} AND NOT closed_during @> $5::timestamptz), got AS ({_GOT})"
+    + f", unended AS ({UNENDED} AND NOT closed_during @> $5::timestamptz), covered AS ({_COVERED})"
     + """
 SELECT unit,
     count(*) FILTER (WHERE base) AS base,
@@ -84,16 +90,13 @@ SELECT unit,
     count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3
         AND contact_at < assigned_at + $6::interval) AS responded,
     coalesce(sum(owed_fen) FILTER (WHERE money), 0)::bigint AS owed_fen,
-    coalesce(sum(least(coalesce(fen, 0), covered_fen)) FILTER (WHERE money), 0)::bigint
-        AS covered_fen,
+    coalesce(sum(fen) FILTER (WHERE money), 0)::bigint AS covered_fen,
     coalesce(sum(workers_paid) FILTER (WHERE money), 0)::bigint AS workers_paid,
     coalesce(sum(filled) FILTER (WHERE base), 0)::bigint AS filled
 FROM members LEFT JOIN unended ON unended.group_master = case_id
-    LEFT JOIN got ON got.subject = case_id GROUP BY unit
+    LEFT JOIN covered ON covered.subject = case_id GROUP BY unit
 """
 )
-"""`covered_fen` is what 追回率 counts: no more of a case than was paid before the end, and no more
-on a line than is owed on it, so that one worker's surplus stands for nobody else's arrears."""
 
 _MONEY: Final = (
     _MEMBERS

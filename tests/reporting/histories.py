@@ -239,7 +239,7 @@ class Telling:
 
     def _something(self, story: Story) -> None:
         chance = self.chance
-        match chance.randrange(13):
+        match chance.randrange(14):
             case 0 | 1:
                 lines = tuple(
                     ev.VerifiedLine(
@@ -270,8 +270,26 @@ class Telling:
                 self._notice(story)
             case 11:
                 self._incident(story)
+            case 12:
+                self._line_by_line(story)
             case _:
                 story.fact(ev.PaymentOrderServed(doc_no="d1", service_mode="direct"))
+
+    def _line_by_line(self, story: Story) -> None:
+        """One line may get more than is owed on it; later another is paid, or gives back."""
+        owed = tuple(ev.VerifiedLine(line=n, amount_fen=500_000, months=2) for n in ("1", "2"))
+        story.fact(ev.FactsVerified(lines=owed))
+        first = tuple(
+            ev.PaidLine(line=n, amount_fen=self.chance.randrange(most))
+            for n, most in (("1", 1_500_000), ("2", 600_000))
+        )
+        story.fact(ev.PaymentVerified(payment="p3", lines=first), late=True)
+        story.wait(20, 400)
+        rest = (ev.PaidLine(line="2", amount_fen=self.chance.randrange(600_000)),)
+        if story.maybe(50):
+            story.fact(ev.PaymentVerified(payment="p4", lines=rest), late=True)
+        else:
+            story.fact(ev.PaymentReversed(payment="p3", lines=rest), late=True)
 
     def _suspend(self, story: Story) -> None:
         story.fact(ev.CaseSuspended())

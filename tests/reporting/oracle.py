@@ -258,19 +258,21 @@ class Case:
         return self._money[0]
 
     def recovered_before(self, end: datetime) -> int:
-        """追回: what was paid before `end`; of each line at most what was found to be owed."""
+        """追回: what each line got before `end`, at most what was found to be owed on it."""
         covered = 0
         for line, owed in self.owed.items():
-            got = sum(fen for (_, name), fen in self._money[1].items() if name == line)
-            covered += owed if got > owed else got
-        return min(sum(fen for at, fen, _ in self.payments if at < end), covered)
+            got = sum(fen for at, name, fen in self._money[1] if name == line and at < end)
+            if got > 0:
+                covered += owed if got > owed else got
+        return covered
 
     @cached_property
-    def _money(self) -> tuple[list[tuple[datetime, int, bool]], dict[tuple[str, str], int]]:
-        """The payments, and what stands of them in the end by payment and line."""
+    def _money(self) -> tuple[list[tuple[datetime, int, bool]], list[tuple[datetime, str, int]]]:
+        """The payments, and (time, line, change in fen) of each of their lines."""
         paid: dict[tuple[str, str], int] = {}
         emergency: set[str] = set()
         found: list[tuple[datetime, int, bool]] = []
+        by_line: list[tuple[datetime, str, int]] = []
         for event in self.of(ev.PaymentVerified, ev.PaymentReversed):
             data = event.data
             assert isinstance(data, ev.Payment)
@@ -279,17 +281,18 @@ class Case:
             sums: dict[str, int] = {}
             for line in data.lines:
                 sums[line.line] = sums.get(line.line, 0) + line.amount_fen
-            if isinstance(data, ev.PaymentVerified):
-                if data.source == "EMERGENCY_FUND":
-                    emergency.add(data.payment)
-                paid |= {(data.payment, name): fen for name, fen in sums.items()}
-            else:
-                for name, fen in sums.items():
-                    key = (data.payment, name)
-                    if key in paid:
-                        paid[key] = max(0, paid[key] - fen)
+            if isinstance(data, ev.PaymentVerified) and data.source == "EMERGENCY_FUND":
+                emergency.add(data.payment)
+            for name, fen in sums.items():
+                key = (data.payment, name)
+                old = paid.get(key, 0)
+                if isinstance(data, ev.PaymentVerified):
+                    paid[key] = fen
+                elif key in paid:
+                    paid[key] = max(0, old - fen)
+                by_line.append((event.time, name, paid.get(key, 0) - old))
             found.append((event.time, sum(paid.values()) - before, special))
-        return found, paid
+        return found, by_line
 
     @cached_property
     def paid_fen(self) -> int:

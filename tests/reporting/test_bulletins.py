@@ -22,6 +22,7 @@ from shared.log import Record
 from shared.policy import Policy, adopt
 from tests.reporting import histories
 from tests.reporting.conftest import Read
+from tests.reporting.desk import assigned, at, fact, received
 
 END = datetime(2022, 5, 2, tzinfo=UTC)
 
@@ -89,7 +90,8 @@ async def test_an_issue_stays_and_the_next_one_corrects(read: Read, book: Policy
     await read.take([histories.records(events)])
     first = next(item for item in issues(book, END) if item.date == "2021年12月31日24时")
     published = await issue_of(read, book, first.no)
-    case, unit = await open_case(read, first)
+    scored = [x["unit"] for x in published["ranking_task_force"] if float(x["score"] or 0) > 0]
+    case, unit = await open_case(read, first, scored)
     slip = ev.PaymentVerified(payment="late", lines=(ev.PaidLine(line="1", amount_fen=1),))
     facts = ev.FactsVerified(lines=(ev.VerifiedLine(line="1", amount_fen=10**9, months=1),))
     paid = first.at - timedelta(days=2)
@@ -100,6 +102,43 @@ async def test_an_issue_stays_and_the_next_one_corrects(read: Read, book: Policy
     following = await issue_of(read, book, first.no + 1)
     assert unit in [item["unit"] for item in following["corrections"]]
     assert all(item["corrects"] == first.no for item in following["corrections"])
+
+
+@pytest.mark.parametrize(
+    ("number", "corrected"),
+    [
+        ("2", []),  # paid in the second week, and known at once: the first was right
+        ("1", []),
+        (None, ["TF1", "410185109"]),  # paid in the first week, known in the second
+    ],
+)
+async def test_what_is_paid_and_known_after_a_cut_off_corrects_nothing(
+    read: Read, book: Policy, number: str | None, corrected: list[str]
+) -> None:
+    """Line 1 has got more than its sum; that is no part of line 2 when line 2 is paid."""
+    owed = tuple(
+        ev.VerifiedLine(line=name, amount_fen=fen, months=2)
+        for name, fen in (("1", 300_000), ("2", 200_000))
+    )
+    paid = ev.PaymentVerified(payment="P1", lines=(ev.PaidLine(line="1", amount_fen=500_000),))
+    rest = ev.PaidLine(line=number or "2", amount_fen=200_000)
+    second = ev.PaymentVerified(payment="P2", lines=(rest,))
+    known = at(9 * 24)
+    time = known if number else at(5 * 24)
+    events = [
+        received("a"),
+        *assigned("a"),
+        fact("a", ev.FactsVerified(lines=owed), 2),
+        fact("a", paid, 3),
+        Event(id="rest", subject="a", time=time, recordedtime=known, data=second),
+    ]
+    await read.take([histories.records(events)])
+
+    first = await issue_of(read, book, 1)
+    (unit,) = [item for item in first["ranking_task_force"] if item["unit"] == "TF1"]
+    assert unit["rates"]["recovered"] == [300_000, 500_000]
+    corrections = (await issue_of(read, book, 2))["corrections"]
+    assert [item["unit"] for item in corrections] == corrected
 
 
 async def changed(read: Read, book: Policy, seed: int) -> list[int]:
@@ -143,13 +182,15 @@ async def test_a_row_that_holds_from_when_it_happened_changes_what_was_published
     assert await changed(read, book, 61) != []
 
 
-async def open_case(read: Read, issue: Issue) -> tuple[str, str]:
-    """A case of a task force that was open at the cut-off, in a task force with few cases."""
+async def open_case(read: Read, issue: Issue, units: list[str]) -> tuple[str, str]:
+    """A case that was open at the cut-off, of one of these task forces, and which it is."""
     row = await read.pool.fetchrow(
         f"SELECT case_id, task_force FROM {read.tables.versions} WHERE recorded_from <= $1 "
         "AND recorded_to > $1 AND state = 'HANDLING' AND task_force IS NOT NULL "
-        "AND left_base IS NULL AND accepted_at > '2021-11-10' ORDER BY case_id LIMIT 1",
+        "AND left_base IS NULL AND accepted_at > '2021-11-10' AND task_force = ANY($2) "
+        "ORDER BY case_id LIMIT 1",
         issue.at,
+        units,
     )
     return row["case_id"], row["task_force"]
 

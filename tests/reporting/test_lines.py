@@ -99,6 +99,73 @@ async def test_what_one_worker_got_beyond_his_sum_recovers_nothing_of_another(
     assert unit["recovered_fen"] == sum(paid)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "recovered"),
+    [
+        # What line 1 got too much stays its own, also when line 2 is paid.
+        ((500_000, 0), ev.PaymentVerified, (300_000, 500_000)),
+        ((100_000, 0), ev.PaymentVerified, (100_000, 500_000)),
+        # What is taken back of line 2 later was there then; line 1 lends it nothing either.
+        ((500_000, 200_000), ev.PaymentReversed, (500_000, 500_000)),
+        ((0, 200_000), ev.PaymentReversed, (200_000, 500_000)),
+    ],
+)
+async def test_what_happened_to_another_line_after_a_cut_off_corrects_no_rate_of_before_it(
+    desk: Desk,
+    first: tuple[int, int],
+    then: type[ev.PaymentVerified | ev.PaymentReversed],
+    recovered: tuple[int, int],
+) -> None:
+    owed = ("1", 300_000), ("2", 200_000)
+    verified = tuple(VerifiedLine(line=n, amount_fen=fen, months=2) for n, fen in owed)
+    lines = tuple(PaidLine(line=str(n), amount_fen=fen) for n, fen in enumerate(first, 1))
+    payment = "P2" if then is ev.PaymentVerified else "P1"
+    change = then(payment=payment, lines=(PaidLine(line="2", amount_fen=200_000),))
+    await desk.take(
+        two(),
+        *assigned("a"),
+        fact("a", ev.FactsVerified(lines=verified), 2),
+        fact("a", ev.PaymentVerified(payment="P1", lines=lines), 3),
+        fact("a", change, 200),
+    )
+
+    assert await recovery(desk, known=100, until=100) == recovered
+    assert await recovery(desk, known=300, until=100) == recovered
+
+
+async def recovery(desk: Desk, known: float, until: float) -> tuple[int, int]:
+    """追回率 of TF1 of a window that ends `until` hours after the beginning, as known then."""
+    query = {"as_of": at(known).isoformat(), "to": at(until).isoformat()}
+    answer = await desk.client.get("/v1/rankings/task-forces", params=query)
+    assert answer.status_code == 200, answer.text
+    (unit,) = [item for item in answer.json()["items"] if item["unit"] == "TF1"]
+    return unit["rates"]["recovered"]["met"], unit["rates"]["recovered"]["of"]
+
+
+async def test_what_was_taken_back_before_it_was_paid_takes_nothing_from_another_line(
+    desk: Desk,
+) -> None:
+    """Times may stand in any order; until the payment's the line has got nothing."""
+    owed = tuple(VerifiedLine(line=n, amount_fen=200_000, months=2) for n in ("1", "2"))
+    await desk.take(
+        two(),
+        *assigned("a"),
+        fact("a", ev.FactsVerified(lines=owed), 2),
+        fact("a", paid_on("P1", "1"), 3),
+        fact("a", paid_on("P2", "2"), 200),
+    )
+    back = ev.PaymentReversed(payment="P2", lines=(PaidLine(line="2", amount_fen=200_000),))
+    await desk.take(Event(id="back", subject="a", time=at(90), recordedtime=at(201), data=back))
+
+    assert await recovery(desk, known=300, until=100) == (200_000, 400_000)
+    assert await recovery(desk, known=300, until=250) == (200_000, 400_000)
+
+
+def paid_on(payment: str, number: str) -> ev.PaymentVerified:
+    lines = (PaidLine(line=number, amount_fen=200_000),)
+    return ev.PaymentVerified(payment=payment, lines=lines)
+
+
 async def test_what_is_paid_before_anything_is_verified_as_owed_is_no_rate(desk: Desk) -> None:
     lines = (PaidLine(line="1", amount_fen=300_000),)
     await desk.take(
