@@ -20,7 +20,7 @@ from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
 from infra.ready import clock_of
 from infra.stack.guard import stop_all
-from infra.stack.local import LocalStack, starting
+from infra.stack.local import STARTING, LocalStack, starting
 from infra.stack.ports import demo_folder, demo_of, end_of, require_no_demo, require_ports
 from infra.stack.process import ended_by_sigterm, locked, running, undisturbed
 from infra.stack.services import Services
@@ -162,10 +162,20 @@ def down(*, wipe: bool) -> int:
     """Stop everything that runs in the data folder; with `wipe` its data goes too.
 
     A running demo ends with who watches it: Unready says how. What is left of one that was killed
-    is stopped as well.
+    is stopped as well. Raises Unready also where what another command is starting would be wiped.
     """
     settings = load()
     require_folder(settings)
+    if not wipe:
+        _down(settings)
+        return 0
+    with starting(settings.data_dir):
+        _down(settings)
+        _wipe(settings)
+    return 0
+
+
+def _down(settings: Settings) -> None:
     data = settings.data_dir.resolve()
     stopped = _stop(data / "run")
     demo = demo_of(data)
@@ -175,9 +185,6 @@ def down(*, wipe: bool) -> int:
         print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
     if demo is not None:
         raise Unready(f"a demo of this folder is still running, pid {demo.pid}. {end_of(demo)}")
-    if wipe:
-        _wipe(settings)
-    return 0
 
 
 def _stop(run: Path) -> list[str]:
@@ -195,12 +202,14 @@ def _stop(run: Path) -> list[str]:
 def _wipe(settings: Settings) -> None:
     """Remove what a stack has made in the data folder, and nothing else that may stand there.
 
-    The key of the checkpoints stays: by its public half every export is told from a forgery.
+    The key of the checkpoints stays: by its public half every export is told from a forgery. So
+    does the lock, which this very command holds.
     """
     stack = stack_of(settings, keep=True)
     stack.wipe()
-    made = ["log", "run", "tmp", "keys.json", "master.key"]
-    for path in (stack.data_dir / name for name in made):
+    made = [stack.data_dir / name for name in ("log", "tmp", "keys.json", "master.key")]
+    made += [path for path in stack.run.iterdir() if path.name != STARTING]
+    for path in made:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

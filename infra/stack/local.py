@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from infra.stack.guard import stop_all
 from infra.stack.kafka import Kafka
 from infra.stack.postgres import Postgres
 from infra.stack.process import alone, locked
+
+STARTING: Final = "starting"
+"""The lock in the `run` folder. It is never removed: one process would hold the file that is gone,
+another the new one."""
 
 
 def _silent(line: str) -> None:
@@ -31,12 +35,12 @@ def _make(data_dir: Path) -> None:
 @contextmanager
 def starting(data_dir: Path) -> Iterator[None]:
     """Only this command starts servers and services in a data folder, from the first look at what
-    runs there until all of it is ready. Raises Unready while another does.
+    runs there until all of it is ready, or wipes it. Raises Unready while another does.
     """
     _make(data_dir)
     run = data_dir / "run"
     run.mkdir(exist_ok=True)
-    with alone(run / "starting"):
+    with alone(run / STARTING):
         yield
 
 

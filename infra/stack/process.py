@@ -239,7 +239,7 @@ def alone(lock: Path) -> Iterator[None]:
             file.seek(0)
             pid = file.read().strip()
             raise Unready(
-                f"another command is starting the stack of this folder{pid and f', pid {pid}'}. "
+                f"another command starts or wipes this folder's stack{pid and f', pid {pid}'}. "
                 f"Fix: wait until it has ended, then the same command again"
             ) from None
         file.truncate(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from infra.problem import Unready
-from infra.stack.commands import out_of_campaign
+from infra.stack.commands import down, out_of_campaign
 from infra.stack.local import starting
 from infra.stack.process import running, spawn
 from shared.settings import Settings
@@ -51,7 +52,7 @@ def test_a_second_command_is_told_of_the_first_in_one_line(tmp_path: Path) -> No
         with pytest.raises(Unready) as caught, starting(folder):
             pytest.fail("two at a time")
         assert str(caught.value) == (
-            f"another command is starting the stack of this folder, pid {holder.pid}. "
+            f"another command starts or wipes this folder's stack, pid {holder.pid}. "
             f"Fix: wait until it has ended, then the same command again"
         )
     assert running(folder / "run") == []
@@ -77,6 +78,41 @@ def test_what_a_command_has_started_does_not_hold_the_next_one_up(tmp_path: Path
             assert child.alive
     finally:
         child.kill()
+
+
+def test_what_another_command_is_starting_is_not_wiped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock would go with the rest, and a third command would start the stack as well."""
+    monkeypatch.setenv("QINGQIAN_DATA_DIR", str(tmp_path))
+    with another(tmp_path) as holder:
+        made = tmp_path / "log" / "intake.log"
+        made.parent.mkdir()
+        made.touch()
+        with pytest.raises(
+            Unready, match=rf"this folder.s stack, pid {holder.pid}\. Fix: wait until"
+        ):
+            down(wipe=True)
+        assert made.exists()
+        with pytest.raises(Unready), starting(tmp_path):
+            pytest.fail("two at a time")
+
+
+def test_while_a_folder_is_wiped_nothing_starts_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has opened the lock before sees by the same file who has it after."""
+    monkeypatch.setenv("QINGQIAN_DATA_DIR", str(tmp_path))
+    with starting(tmp_path):
+        (tmp_path / "run" / "kafka.port").touch()
+    lock = tmp_path / "run" / "starting"
+    with lock.open("a+") as opened:
+        for _ in range(2):
+            assert down(wipe=True) == 0
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(Unready), starting(tmp_path):
+            pytest.fail("two at a time")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [lock]
 
 
 @pytest.mark.parametrize(
