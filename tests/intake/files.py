@@ -21,9 +21,11 @@ def policy() -> Policy:
 
 
 def event(subject: str, type: str, number: int = 0, **data: Any) -> Event:
-    """One event of a stream; `at` in `data` is its time."""
-    at = data.pop("at", NOW - timedelta(days=9))
-    return Event(id=f"e{number}", subject=subject, time=at, recordedtime=at, data=model(type, data))
+    """One event of a stream; `at` in `data` is its time, `by` the stream that decided it."""
+    at, by = data.pop("at", NOW - timedelta(days=9)), data.pop("by", None)
+    said = model(type, data)
+    name = f"e{number}"
+    return Event(id=name, subject=subject, time=at, recordedtime=at, data=said, decidedby=by)
 
 
 def model(type: str, data: dict[str, Any]) -> AnyData:

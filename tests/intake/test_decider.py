@@ -121,6 +121,60 @@ def test_of_complaints_that_were_merged_the_first_to_come_counts() -> None:
     assert later.when("FirstContactMade", contact, at=RECEIVED_ON) == "ok"
 
 
+def came(case: str, days: int, line: str = "1", by: str = "") -> dict[str, Any]:
+    """Claim lines of a case that came so many days before the master's complaint."""
+    source = {"from_case": case, "source": "12345", "source_ref": case, "tier": "CITY"}
+    received_at = RECEIVED_ON - timedelta(days=days)
+    cause = {"cause": f"{case}-{line}", "lines": [{"line": line}]}
+    return source | cause | {"received_at": received_at, "by": by or case}
+
+
+def went(case: str, *lines: str, by: str = "") -> dict[str, Any]:
+    source = {"from_case": case, "source": "12345", "source_ref": case}
+    return source | {"lines": list(lines or ("1",)), "by": by or case}
+
+
+def contact(given: Given, days: int) -> str:
+    """A first contact so many days before the master's complaint came."""
+    at = RECEIVED_ON - timedelta(days=days)
+    return given.when("FirstContactMade", {"reached": True}, at=at)
+
+
+def test_of_complaints_that_were_separated_again_the_first_that_is_left_counts() -> None:
+    merged = (
+        handling().and_("ClaimLinesAdded", **came("B", 3)).and_("ClaimLinesAdded", **came("C", 6))
+    )
+    assert contact(merged, 6) == "ok"
+
+    without = merged.and_("ClaimLinesRemoved", **went("C"))
+    assert contact(without, 6) == "422 BEFORE_COMPLAINT"
+    assert contact(without, 3) == "ok"
+    alone = without.and_("ClaimLinesRemoved", **went("B"))
+    assert contact(alone, 3) == "422 BEFORE_COMPLAINT"
+    assert contact(alone, 0) == "ok"
+
+    again = alone.and_("ClaimLinesAdded", **came("B", 3))
+    assert contact(again, 3) == "ok"
+
+
+def test_a_complaint_counts_as_long_as_any_line_of_it_stands_by_any_way() -> None:
+    """Each way closed alone, once or twice; what leaves that never came changes nothing."""
+    both = handling()
+    for line, by in (("1", "B"), ("2", "B"), ("1", "C")):
+        both = both.and_("ClaimLinesAdded", **came("B", 3, line, by))
+    left = both.and_("ClaimLinesRemoved", **went("B", "1", "2", by="B"))
+    for given in (both, left, left.and_("ClaimLinesRemoved", **went("B", "1", "2", by="B"))):
+        assert contact(given.and_("ClaimLinesRemoved", **went("D")), 3) == "ok"
+    none = left.and_("ClaimLinesRemoved", **went("B", by="C"))
+    assert contact(none, 3) == "422 BEFORE_COMPLAINT"
+
+
+def test_own_lines_that_moved_leave_the_case_s_own_receipt() -> None:
+    moved = handling().and_("ClaimLinesRemoved", **went("case", "1", "2", by="case"))
+    assert contact(moved, 0) == "ok"
+    assert contact(moved, 1) == "422 BEFORE_COMPLAINT"
+
+
 def test_a_foreign_unit_is_refused_before_the_state_is_judged() -> None:
     other = By("410185001", "township")
     assert closed().when("ProgressReported", by=other) == "403 UNIT"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never, get_args
 
+import msgspec
+
 from shared import events as e
 from shared.claims import Claims, added, own, removed, standing, verified
 from shared.events import AnyData, Event
@@ -59,8 +61,8 @@ class CaseFile(Frozen, frozen=True):
     `assigned`: was it ever assigned. `signed`: by a person, not deemed;
     `deemed_at`: when it was deemed to be (T05). `designation`: id of the
     HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
-    goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of the earliest
-    complaint that came to stand here.
+    goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of its own
+    complaint; `receipts`: of those of which lines have come to stand here, by case.
     """
 
     subject: str
@@ -87,6 +89,13 @@ class CaseFile(Frozen, frozen=True):
     handle_by: datetime | None = None
     group: str | None = None
     received_at: datetime | None = None
+    receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
+
+    @property
+    def first_received_at(self) -> datetime | None:
+        """When the earliest complaint came that stands here."""
+        own = () if self.received_at is None else (self.received_at,)
+        return min((*own, *self.receipts.values()), default=None)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -242,11 +251,12 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return replace(state, state=state.before_merge, master=None)
         case e.ClaimLinesAdded():
             claims = added(state.claims, state.subject, data, event.decider)[0]
-            first = min(data.received_at, state.received_at or data.received_at)
-            return replace(state, claims=claims, received_at=first)
+            receipts = state.receipts | {data.from_case: data.received_at}
+            return replace(state, claims=claims, receipts=receipts)
         case e.ClaimLinesRemoved():
             left = removed(state.claims, state.subject, data, event.decider)[0]
-            return replace(state, claims=left)
+            receipts = _receipts(state.receipts, data.from_case, left)
+            return replace(state, claims=left, receipts=receipts)
         case e.FactsVerified():
             found = verified(state.claims, [line.line for line in data.lines])
             return replace(state, claims=found)
@@ -317,6 +327,13 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return state if known is None else _to_do(state, [replace(known, done=True)])
         case _:
             assert_never(data)
+
+
+def _receipts(known: dict[str, datetime], case: str, claims: Claims) -> dict[str, datetime]:
+    """Without that of a case of which no line stands here any more, by whatever way it came."""
+    if any(claim.startswith(f"{case}|") for item in claims for claim in item.by):
+        return known
+    return {name: at for name, at in known.items() if name != case}
 
 
 def _from(state: CaseFile, left: State, reached: State) -> CaseFile:

@@ -255,9 +255,10 @@ def _too_early(act: Act, state: CaseFile) -> Refusal | None:
 
     By civil days: of what is filed afterwards (补录) often only the day is known.
     """
-    if act.type not in _ANSWERS or state.received_at is None:
+    received_at = state.first_received_at
+    if act.type not in _ANSWERS or received_at is None:
         return None
-    received_on = civil(state.received_at)
+    received_on = civil(received_at)
     if civil(act.occurred_at) >= received_on:
         return None
     reason = f"the complaint came on {received_on}; nothing was done about it before"
