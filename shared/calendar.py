@@ -27,11 +27,6 @@ def civil(instant: datetime) -> date:
     return instant.astimezone(ZONE).date()
 
 
-def month_number(month: str) -> int:
-    """`2021-09` counted from year 0."""
-    return int(month[:4]) * 12 + int(month[5:])
-
-
 @lru_cache(maxsize=4096)
 def start_of(day: date) -> datetime:
     """00:00 of a civil date, in UTC."""

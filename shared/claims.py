@@ -11,73 +11,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shared.calendar import month_number
-from shared.events import ClaimLine, ClaimLinesAdded, ClaimLinesRemoved, ComplaintReceived
+from shared.events import ClaimLine, ClaimLinesAdded, ClaimLinesRemoved
 
 OWN = ""
 """The case's own claim."""
 
 
-class Asked(NamedTuple):
-    """What one claim (`case|line`, or the own one) asks of its line."""
-
-    claim: str = OWN
-    fen: int | None = None
-    months_from: str | None = None
-    months_to: str | None = None
-
-
 class Claimed(NamedTuple):
-    """A line: its number, who claims it (`case|line|via`; none: it is gone), heads and fen.
-
-    `asked`: by each of its claims; `fen`: the most of it, unknown where the claim that stands
-    longest names no sum.
-    """
+    """A line: its number, who claims it (`case|line|via`; none: it is gone), heads and fen."""
 
     number: str
     by: tuple[str, ...] = (OWN,)
     heads: int = 1
     fen: int | None = None
-    asked: tuple[Asked, ...] = ()
-
-    @property
-    def months(self) -> tuple[int | None, int]:
-        """The first month claimed (counted from year 0; None: unknown), and how many there are."""
-        firsts = [month_number(each.months_from) for each in self.asked if each.months_from]
-        spans = [
-            range(month_number(each.months_from), month_number(each.months_to) + 1)
-            for each in self.asked
-            if each.months_from and each.months_to
-        ]
-        return min(firsts, default=None), len(set().union(*spans))
 
 
 Claims = tuple[Claimed, ...]
 
 
-def own(data: ComplaintReceived) -> Claims:
+def own(lines: tuple[ClaimLine, ...], workers: int | None, amount_fen: int | None) -> Claims:
     """The lines of a complaint; heads beyond the named ones stand on the first."""
-    whole = Asked(OWN, data.amount_fen, data.months_from, data.months_to)
-    return own_of([(line.line, _asked(OWN, line)) for line in data.claims], data.workers, whole)
+    return own_of([(line.line, line.amount_fen) for line in lines], workers, amount_fen)
 
 
-def own_of(lines: Sequence[tuple[str, Asked]], workers: int | None, whole: Asked) -> Claims:
-    """The same from numbers and what is asked; `whole`: where no line is named."""
+def own_of(
+    lines: Sequence[tuple[str, int | None]], workers: int | None, amount_fen: int | None
+) -> Claims:
+    """The same from numbers and amounts."""
     if not lines:
-        return (Claimed("1", (OWN,), workers or 1, whole.fen, (whole,)),)
+        return (Claimed("1", (OWN,), workers or 1, amount_fen),)
     more = max(0, (workers or 0) - len(lines))
-    (first, asked), *others = lines
+    (first, fen), *others = lines
     return (
-        Claimed(first, (OWN,), 1 + more, asked.fen, (asked,)),
-        *[Claimed(number, (OWN,), 1, asked.fen, (asked,)) for number, asked in others],
+        Claimed(first, (OWN,), 1 + more, fen),
+        *[Claimed(number, (OWN,), 1, fen) for number, fen in others],
     )
 
 
 def verified(known: Claims, numbers: list[str]) -> Claims:
     """With the lines that somebody found when verifying."""
     have = {item.number for item in known}
-    found = [number for number in dict.fromkeys(numbers) if number not in have]
-    return (*known, *(Claimed(number, (OWN,), 0, asked=(Asked(),)) for number in found))
+    return (*known, *(Claimed(n, (OWN,), 0) for n in dict.fromkeys(numbers) if n not in have))
 
 
 def added(
@@ -87,9 +61,7 @@ def added(
 
     `subject`: whose lines these are, of which some may come back; `via`: the stream that decided
     it. A line is the same as one here if the event says so and that one still stands, or if the
-    same claim has come by another way. A line is of the largest sum and of all months that anybody
-    claims of it, until the facts are verified: who complains again is not paid in full with less
-    (I-01).
+    same claim has come by another way.
     """
     lines = list(known)
     fresh: list[Claimed] = []
@@ -100,17 +72,12 @@ def added(
         place = _place(lines, claim, mine, data.same.get(line.line))
         if place is None:
             heads = 1 + (more if not fresh else 0)
-            by, asks = (f"{claim}|{via}",), _asked(claim, line)
-            item = Claimed(_next(lines), by, heads, line.amount_fen, (asks,))
+            item = Claimed(_next(lines), (f"{claim}|{via}",), heads, line.amount_fen)
             lines.append(item)
             fresh.append(item)
         elif f"{claim}|{via}" not in lines[place].by:
             old = lines[place]
-            told = any(each.claim == claim for each in old.asked)
-            asked = old.asked if told else (*old.asked, _asked(claim, line))
-            lines[place] = old._replace(
-                by=(*old.by, f"{claim}|{via}"), asked=asked, fen=_most(asked)
-            )
+            lines[place] = old._replace(by=(*old.by, f"{claim}|{via}"))
     return tuple(lines), fresh
 
 
@@ -128,23 +95,8 @@ def removed(
         )
         if item.by and not by:
             gone.append(item)
-        lines.append(_claimed_by(item, by))
+        lines.append(item._replace(by=by))
     return tuple(lines), tuple(gone)
-
-
-def changed(before: Claims, after: Claims) -> dict[str, Claimed]:
-    """The lines, by number, of which more or less is claimed than before."""
-    was = {item.number: item for item in before}
-    return {
-        item.number: item
-        for item in after
-        if item.number in was and item.asked != was[item.number].asked
-    }
-
-
-def total_fen(known: Claims) -> int:
-    """What is claimed of all lines that stand, where it is known."""
-    return sum(item.fen or 0 for item in known if item.by)
 
 
 def standing(known: Claims) -> tuple[str, ...]:
@@ -165,33 +117,6 @@ def freed(ways: tuple[str, ...], data: ClaimLinesRemoved, via: str) -> tuple[tup
         return ways, False
     left = tuple(known for known in ways if known != way)
     return left, not any(known.startswith(f"{data.from_case}|") for known in left)
-
-
-def _asked(claim: str, line: ClaimLine) -> Asked:
-    return Asked(claim, line.amount_fen, line.months_from, line.months_to)
-
-
-def _most(asked: tuple[Asked, ...]) -> int | None:
-    """The largest sum, of all that one complaint claims here: it may name the months one by one.
-
-    A line without a sum is unpaid until the facts are verified, whatever its repeat says.
-    """
-    if not asked or asked[0].fen is None:
-        return None
-    of: dict[str, int] = {}
-    for each in asked:
-        case = each.claim.split("|", 1)[0]
-        of[case] = of.get(case, 0) + (each.fen or 0)
-    return max(of.values())
-
-
-def _claimed_by(item: Claimed, by: tuple[str, ...]) -> Claimed:
-    """The line with those of its claims that are left; what is gone keeps what was asked."""
-    if not by or by == item.by:
-        return item._replace(by=by)
-    left = {OWN if claim == OWN else claim.rsplit("|", 1)[0] for claim in by}
-    asked = tuple(each for each in item.asked if each.claim in left)
-    return item._replace(by=by, asked=asked, fen=_most(asked))
 
 
 def _place(lines: list[Claimed], claim: str, mine: str | None, same: str | None) -> int | None:

@@ -10,9 +10,9 @@ import msgspec
 
 from services.intake.complaint import Problem, Refused, check, read, stored_data
 from services.intake.given import MAX_BYTES, Given, json_of
-from services.intake.stored import Document, Received, plain_in
+from services.intake.stored import Document, plain_in
 from services.intake.vault import Safe
-from shared.claims import OWN, Asked, Claims, own_of
+from shared.claims import Claims, own_of
 from shared.envelope import case_id_of, derived_id, document_of
 from shared.keys import Key
 from shared.log import Unsealed
@@ -130,7 +130,11 @@ def prepare_all(
                 wrapped,
                 event,
                 stamp,
-                _claims(item, each),
+                own_of(
+                    [(line.line, line.amount_fen) for line in each.claims],
+                    item.workers,
+                    item.amount_fen,
+                ),
                 each.received_at,
             )
             for item, case_id, event_id, body_hash, (_, wrapped), event, each in zip(
@@ -140,15 +144,6 @@ def prepare_all(
     )
     done = [item if isinstance(item, Receipt) else next(prepared) for item in judged]
     return [OVERLONG if _is_overlong(item) else item for item in done]
-
-
-def _claims(complaint: Given, data: Received) -> Claims:
-    """Its claim lines, as intake's view folds them; what is stored always has some."""
-    lines = [
-        (line.line, Asked(OWN, line.amount_fen, line.months_from, line.months_to))
-        for line in data.claims
-    ]
-    return own_of(lines, complaint.workers, Asked())
 
 
 def _is_overlong(item: Prepared | Receipt) -> bool:

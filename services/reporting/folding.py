@@ -307,7 +307,7 @@ def _received(case: Case, data: ev.ComplaintReceived) -> Case:
         months_from=data.months_from,
         months_to=data.months_to,
         workers=data.workers or len(data.claims) or (signals.workers if signals else None),
-        claims=claims.own(data),
+        claims=claims.own(data.claims, data.workers, data.amount_fen),
         named=bool(data.claims),
         claimed_fen=_claimed(data),
         urgent=signals.urgent if signals else False,
@@ -366,7 +366,7 @@ def _lines_added(case: Case, event: Event, data: ev.ClaimLinesAdded) -> Case:
     )
     standing, fresh = claims.added(case.claims, case.case_id, data, event.decider)
     heads = sum(item.heads for item in fresh)
-    fen = claims.total_fen(standing) - claims.total_fen(case.claims)
+    fen = sum(item.fen or 0 for item in fresh)
     return replace(
         case,
         sources=case.sources if known or not data.whole else (*case.sources, source),
@@ -382,7 +382,7 @@ def _lines_removed(case: Case, event: Event, data: ev.ClaimLinesRemoved) -> Case
     """What left: its heads and sums, and with a whole complaint its source."""
     standing, gone = claims.removed(case.claims, case.case_id, data, event.decider)
     heads = sum(item.heads for item in gone)
-    fen = claims.total_fen(case.claims) - claims.total_fen(standing)
+    fen = sum(item.fen or 0 for item in gone)
     ways, free = claims.freed(case.ways, data, event.decider)
     sources = case.sources
     if free and data.from_case != case.case_id:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from services.intake.complaint import Refused, admit, check, read, read_object
-from shared.claims import own
+from shared.claims import Claimed, own
 from shared.envelope import case_id_of, unsealed_fields
 from shared.events import ComplaintReceived
 from shared.policy import Policy, adopt, read_book
@@ -241,8 +241,9 @@ def test_a_line_alone_without_an_amount_is_owed_what_the_complaint_says() -> Non
     fact = received(body(claims=[who]))
     (line,) = fact.claims
     assert (line.amount_fen, line.months_from) == (1_200_000, "2021-07")
-    (standing,) = own(fact)
-    assert (standing.number, standing.heads, standing.fen) == ("1", 2, 1_200_000)
+    assert own(fact.claims, fact.workers, fact.amount_fen) == (
+        Claimed("1", heads=2, fen=1_200_000),
+    )
 
 
 def test_what_a_line_says_itself_stands_and_a_sum_is_not_shared_among_several() -> None:

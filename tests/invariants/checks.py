@@ -31,9 +31,10 @@ class Money:
     """Owed and verified by claim line, recounted from the facts and from what was merged here."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, dict[str, int | None]] = {}
-        self.verified: dict[str, int] = {}
+        self.claimed: dict[str, int | None] = {}
         self.claims: dict[str, set[str]] = {}
+        self.months: dict[str, set[int]] = {}
+        self.more: dict[str, list[tuple[str, int, set[int]]]] = defaultdict(list)
         self.payments: dict[str, dict[str, int]] = {}
         self.paid_at: dict[str, datetime] = {}
         self.last_payment: datetime | None = None
@@ -41,13 +42,17 @@ class Money:
     def take(self, event: Event) -> None:
         data = event.data
         if isinstance(data, ev.ComplaintReceived):
-            self.asked = {line.line: {"": line.amount_fen} for line in data.claims}
+            self.claimed = {line.line: line.amount_fen for line in data.claims}
             self.claims = {line.line: {""} for line in data.claims}
+            self.months = {line.line: _months(line) for line in data.claims}
         elif isinstance(data, ev.FactsVerified):
-            self.verified |= {line.line: line.amount_fen for line in data.lines}
-            for found in data.lines:
-                self.asked.setdefault(found.line, {"": None})
+            self.claimed |= {line.line: line.amount_fen for line in data.lines}
             self.claims = {line.line: {""} for line in data.lines} | self.claims
+            for fact in data.lines:
+                first = min(self.months.get(fact.line, ()), default=None)
+                span = set() if first is None else set(range(first, first + fact.months))
+                self.months[fact.line] = span
+                self.more.pop(fact.line, None)
         elif isinstance(data, ev.ClaimLinesAdded):
             for line in data.lines:
                 self._add(event, data, line)
@@ -76,57 +81,64 @@ class Money:
         for number, by in self.claims.items():
             home = data.from_case == event.subject and number == line.line and "" in by
             if home or any(known.startswith(claim) for known in by):
-                self._joins(number, claim, event, line)
+                by.add(claim + event.decider)
                 return
         for number, by in self.claims.items():
             if by and (number == same or any(known.startswith(f"{same}|") for known in by)):
-                self._joins(number, claim, event, line)
+                by.add(claim + event.decider)
+                self.more[number].append((claim, line.amount_fen or 0, _months(line)))
                 return
         number = str(len(self.claims) + 1)
-        self.claims[number], self.asked[number] = set(), {}
-        self._joins(number, claim, event, line)
+        self.claims[number] = {claim + event.decider}
+        self.claimed[number] = line.amount_fen
+        self.months[number] = _months(line)
 
-    def _joins(self, number: str, claim: str, event: Event, line: ev.ClaimLine) -> None:
-        self.claims[number].add(claim + event.decider)
-        self.asked[number].setdefault(claim, line.amount_fen)
-
-    def owed(self) -> dict[str, int | None]:
-        """Of each line that stands: what was verified, else the most that one complaint claims of
-        it, unknown where the claim that stands longest names no sum."""
-        found: dict[str, int | None] = {}
-        for line, by in self.claims.items():
-            asked = {
-                claim: fen
-                for claim, fen in self.asked[line].items()
-                if any(_is_of(each, claim) for each in by)
-            }
-            sums: dict[str, int] = defaultdict(int)
-            for claim, fen in asked.items():
-                sums[claim.split("|")[0]] += fen or 0
-            if by:
-                known = next(iter(asked.values())) is not None
-                found[line] = self.verified.get(line, max(sums.values()) if known else None)
-        return found
+    def contested(self) -> bool:
+        """Whether some complaint still asks for more, in fen or in months, of a line that nobody
+        has verified since."""
+        for number, repeats in self.more.items():
+            fen: dict[str, int] = defaultdict(int)
+            here = [
+                (claim, amount, months)
+                for claim, amount, months in repeats
+                if any(by.startswith(claim) for by in self.claims[number])
+            ]
+            for claim, amount, months in here:
+                fen[claim.split("|")[0]] += amount
+                if self.months[number] and not months <= self.months[number]:
+                    return True
+            owed = self.claimed[number]
+            if owed is not None and any(amount > owed for amount in fen.values()):
+                return True
+        return False
 
     def unpaid(self) -> int:
         """Fen that the lines still lack; what is unknown lacks very much."""
         return sum(
             max(0, (10**12 if owed is None else owed) - self._paid(line))
-            for line, owed in self.owed().items()
+            for line, owed in self.claimed.items()
+            if self.claims[line]
         )
 
     def _paid(self, line: str) -> int:
         return sum(paid.get(line, 0) for paid in self.payments.values())
 
     def full(self) -> bool:
-        return all(
-            owed is not None and self._paid(line) >= owed for line, owed in self.owed().items()
+        return not self.contested() and all(
+            owed is not None and sum(paid.get(line, 0) for paid in self.payments.values()) >= owed
+            for line, owed in self.claimed.items()
+            if self.claims[line]
         )
 
 
-def _is_of(by: str, claim: str) -> bool:
-    """Whether who claims a line does so by this claim; the own one is named by nothing."""
-    return by.startswith(claim) if claim else by == ""
+def _months(line: ev.ClaimLine) -> set[int]:
+    """Those that a line claims, counted from year 0; none where one end is not known."""
+    if line.months_from is None or line.months_to is None:
+        return set()
+    first, last = (
+        int(month[:4]) * 12 + int(month[5:]) for month in (line.months_from, line.months_to)
+    )
+    return set(range(first, last + 1))
 
 
 def i01(log: Log) -> Iterator[str]:
@@ -380,8 +392,7 @@ def i10(log: Log) -> Iterator[str]:
                 ends[data.item] = data.due_at
             elif isinstance(data, ev.ReferralThresholdMet):
                 pending, proposed, expired = True, False, ends.get(data.doc_no)
-                early.asked = {line: dict(asked) for line, asked in money.asked.items()}
-                early.verified, early.claims = dict(money.verified), dict(money.claims)
+                early.claimed, early.claims = dict(money.claimed), dict(money.claims)
                 least = data.figures.single_fen if data.figures is not None else 1
             elif isinstance(data, ev.ReferralProposed):
                 proposed = True

@@ -77,6 +77,10 @@ class Told:
     acts: int = 0
     people: int = 0
 
+    @property
+    def heads(self) -> dict[str, int]:
+        return dict.fromkeys(self.workers, 1)
+
     def fen(self, claim: tuple[str, str]) -> int:
         return self.amounts[claim[0]]
 

@@ -205,69 +205,31 @@ async def test_lines_of_a_merged_case_get_numbers_here_and_leave_with_it(desk: D
     assert [item["line"] for item in await lines(desk, "a", 2)] == ["1", "2"]
 
 
-def repeated(hours: float, fen: int | None, **fields: Any) -> Event:
-    """The first line of `a` claimed again by `b`."""
+async def test_a_repeat_changes_no_sum_whatever_it_asks(desk: Desk) -> None:
+    """Nobody is counted twice; what is owed is for the facts to say once they are verified."""
+    theirs = {"from_case": "b", "source": "12345", "source_ref": "b", "lines": ("1",)}
     told = {
-        "from_case": "b",
-        "source": "12345",
-        "source_ref": "b",
+        **theirs,
         "tier": "CITY",
         "received_at": at(0),
-        "lines": (ClaimLine(line="1", amount_fen=fen),),
+        "lines": (ClaimLine(line="1", amount_fen=900_000),),
         "same": {"1": "1"},
+        "heads": 8,
     }
-    return rule("a", ev.ClaimLinesAdded, hours, **told | fields).replace(decidedby="b")
-
-
-def taken_back(hours: float) -> Event:
-    gone = {"from_case": "b", "source": "12345", "source_ref": "b", "lines": ("1",)}
-    return rule("a", ev.ClaimLinesRemoved, hours, **gone).replace(decidedby="b")
-
-
-async def claimed(desk: Desk, hours: float) -> tuple[int, list[tuple[int, int]]]:
-    """The sum claimed of case `a`, and of each line what is claimed and owed."""
-    answer = await desk.client.get("/v1/cases/a", params={"as_of": at(hours).isoformat()})
-    found = answer.json()["case"]
-    of_lines = [(item["claimed_fen"], item["owed_fen"]) for item in found["lines"]]
-    return found["claimed_fen"], of_lines
-
-
-async def test_a_line_is_the_largest_sum_claimed_until_it_leaves_or_facts_are_verified(
-    desk: Desk,
-) -> None:
-    claims = (ClaimLine(line="1", amount_fen=300_000), ClaimLine(line="2", amount_fen=200_000))
+    claims = (ClaimLine(line="1", amount_fen=300_000),)
     facts = ev.FactsVerified(lines=(VerifiedLine(line="1", amount_fen=350_000, months=2),))
     await desk.take(
-        received("a", claims=claims, amount_fen=500_000),
-        repeated(1, 400_000),
+        received("a", claims=claims, amount_fen=300_000, workers=1),
+        rule("a", ev.ClaimLinesAdded, 1, **told).replace(decidedby="b"),
         fact("a", facts, 2),
-        taken_back(3),
+        rule("a", ev.ClaimLinesRemoved, 3, **theirs).replace(decidedby="b"),
     )
 
-    assert await claimed(desk, 0) == (500_000, [(300_000, 300_000), (200_000, 200_000)])
-    assert await claimed(desk, 1) == (600_000, [(400_000, 400_000), (200_000, 200_000)])
-    assert await claimed(desk, 2) == (600_000, [(400_000, 350_000), (200_000, 200_000)])
-    assert await claimed(desk, 3) == (500_000, [(300_000, 350_000), (200_000, 200_000)])
-
-
-async def test_a_smaller_sum_changes_nothing(desk: Desk) -> None:
-    claims = (ClaimLine(line="1", amount_fen=300_000),)
-    await desk.take(received("a", claims=claims, amount_fen=300_000), repeated(1, 200_000))
-
-    assert await claimed(desk, 1) == (300_000, [(300_000, 300_000)])
-
-
-@pytest.mark.parametrize("again", [600_000, 400_000], ids=["more", "less"])
-async def test_a_line_without_a_sum_is_the_whole_of_its_complaint_whatever_its_repeat_says(
-    desk: Desk, again: int
-) -> None:
-    claims = (ClaimLine(line="1"),)
-    await desk.take(
-        received("a", claims=claims, amount_fen=500_000), repeated(1, again), taken_back(2)
-    )
-
-    for hours in range(3):
-        assert await claimed(desk, hours) == (500_000, [(500_000, 500_000)])
+    for hours, owed in ((0, 300_000), (1, 300_000), (2, 350_000), (3, 350_000)):
+        assert await lines(desk, "a", hours) == [line("1", 300_000, owed, 0)]
+        answer = await desk.client.get("/v1/cases/a", params={"as_of": at(hours).isoformat()})
+        found = answer.json()["case"]
+        assert (found["claimed_fen"], found["workers"]) == (300_000, 1)
 
 
 async def test_the_openapi_document_shows_them(desk: Desk) -> None:

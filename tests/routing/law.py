@@ -13,14 +13,17 @@ from tests.routing.scattered import Scattered
 class Town(Protocol):
     """Complaints that were told, and the log of what became of them.
 
-    `workers`: of each case, the worker of each of its lines; `refs`: its source_ref; `answered`:
-    the cases on whose own stream their source was answered.
+    `workers`: of each case, the worker of each of its lines; `heads`: of the whole complaint;
+    `refs`: its source_ref; `answered`: the cases on whose own stream their source was answered.
     """
 
     city: Scattered
     workers: dict[str, dict[str, str]]
     refs: dict[str, str]
     answered: set[str]
+
+    @property
+    def heads(self) -> dict[str, int]: ...
 
     def fen(self, claim: tuple[str, str]) -> int:
         """What a line (case, line) claims."""
@@ -80,10 +83,26 @@ def check(town: Town) -> dict[str, str]:
     for root in set(under.values()):
         _same_everywhere(town, root, under)
     dated_after_what_it_knew(town.city)
-    fen = sum(town.city.case(root).claimed_fen or 0 for root in set(under.values()))
-    counted = sum(max(map(town.fen, line)) for lines in standing.values() for line in lines)
-    assert fen == counted, "no fen is lost or counted twice"
+    for root, lines in standing.items():
+        _counted_once(town, root, lines)
     return under
+
+
+def _counted_once(town: Town, root: str, lines: list[set[tuple[str, str]]]) -> None:
+    """No fen is lost or counted twice: a line is of what one claim of its worker says, and who asks
+    for more does not raise it; but it does not close then (I-01)."""
+    watch = town.city.watch(root)
+    here = [line for line in watch.lines if line.line != "x"]
+    assert town.city.case(root).claimed_fen == sum(line.claimed_fen or 0 for line in here)
+    for line, claims in zip(here, lines, strict=True):
+        ((case, number), *_) = claims
+        worker = town.workers[case][number]
+        told = {(c, n) for c, of in town.workers.items() for n, w in of.items() if w == worker}
+        assert line.claimed_fen in {town.fen(claim) for claim in told}
+        more = any(town.fen(claim) > (line.claimed_fen or 0) for claim in claims)
+        crowd = any(town.heads[case] > len(town.workers[case]) for case, _ in claims)
+        assert line.contested or not more
+        assert more or crowd or not line.contested
 
 
 def _same_everywhere(town: Town, root: str, under: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from services.routing.decider import standing
 from services.routing.decider.foreseen import Foreseen
+from services.supervision.decider.standards import settled
 from shared import events as ev
 from shared.envelope import derived_id
 from shared.events import AnyData, Event
@@ -137,6 +138,21 @@ def test_no_worker_and_no_fen_is_lost_or_counted_twice(seed: int, acts: int) -> 
     town.live(acts)
 
     check(town)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_paid_as_it_is_claimed_a_case_closes_unless_more_is_asked(seed: int) -> None:
+    town = Town(seed)
+    town.live(15)
+
+    for root in set(check(town).values()):
+        lines = town.city.watch(root).lines
+        paid = [{"line": line.line, "amount_fen": line.claimed_fen or 0} for line in lines]
+        told = ev.PaymentVerified.model_validate({"payment": "p", "lines": paid})
+        town.fact(root, told)
+        owing = not lines or any(line.contested for line in lines)
+        assert settled(town.city.watch(root)) != owing
 
 
 @settings(max_examples=40, deadline=None)

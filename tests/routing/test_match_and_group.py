@@ -448,46 +448,135 @@ def asks(
     return line(worker, months=months) | {"amount_fen": fen}
 
 
-def owed_on(city: World, name: str) -> list[tuple[int | None, int]]:
-    """The lines of a case as supervision counts them: fen and months claimed."""
+JULY, AUGUST, SUMMER = ("2021-07", "2021-07"), ("2021-08", "2021-09"), ("2021-07", "2021-09")
+
+
+def lines_on(city: World, name: str) -> list[tuple[int | None, int, bool]]:
+    """The lines of a case as supervision counts them: fen, months, and whether more is asked."""
     watch = city.state("supervision", case(name))
-    return [(each.claimed_fen, each.claimed_months) for each in watch.lines]
+    return [(each.owed_fen, each.months, each.contested) for each in watch.lines]
+
+
+def pays(at: str, fen: int, name: str = "p", number: str = "1") -> Event:
+    lines = (ev.PaidLine(line=number, amount_fen=fen),)
+    return of_case("A", ev.PaymentVerified(payment=name, lines=lines), at)
+
+
+def verifies(at: str, fen: int, months: int) -> Event:
+    facts = ev.VerifiedLine(line="1", amount_fen=fen, months=months)
+    return of_case("A", ev.FactsVerified(lines=(facts,)), at)
+
+
+def accepted(at: str) -> Event:
+    return of_case("A", ev.ComplaintAccepted(), at)
+
+
+def ordered(at: str = "2021-11-12 10:00") -> list[Event]:
+    """An inspection filed and an order served, to be obeyed until 11-20 at 00:00."""
+    order = ev.PaymentOrderServed(
+        doc_no="D1", service_mode="direct", limit_at=when("2021-11-20 00:00")
+    )
+    return [of_case("A", ev.InspectionFiled(), at), of_case("A", order, at)]
+
+
+def asks_to_close(at: str) -> Event:
+    return of_case("A", ev.ClosureRequested(kind="PAID_IN_FULL"), at)
+
+
+def unpaid(city: World) -> list[Any]:
+    return [event.data.reasons for event in found(city, ev.ClosureRefused)]  # type: ignore[union-attr]
+
+
+def limbs(city: World, until: str = "2021-12-01 00:00") -> list[Event]:
+    city.run_until(when(until))
+    return found(city, ev.ReferralThresholdMet)
 
 
 @pytest.mark.parametrize(
-    ("first", "again", "owed"),
+    ("first", "again", "more"),
     [
-        (800_000, 1_200_000, 1_200_000),
-        (1_200_000, 800_000, 1_200_000),
-        (800_000, None, 800_000),
-        (None, 800_000, None),
+        (800_000, 1_200_000, True),
+        (1_200_000, 800_000, False),
+        (800_000, None, False),
+        (None, 800_000, False),
     ],
     ids=["more", "less", "no sum the second time", "no sum the first time"],
 )
-def test_a_line_is_the_largest_sum_that_anybody_claims_of_it(
-    first: int | None, again: int | None, owed: int | None
+def test_a_line_stays_as_it_was_and_is_contested_where_a_repeat_asks_for_more(
+    first: int | None, again: int | None, *, more: bool
 ) -> None:
-    """I-01: no worker who complains again is paid in full with less than what he claims. Where the
-    line has no sum, it is owed until the facts are verified, whatever its repeat says."""
     city = world(
         received("A", "2021-11-15 09:00", asks("w1", first)),
         received("B", "2021-11-18 09:00", asks("w1", again)),
     )
 
     assert merged(city) == [(case("B"), case("A"))]
-    assert owed_on(city, "A") == [(owed, 3)]
+    assert lines_on(city, "A") == [(first, 3, more)]
 
 
-def test_a_line_is_of_every_month_that_anybody_claims_of_it() -> None:
+def test_a_claim_that_spans_two_lines_refers_nobody() -> None:
+    """The claim of July to September spans both lines; their 6,000 yuan are owed once."""
     city = world(
-        received("A", "2021-11-15 09:00", asks("w1", 800_000, ("2021-09", "2021-10"))),
-        received("B", "2021-11-18 09:00", asks("w1", 800_000, ("2021-10", "2021-11"))),
+        received(
+            "A",
+            "2021-11-10 09:00",
+            asks("w1", 300_000, JULY),
+            asks("w1", 300_000, AUGUST) | {"line": "2"},
+            workers=1,
+        ),
+        accepted("2021-11-10 10:00"),
+        received("B", "2021-11-11 09:00", asks("w1", 600_000, SUMMER), source="12345"),
+        *ordered(),
+    )
+    assert limbs(city) == []
+    assert lines_on(city, "A") == [(300_000, 1, True), (300_000, 2, False)]
+
+
+def test_who_claims_both_lines_as_they_are_asks_for_no_more() -> None:
+    both = [asks("w1", 300_000, JULY), asks("w1", 300_000, AUGUST) | {"line": "2"}]
+    city = world(
+        received("A", "2021-11-10 09:00", *both, workers=1),
+        received("B", "2021-11-11 09:00", *both, workers=1),
+    )
+    assert lines_on(city, "A") == [(300_000, 1, False), (300_000, 2, False)]
+
+
+def test_the_sum_of_a_crew_is_not_one_worker_s() -> None:
+    city = world(
+        received("A", "2021-11-10 09:00", asks("w1", 300_000, SUMMER)),
+        accepted("2021-11-10 10:00"),
+        received("B", "2021-11-11 09:00", asks("w1", 3_200_000, SUMMER), workers=8),
+        *ordered(),
+    )
+    assert limbs(city) == []
+    assert lines_on(city, "A") == [(300_000, 3, True)]
+
+
+@pytest.mark.parametrize("verified", [True, False], ids=["verified", "as it was claimed"])
+@pytest.mark.parametrize("fen", [1_200_000, 800_000], ids=["more fen", "other months"])
+def test_who_claims_more_after_the_closing_reopens_it_until_that_is_verified(
+    fen: int, *, verified: bool
+) -> None:
+    """Domain 2.3; A was paid the 8,000 yuan that it claimed, of July to September."""
+    facts = [verifies("2021-11-15 11:00", 800_000, 3)] if verified else []
+    city = world(
+        received("A", "2021-11-15 09:00", asks("w1", 800_000, SUMMER)),
+        accepted("2021-11-15 10:00"),
+        *facts,
+        pays("2021-11-16 12:00", 800_000),
+        paid_and_closed("A", "2021-11-17 13:00"),
+        received("C", "2021-11-25 09:00", asks("w1", fen, ("2021-09", "2021-11"))),
+        asks_to_close("2021-11-26 09:00"),
+        verifies("2021-11-26 10:00", fen, 5),
+        pays("2021-11-26 11:00", fen - 800_000, "q"),
+        asks_to_close("2021-11-26 12:00"),
     )
 
-    assert owed_on(city, "A") == [(800_000, 3)]
+    assert [event.subject for event in found(city, ev.CaseReopened)] == [case("A")]
+    assert unpaid(city) == [("UNPAID",)], "once, before it was verified"
 
 
-def test_who_claims_month_by_month_claims_their_sum() -> None:
+def test_who_claims_month_by_month_asks_for_their_sum() -> None:
     parts = [
         asks("w1", 600_000, (month, month)) | {"line": number}
         for number, month in (("1", "2021-09"), ("2", "2021-10"))
@@ -498,10 +587,10 @@ def test_who_claims_month_by_month_claims_their_sum() -> None:
     )
 
     assert merged(city) == [(case("B"), case("A"))]
-    assert owed_on(city, "A") == [(1_200_000, 2)]
+    assert lines_on(city, "A") == [(800_000, 2, True)]
 
 
-def test_what_was_claimed_more_leaves_with_who_claimed_it() -> None:
+def test_what_was_asked_more_leaves_with_who_asked() -> None:
     more = asks("w1", 1_200_000, ("2021-08", "2021-11"))
     city = world(
         received("A", "2021-11-15 09:00", asks("w1", 800_000)),
@@ -509,11 +598,11 @@ def test_what_was_claimed_more_leaves_with_who_claimed_it() -> None:
         of_case("B", ev.MergeRevoked(), "2021-11-19 10:00"),
     )
 
-    assert owed_on(city, "A") == [(800_000, 3)]
-    assert owed_on(city, "B") == [(1_200_000, 4)]
+    assert lines_on(city, "A") == [(800_000, 3, False)]
+    assert lines_on(city, "B") == [(1_200_000, 4, False)]
 
 
-def test_the_larger_sum_goes_on_with_a_case_that_is_merged_later() -> None:
+def test_a_case_that_is_merged_later_takes_along_that_more_is_asked() -> None:
     city = world(
         received("M", "2021-11-15 08:00", "w9"),
         received("A", "2021-11-15 09:00", asks("w1", 800_000)),
@@ -521,24 +610,7 @@ def test_the_larger_sum_goes_on_with_a_case_that_is_merged_later() -> None:
         of_case("A", ev.MergeApproved(master=case("M")), "2021-11-19 10:00"),
     )
 
-    assert owed_on(city, "M") == [(700_000, 3), (1_200_000, 3)]
-
-
-def test_who_claims_more_within_thirty_days_of_the_closing_reopens_it_until_that_is_paid() -> None:
-    """Domain 2.3; A was paid the 8,000 yuan that it claimed."""
-    paid = ev.PaymentVerified(payment="p", lines=(ev.PaidLine(line="1", amount_fen=800_000),))
-    city = world(
-        received("A", "2021-12-01 09:00", asks("w1", 800_000)),
-        of_case("A", ev.ComplaintAccepted(), "2021-12-01 10:00"),
-        of_case("A", paid, "2021-12-02 12:00"),
-        paid_and_closed("A", "2021-12-02 13:00"),
-        received("B", "2021-12-06 09:00", asks("w1", 1_200_000)),
-        of_case("A", ev.ClosureRequested(kind="PAID_IN_FULL"), "2021-12-07 09:00"),
-    )
-
-    assert [event.subject for event in found(city, ev.CaseReopened)] == [case("A")]
-    refused = [event.data.reasons for event in found(city, ev.ClosureRefused)]  # type: ignore[union-attr]
-    assert refused == [("UNPAID",)]
+    assert lines_on(city, "M") == [(700_000, 3, False), (800_000, 3, True)]
 
 
 # --- groups --------------------------------------------------------------------------------------

@@ -135,6 +135,7 @@ class Recount:
     suspended: datetime | None = None
     assigned: datetime | None = None
     owed: dict[str, int] = field(default_factory=lambda: {"1": CLAIM})
+    asking: dict[str, int] = field(default_factory=dict)
     paid: dict[str, tuple[str, int]] = field(default_factory=dict)
     last_paid: datetime | None = None
     date_missed: bool = False
@@ -382,7 +383,8 @@ class Recount:
         got = dict.fromkeys(self.owed, 0)
         for line, fen in self.paid.values():
             got[line] += fen
-        return all(got[line] >= fen for line, fen in self.owed.items())
+        more = any(fen > self.owed["1"] for fen in self.asking.values())
+        return not more and all(got[line] >= fen for line, fen in self.owed.items())
 
     def act(self, data: AnyData, happened: datetime, recorded: datetime) -> None:
         """An act is recorded; time was advanced to it before."""
@@ -428,6 +430,12 @@ class Recount:
                 self.stop(f"T10|{data.source}|{data.source_ref}")
             case ev.ClaimLinesAdded():
                 self._lines_added(data, recorded)
+            case ev.ClaimLinesRemoved():
+                self.asking.pop(data.from_case, None)
+                self.sources.pop(f"{data.source}|{data.source_ref}", None)
+                self.stop(f"T10|{data.source}|{data.source_ref}")
+            case ev.FactsVerified():
+                self.asking.clear()
             case ev.PaymentVerified() | ev.PaymentReversed():
                 self._money(data, happened, recorded)
             case _:
@@ -465,9 +473,15 @@ class Recount:
         return "THIRD" if approver == "office" and self.extensions == 1 else None
 
     def _lines_added(self, data: ev.ClaimLinesAdded, recorded: datetime) -> None:
-        """What was merged into this case: its claim, its source, and its reply to that source."""
+        """What was merged into this case: its claim, its source, and its reply to that source.
+
+        What is claimed again is asked for, and not owed twice.
+        """
         for line in data.lines:
-            self.owed[str(len(self.owed) + 1)] = line.amount_fen or 0
+            if data.same:
+                self.asking[data.from_case] = line.amount_fen or 0
+            else:
+                self.owed[str(len(self.owed) + 1)] = line.amount_fen or 0
         source = f"{data.source}|{data.source_ref}"
         if source not in self.sources:
             self._source(source, data.received_at.astimezone(HERE), recorded)

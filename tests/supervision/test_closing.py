@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared import events as ev
-from shared.events import AnyData
+from shared.events import AnyData, Event
 from tests.supervision.spec import (
     LABOUR,
     OFFICE,
@@ -368,73 +370,236 @@ def _again(*, reopens: bool) -> ev.ClaimLinesAdded:
     )
 
 
-def _more(fen: int = 1_500_000) -> ev.ClaimLinesAdded:
-    """The worker of line 1, who claimed 12,000 yuan, again."""
-    lines = (ev.ClaimLine(line="1", amount_fen=fen, months_from="2021-07", months_to="2021-10"),)
-    return _again(reopens=False).model_copy(update={"lines": lines})
+def _more(
+    fen: int | None = 1_500_000,
+    months: tuple[str, str] = ("2021-07", "2021-09"),
+    *,
+    of: str = "B",
+    heads: int | None = None,
+    **fields: Any,
+) -> ev.ClaimLinesAdded:
+    """The worker of line 1, who claimed 12,000 yuan of July to September, again."""
+    first, last = months
+    lines = (ev.ClaimLine(line="1", amount_fen=fen, months_from=first, months_to=last),)
+    told = {"from_case": of, "source_ref": of, "lines": lines, "heads": heads}
+    return _again(reopens=False).model_copy(update=told | fields)
 
 
-def _gone() -> ev.ClaimLinesRemoved:
+def _gone(of: str = "B") -> ev.ClaimLinesRemoved:
     return ev.ClaimLinesRemoved(
-        cause="revoked", from_case="B", source="mayor", source_ref="B", lines=("1",)
+        cause="revoked", from_case=of, source="mayor", source_ref=of, lines=("1",)
     )
 
 
-def _claimed(case: Told) -> list[int | None]:
-    return [line.claimed_fen for line in case.stream.state.lines]
+def _as_paid(case: Told, at: str) -> list[tuple[str, ...]]:
+    """What refuses to close it as paid in full now."""
+    before = len(refusals(case))
+    case.at(at, ev.ClosureRequested(kind="PAID_IN_FULL"))
+    return refusals(case)[before:]
 
 
-class TestMoreClaimed:
-    """Who repeats a claim with a larger sum is not paid in full with the smaller one (I-01)."""
+def _verified(case: Told, at: str, fen: int = 1_200_000, months: int = 3) -> None:
+    case.at(at, lines_of([(fen, months)]))
 
-    def test_the_smaller_sum_does_not_close_it(self) -> None:
+
+UNPAID = [("UNPAID",)]
+
+
+class TestMoreAsked:
+    """Who repeats a claim and asks for more is not told that he is paid with less (I-01): the line
+    does not close until the facts are verified. What is owed stays as it was."""
+
+    @pytest.mark.parametrize(
+        ("again", "refused"),
+        [
+            (_more(1_200_000), []),
+            (_more(800_000, ("2021-08", "2021-09")), []),
+            (_more(None), []),
+            (_more(1_200_000, heads=1), []),
+            (_more(1_200_001), UNPAID),
+            (_more(1_200_000, ("2021-09", "2021-10")), UNPAID),
+            (_more(1_200_000, ("2021-06", "2021-09")), UNPAID),
+            (_more(None, ("2021-09", "2021-11")), UNPAID),
+            (_more(None, heads=8), UNPAID),
+        ],
+        ids=[
+            *("the same", "less", "no sum", "one worker"),
+            *("a larger sum", "a later month", "an earlier month", "months and no sum", "workers"),
+        ],
+    )
+    def test_asked_for_more_it_does_not_close(
+        self, again: ev.ClaimLinesAdded, refused: list[tuple[str, ...]]
+    ) -> None:
         case = assigned(START)
-        case.at("2021-11-15 09:00", _more())
+        case.at("2021-11-15 09:00", again)
         paid(case, "2021-11-15 10:00")
-        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
-        assert refusals(case) == [("UNPAID",)]
+        assert _as_paid(case, "2021-11-16 10:00") == refused
+        (line,) = case.stream.state.lines
+        assert (line.owed_fen, line.months, line.heads) == (1_200_000, 3, 1)
 
-    def test_the_larger_sum_closes_it(self) -> None:
+    def test_what_is_verified_and_paid_closes(self) -> None:
+        """Not what was asked and paid: how much that is nobody has said yet."""
         case = assigned(START)
         case.at("2021-11-15 09:00", _more())
         paid(case, "2021-11-15 10:00", 1_500_000)
+        assert _as_paid(case, "2021-11-15 11:00") == UNPAID
+        _verified(case, "2021-11-15 12:00", 1_500_000)
         reviewed(case, "2021-11-16 10:00")
         followed_up(case, "2021-11-17 10:00")
-        assert (refusals(case), len(case.of(ev.CaseClosed))) == ([], 1)
+        assert (refusals(case), len(case.of(ev.CaseClosed))) == (UNPAID, 1)
 
-    def test_what_was_verified_stands_above_what_is_claimed(self) -> None:
-        """Of before the repeat as of after it; the months too."""
-        facts = ev.FactsVerified(lines=(ev.VerifiedLine(line="1", amount_fen=900_000, months=2),))
-        before, after = assigned(START), assigned(START)
-        before.at("2021-11-14 09:00", facts)
-        before.at("2021-11-15 09:00", _more())
-        after.at("2021-11-14 09:00", _more())
-        after.at("2021-11-15 09:00", facts)
-        for case in (before, after):
-            (line,) = case.stream.state.lines
-            assert (line.owed_fen, line.months) == (900_000, 2)
-            assert (line.claimed_fen, line.claimed_months) == (1_500_000, 4)
-
-    def test_it_leaves_with_who_claimed_it(self) -> None:
+    @pytest.mark.parametrize(
+        ("again", "refused"),
+        [
+            (_more(900_000, ("2021-07", "2021-08")), []),
+            (_more(1_200_000, ("2021-07", "2021-08")), UNPAID),
+            (_more(900_000), UNPAID),
+        ],
+        ids=["the same", "a larger sum", "more months"],
+    )
+    def test_what_was_verified_before_is_the_measure(
+        self, again: ev.ClaimLinesAdded, refused: list[tuple[str, ...]]
+    ) -> None:
         case = assigned(START)
-        case.at("2021-11-15 09:00", _more())
-        case.at("2021-11-15 09:30", _gone())
+        _verified(case, "2021-11-14 09:00", 900_000, 2)
+        case.at("2021-11-15 09:00", again)
         paid(case, "2021-11-15 10:00")
-        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
-        assert refusals(case) == []
+        assert _as_paid(case, "2021-11-16 10:00") == refused
+        (line,) = case.stream.state.lines
+        assert (line.owed_fen, line.months) == (900_000, 2)
 
-    def test_told_twice_it_is_claimed_once(self) -> None:
+    def test_a_line_that_was_found_has_as_many_months_as_were_verified(self) -> None:
+        for again, refused in ((("2021-08", "2021-09"), []), (("2021-07", "2021-09"), UNPAID)):
+            case = assigned(START)
+            case.at("2021-11-14 09:00", lines_of([(1_200_000, 3), (900_000, 2)]))
+            case.at("2021-11-15 09:00", _more(900_000, again, same={"1": "2"}))
+            paid(case, "2021-11-15 10:00")
+            paid(case, "2021-11-15 11:00", 900_000, payment="p2", line="2")
+            assert _as_paid(case, "2021-11-16 10:00") == refused
+
+    def test_verified_it_is_settled_until_somebody_asks_for_more_than_that(self) -> None:
         case = assigned(START)
         case.at("2021-11-15 09:00", _more())
-        case.at("2021-11-15 09:10", _more())
-        assert _claimed(case) == [1_500_000]
-        case.at("2021-11-15 09:30", _gone())
-        assert _claimed(case) == [1_200_000]
+        paid(case, "2021-11-15 10:00")
+        _verified(case, "2021-11-15 11:00")
+        case.at("2021-11-15 12:00", _more())
+        assert _as_paid(case, "2021-11-16 10:00") == [], "the same claim, told once more"
+        case.at("2021-11-16 11:00", _more(1_200_000, of="C"))
+        assert _as_paid(case, "2021-11-16 12:00") == []
+        case.at("2021-11-16 13:00", _more(1_200_001, of="D"))
+        assert _as_paid(case, "2021-11-16 14:00") == UNPAID
+
+    def test_verified_of_another_line_only_it_is_not(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 09:00", _more())
+        paid(case, "2021-11-15 10:00")
+        other = ev.VerifiedLine(line="2", amount_fen=0, months=0)
+        case.at("2021-11-15 11:00", ev.FactsVerified(lines=(other,)))
+        assert _as_paid(case, "2021-11-16 10:00") == UNPAID
+
+    def test_it_leaves_with_who_asked(self) -> None:
+        case = assigned(START)
+        for at, data in (("09:00", _more()), ("09:10", _more(of="C")), ("09:20", _gone())):
+            case.at(f"2021-11-15 {at}", data)
+        paid(case, "2021-11-15 10:00")
+        assert _as_paid(case, "2021-11-16 10:00") == UNPAID, "another one asks for it too"
+        case.at("2021-11-16 11:00", _gone("C"))
+        assert _as_paid(case, "2021-11-16 12:00") == []
+
+    def test_by_two_ways_it_leaves_with_the_last(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 09:00", _more())
+        way = Event(
+            id="way",
+            subject=case.stream.subject,
+            time=when("2021-11-15 09:10"),
+            recordedtime=when("2021-11-15 09:10"),
+            data=_more(),
+            decidedby="C",
+        )
+        case.take(way)
+        case.at("2021-11-15 09:20", _gone())
+        paid(case, "2021-11-15 10:00")
+        assert _as_paid(case, "2021-11-16 10:00") == UNPAID
+        end = when("2021-11-16 11:00")
+        case.take(way.replace(id="end", time=end, recordedtime=end, data=_gone()))
+        assert _as_paid(case, "2021-11-16 12:00") == []
+
+    def test_the_parts_of_one_complaint_are_added_up_and_those_of_two_are_not(self) -> None:
+        one, two = assigned(START), assigned(START)
+        part = ev.ClaimLine(
+            line="2", amount_fen=700_000, months_from="2021-08", months_to="2021-08"
+        )
+        half = _more(700_000, ("2021-07", "2021-07"))
+        one.at("2021-11-15 09:00", half)
+        one.at("2021-11-15 09:10", half.model_copy(update={"lines": (part,), "same": {"2": "1"}}))
+        two.at("2021-11-15 09:00", half)
+        two.at("2021-11-15 09:10", _more(700_000, of="C"))
+        for case, refused in ((one, UNPAID), (two, [])):
+            paid(case, "2021-11-15 10:00")
+            assert _as_paid(case, "2021-11-16 10:00") == refused
+
+    def test_workers_whom_a_new_line_of_the_repeat_has_are_not_asked_for_here(self) -> None:
+        case = assigned(START)
+        new = ev.ClaimLine(line="2", amount_fen=1)
+        both = (*_more(1_200_000).lines, new)
+        case.at("2021-11-15 09:00", _more(lines=both, heads=8))
+        paid(case, "2021-11-15 10:00")
+        paid(case, "2021-11-15 11:00", 1, payment="p2", line="2")
+        assert _as_paid(case, "2021-11-16 10:00") == []
+
+    def test_workers_whom_the_complaint_here_has_too_are_none_more(self) -> None:
+        claims = [{"line": n, "worker": w, "amount_fen": 1} for n, w in (("1", "w1"), ("2", "w2"))]
+        case = assigned(START, workers=8, claims=claims)
+        lines = tuple(
+            ev.ClaimLine(line=n, worker=w, amount_fen=1) for n, w in (("1", "w2"), ("2", "w1"))
+        )
+        case.at("2021-11-15 09:00", _more(lines=lines, same={"1": "2", "2": "1"}, heads=8))
+        paid(case, "2021-11-15 10:00", 1)
+        paid(case, "2021-11-15 11:00", 1, payment="p2", line="2")
+        assert _as_paid(case, "2021-11-16 10:00") == []
+
+    def test_asked_during_the_review_the_follow_up_does_not_close_it(self) -> None:
+        case = in_follow_up()
+        case.at("2021-11-17 09:00", _more())
+        followed_up(case, "2021-11-17 10:00")
+        assert (refusals(case), case.of(ev.CaseClosed)) == ([("NOT_PAID",)], [])
+        assert "T18" in case.running()
+
+    def test_nor_does_the_office_s_decision(self) -> None:
+        case = in_follow_up()
+        followed_up(case, "2021-11-17 09:00", satisfaction="unsatisfied")
+        case.at("2021-11-17 10:00", _more())
+        case.at("2021-11-17 11:00", ev.FollowUpWaived(reason="x"), by=OFFICE)
+        assert case.of(ev.CaseClosed) == []
+        assert "NOT_PAID" in refusals(case)[-1]
+
+    def test_another_kind_of_closing_is_no_matter_of_it(self) -> None:
+        case = assigned(START)
+        case.at("2021-11-15 09:00", _more())
+        case.at("2021-11-16 10:00", ev.ClosureRequested(kind="WITHDRAWN"))
+        assert refusals(case) == []
 
     def test_a_case_that_closed_while_it_was_on_its_way_is_reopened(self) -> None:
         case = closed(START)
         case.at("2021-11-20 10:00", _more())
         assert [data.reason for data in case.of(ev.CaseReopened)] == ["REPEATED_COMPLAINT"]
+        same = closed(START)
+        same.at("2021-11-20 10:00", _more(1_200_000))
+        assert same.of(ev.CaseReopened) == []
+
+    def test_the_leading_case_of_its_group_waits_for_it(self) -> None:
+        case = assigned(START)
+        case.at(
+            "2021-11-12 10:00",
+            ev.GroupJoined(cause="match", group="group:x", master="leads"),
+        )
+        paid(case, "2021-11-15 10:00")
+        case.at("2021-11-15 11:00", _more())
+        _verified(case, "2021-11-15 12:00")
+        told = [(data.status, data.unpaid) for data in case.of(ev.GroupMemberUpdated)]
+        assert [status for status, _ in told] == ["unpaid", "settled", "unpaid", "settled"]
+        assert told[2][1] == (), "of which nothing counts towards a referral"
 
 
 def test_moved_lines_are_claims_of_the_master() -> None:

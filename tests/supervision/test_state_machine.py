@@ -190,8 +190,39 @@ class CaseLife(RuleBasedStateMachine):
     @precondition(lambda self: not self.in_state("MERGED", "OUT") and len(self.oracle.owed) < 3)
     @rule(source=st.sampled_from(("12345", "window")), late=LATE)
     def another_is_merged_into_it(self, source: str, late: int) -> None:
+        self._merge(source, late, CLAIM, {})
+
+    @precondition(lambda self: not self.in_state("MERGED", "OUT") and len(self.oracle.asking) < 3)
+    @rule(
+        source=st.sampled_from(("12345", "window")),
+        asks=st.sampled_from((CLAIM // 2, CLAIM, CLAIM * 2)),
+        late=LATE,
+    )
+    def is_claimed_again(self, source: str, asks: int, late: int) -> None:
+        self._merge(source, late, asks, {"1": "1"})
+
+    @precondition(lambda self: self.oracle.asking and not self.in_state("MERGED", "OUT"))
+    @rule(which=st.integers(0, 3))
+    def takes_it_back(self, which: int) -> None:
+        names = sorted(self.oracle.asking)
+        name = names[which % len(names)]
+        (added,) = (
+            event.data
+            for event in self.events
+            if isinstance(event.data, ev.ClaimLinesAdded) and event.data.from_case == name
+        )
+        gone = {"cause": name, "from_case": name, "source": added.source, "source_ref": name}
+        self._act(ev.ClaimLinesRemoved.model_validate({**gone, "lines": ("1",)}), 0)
+
+    @precondition(lambda self: self.in_state("HANDLING", "REVIEW_TF", "FOLLOW_UP", "CLOSED"))
+    @rule(late=LATE)
+    def is_verified(self, late: int) -> None:
+        fact = ev.VerifiedLine(line="1", amount_fen=CLAIM, months=1)
+        self._act(ev.FactsVerified(lines=(fact,)), late)
+
+    def _merge(self, source: str, late: int, fen: int, same: dict[str, str]) -> None:
         self.names += 1
-        line = ev.ClaimLine(line="1", amount_fen=CLAIM, months_from="2021-07")
+        line = ev.ClaimLine(line="1", amount_fen=fen, months_from="2021-07")
         added = ev.ClaimLinesAdded(
             cause=f"found {self.names}",
             from_case=f"B{self.names}",
@@ -201,6 +232,7 @@ class CaseLife(RuleBasedStateMachine):
             received_at=self.now - late * HOUR,
             registered_at=self.now,
             lines=(line,),
+            same=same,
             reopens=self.in_state("CLOSED"),
         )
         self._act(added, 0)

@@ -228,7 +228,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ComplaintReceived():
             if state.state != "NONE":
                 return state
-            return replace(state, state="RECEIVED", claims=own(data), received_at=data.received_at)
+            claims = own(data.claims, data.workers, data.amount_fen)
+            return replace(state, state="RECEIVED", claims=claims, received_at=data.received_at)
         case e.DeadlineSet():
             return replace(state, handle_by=data.due_at) if data.timer == "T09" else state
         case e.SupplementRequested():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from services.supervision.decider.clocks import in_lane
-from services.supervision.decider.standards import paid_in_full
+from services.supervision.decider.standards import settled
 from services.supervision.decider.state import (
     AHEAD,
     LARGE_GROUP,
@@ -23,8 +23,7 @@ from services.supervision.decider.state import (
 )
 from shared import claims
 from shared import events as ev
-from shared.calendar import month_number
-from shared.claims import Claimed
+from shared.claims import Claimed, Claims
 from shared.events import ClaimLine, Event
 
 A_DATES: Final = ("A", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8")
@@ -37,6 +36,11 @@ ENDS_WITH_CASE: Final = (
     *A_DATES,
 )
 """What ends with the case; a source's reply (T10), incidents, opinion and listing go on."""
+
+
+def month_number(month: str) -> int:
+    """`2021-09` counted from year 0."""
+    return int(month[:4]) * 12 + int(month[5:])
 
 
 def months_between(first: str | None, last: str | None) -> int:
@@ -96,13 +100,42 @@ def _brought(fresh: list[Claimed], data: ev.ClaimLinesAdded) -> Iterator[Line]:
         more = 0
 
 
+def _repeated(state: Watch, known: Claims, data: ev.ClaimLinesAdded) -> Iterator[Line]:
+    """The lines, with what a repeat asks of them: once, by whatever ways it comes.
+
+    It never changes what is owed here. How many more workers it speaks for than the lines have
+    that it stands on is noted once, as `rest`, unless a line of it is new here and has them.
+    """
+    told = {claim for item in state.claims for claim in _claims_on(item, state.subject)}
+    place = {claim: item.number for item in known for claim in _claims_on(item, state.subject)}
+    asked: dict[str, list[Line]] = {line.line: [] for line in state.lines}
+    for given in data.lines:
+        claim = f"{data.from_case}|{given.line}"
+        if claim not in told and place[claim] in asked:
+            asked[place[claim]].append(replace(_line(given), line=claim))
+    numbers = {place[f"{data.from_case}|{given.line}"] for given in data.lines}
+    heads = sum(line.heads + line.rest for line in state.lines if line.line in numbers)
+    more = max(0, (data.heads or 0) - heads) if numbers <= asked.keys() else 0
+    for line in state.lines:
+        if repeats := asked[line.line]:
+            repeats[0] = replace(repeats[0], rest=more)
+            more = 0
+        yield replace(line, repeats=(*line.repeats, *repeats)) if repeats else line
+
+
+def _claims_on(item: Claimed, subject: str) -> set[str]:
+    """Who claims a line, as `case|line`, by whatever ways."""
+    own = f"{subject}|{item.number}"
+    return {own if claim == claims.OWN else claim.rsplit("|", 1)[0] for claim in item.by}
+
+
 # --- intake --------------------------------------------------------------------------------------
 
 
 def received(state: Watch, event: Event, data: ev.ComplaintReceived) -> Watch:
     if state.received_at is not None:
         return state
-    standing = claims.own(data)
+    standing = claims.own(data.claims, data.workers, data.amount_fen)
     source = Source(
         data.source,
         data.source_ref,
@@ -260,7 +293,7 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
     known, fresh = claims.added(state.claims, state.subject, data, event.decider)
     state = replace(
         state,
-        lines=(*_as_claimed(state, known), *_brought(fresh, data)),
+        lines=(*_repeated(state, known, data), *_brought(fresh, data)),
         claims=known,
         ways=claims.bound(state.ways, data, event.decider),
         facts_at=event.known_at,
@@ -282,23 +315,11 @@ def lines_added(state: Watch, event: Event, data: ev.ClaimLinesAdded) -> Watch:
         state = _petition_goes_on(state, event, source)
     elif data.replied_at is not None:
         state = replied(state, event, data)
-    unpaid = state.closure_kind == "PAID_IN_FULL" and not paid_in_full(state)
+    unpaid = state.closure_kind == "PAID_IN_FULL" and not settled(state)
     if state.closed and (data.reopens or unpaid):
         # Unpaid: they were on their way when it closed.
         return owe_reopening(state, event, "REPEATED_COMPLAINT")
     return state
-
-
-def _as_claimed(state: Watch, known: claims.Claims) -> tuple[Line, ...]:
-    """The lines with what is claimed of them by now; what was verified stays."""
-    changed = claims.changed(state.claims, known)
-    lines = []
-    for line in state.lines:
-        if (item := changed.get(line.line)) is not None:
-            first, months = item.months
-            line = replace(line, claimed_fen=item.fen, claimed_months=months, first=first)
-        lines.append(line)
-    return tuple(lines)
 
 
 def _petition_goes_on(state: Watch, event: Event, source: Source) -> Watch:
@@ -319,7 +340,12 @@ def lines_removed(state: Watch, event: Event, data: ev.ClaimLinesRemoved) -> Wat
     known, gone = claims.removed(state.claims, state.subject, data, event.decider)
     ways, free = claims.freed(state.ways, data, event.decider)
     numbers = {item.number for item in gone}
-    lines = tuple(line for line in _as_claimed(state, known) if line.line not in numbers)
+    left = {claim for item in known for claim in _claims_on(item, state.subject)}
+    lines = tuple(
+        replace(line, repeats=tuple(each for each in line.repeats if each.line in left))
+        for line in state.lines
+        if line.line not in numbers
+    )
     state = replace(state, lines=lines, claims=known, ways=ways, facts_at=event.known_at)
     if not free or data.from_case == state.subject:
         return state

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from services.supervision.decider.cases import handle
 from services.supervision.decider.handling import reopen
-from services.supervision.decider.standards import creditors, paid_in_full
+from services.supervision.decider.standards import creditors, settled
 from services.supervision.decider.state import (
     Creditor,
     Leader,
@@ -122,7 +122,7 @@ def _told(formation: int) -> int | None:
 
 def tell(state: Watch, event: Event) -> Watch:
     """After any event of a member: what its leading cases do not know yet is owed to them."""
-    done = state.ended or paid_in_full(state)
+    done = state.ended or settled(state)
     told = Told(True, state.last_paid_time) if done else Told(False, None, tuple(creditors(state)))
     unknowing = [leader for leader in state.leaders if leader.told != told]
     if not unknowing:

@@ -56,7 +56,10 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
     known = {line.line: line for line in data.lines}
     lines = [
         replace(
-            line, verified_fen=known[line.line].amount_fen, verified_months=known[line.line].months
+            line,
+            verified_fen=known[line.line].amount_fen,
+            verified_months=known[line.line].months,
+            repeats=(),
         )
         if line.line in known
         else line

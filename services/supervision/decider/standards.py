@@ -33,9 +33,15 @@ def paid_in_full(state: Watch) -> bool:
     return bool(state.lines) and all(unpaid_fen(state, line) == 0 for line in state.lines)
 
 
+def settled(state: Watch) -> bool:
+    """Paid in full, and nobody asks for more than that: who complains again is not told that he is
+    paid with less until somebody has verified what is owed (I-01)."""
+    return paid_in_full(state) and not any(line.contested for line in state.lines)
+
+
 def all_paid(state: Watch) -> bool:
-    """Paid in full, and so is every other case of the group that it leads (I-01, scenario 9)."""
-    return paid_in_full(state) and all(member.settled for member in state.members)
+    """Settled, and so is every other case of the group that it leads (I-01, scenario 9)."""
+    return settled(state) and all(member.settled for member in state.members)
 
 
 def as_it_stood(state: Watch, lines: tuple[Line, ...], instant: datetime | None) -> Watch:
@@ -71,7 +77,7 @@ def reasons_standing(state: Watch) -> list[RefusalOfClosure]:
     reasons: list[RefusalOfClosure] = []
     if referral_pending(state):
         reasons.append("REFERRAL_PENDING")
-    if state.police_filed and not paid_in_full(state) and not state.legal_ended:
+    if state.police_filed and not settled(state) and not state.legal_ended:
         reasons.append("POLICE_FILED")
     return reasons
 

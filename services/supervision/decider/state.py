@@ -118,7 +118,8 @@ class Line(Frozen, frozen=True):
 
     `rest`: workers of the same complaint that no line is of; they count while this one is unpaid.
     `worker`: the beginning of the worker's keyed hash, enough to tell apart the few of one case;
-    `first`: the first month claimed, counted from year 0.
+    `first`: the first month claimed, counted from year 0. `repeats`: later claims on it, each named
+    `case|line`, that came after it was last verified; none of them changes what is owed here.
     """
 
     line: str
@@ -130,6 +131,7 @@ class Line(Frozen, frozen=True):
     worker: str | None = None
     first: int | None = None
     rest: int = 0
+    repeats: tuple[Line, ...] = ()
 
     @property
     def owed_fen(self) -> int | None:
@@ -138,6 +140,32 @@ class Line(Frozen, frozen=True):
     @property
     def months(self) -> int:
         return self.verified_months if self.verified_months is not None else self.claimed_months
+
+    @property
+    def contested(self) -> bool:
+        """Whether a complaint that repeats this claim asks for more than stands here: a larger sum,
+        other months, or for workers whom no line has."""
+        of: dict[str, list[Line]] = {}
+        for each in self.repeats:
+            of.setdefault(each.line.split("|")[0], []).append(each)
+        return any(self._asks_more(repeats) for repeats in of.values())
+
+    def _asks_more(self, repeats: list[Line]) -> bool:
+        """Of one complaint, which may claim the months one by one; what is not known of the line
+        cannot be exceeded."""
+        fen = sum(each.claimed_fen or 0 for each in repeats)
+        more = self.owed_fen is not None and fen > self.owed_fen
+        if more or any(each.rest for each in repeats):
+            return True
+        if self.verified_months is None and not self.claimed_months:
+            return False
+        asked = set().union(*(each.span for each in repeats))
+        return len(asked) > self.months if self.first is None else not asked <= set(self.span)
+
+    @property
+    def span(self) -> range:
+        """Its months, counted from year 0: as many as were verified, from the first one claimed."""
+        return range(0) if self.first is None else range(self.first, self.first + self.months)
 
 
 class Paid(Frozen, frozen=True):
