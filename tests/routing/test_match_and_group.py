@@ -552,6 +552,23 @@ def test_the_sum_of_a_crew_is_not_one_worker_s() -> None:
     assert lines_on(city, "A") == [(300_000, 3, True)]
 
 
+@pytest.mark.parametrize("worker", ["w1", "w2"], ids=["the same worker", "merged by a person"])
+def test_an_order_that_was_obeyed_is_not_in_default_for_what_came_later(worker: str) -> None:
+    city = world(
+        received("A", "2021-11-10 09:00", asks("w1", 800_000, SUMMER)),
+        accepted("2021-11-10 10:00"),
+        *ordered(),
+        pays("2021-11-15 10:00", 800_000),
+        received("B", "2021-11-16 09:00", asks(worker, 2_000_000, SUMMER)),
+        of_case("B", ev.MergeApproved(master=case("A")), "2021-11-16 10:00"),
+        asks_to_close("2021-11-17 10:00"),
+    )
+    assert merged(city) == [(case("B"), case("A"))]
+    assert unpaid(city) == [("UNPAID",)]
+    assert limbs(city) == []
+    assert found(city, ev.PaymentOrderDefaulted) == []
+
+
 @pytest.mark.parametrize("verified", [True, False], ids=["verified", "as it was claimed"])
 @pytest.mark.parametrize("fen", [1_200_000, 800_000], ids=["more fen", "other months"])
 def test_who_claims_more_after_the_closing_reopens_it_until_that_is_verified(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared import events as ev
+from shared.events import AnyData, Event
 from shared.policy import adopt, read_book
 from shared.settle import Books
 from tests.supervision.spec import (
@@ -122,6 +123,130 @@ class TestLimit:
         assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-22 00:00"]
 
 
+def again(*lines: tuple[str, int, int], of: str = "B") -> ev.ClaimLinesAdded:
+    """The worker of line 1 once more."""
+    told = {"from_case": of, "source_ref": of, "same": {"1": "1"}}
+    return brought(*lines).model_copy(update=told)
+
+
+class TestObeyed:
+    """What comes once an order has been obeyed was not ordered to be paid, whether its limit has
+    passed or not; only a reversal makes it run again (I-09)."""
+
+    @staticmethod
+    def obeyed() -> Told:
+        """8,000 yuan of three months, ordered until 01-20 and paid on 01-06."""
+        case = ordered(limit="2022-01-20 00:00")
+        paid(case, "2022-01-06 10:00", 800_000)
+        return case
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            again(("w1", 2_000_000, 7)),
+            brought(("w2", 2_000_000, 7)),
+            lines_of([(2_000_000, 6)]),
+            lines_of([(800_000, 3), (2_000_000, 6)]),
+        ],
+        ids=["a larger sum", "another worker", "more verified", "another line verified"],
+    )
+    def test_what_comes_after_it_was_not_ordered(self, data: AnyData) -> None:
+        case = self.obeyed()
+        case.at("2022-01-07 10:00", data)
+        assert "T23" not in case.running()
+        case.until("2022-02-01 00:00")
+        assert case.of(ev.PaymentOrderDefaulted) == []
+        assert case.of(ev.ReferralThresholdMet) == []
+
+    def test_what_comes_before_it_was(self) -> None:
+        case = ordered(limit="2022-01-20 00:00")
+        case.at("2022-01-05 10:00", brought(("w2", 1_000, 7)))
+        paid(case, "2022-01-06 10:00", 800_000)
+        assert case.until("2022-01-20 00:00").times(ev.PaymentOrderDefaulted) == [
+            "2022-01-20 00:00"
+        ]
+
+    def test_paid_before_its_service_was_recorded_it_was_obeyed_too(self) -> None:
+        case = assigned(START)
+        case.at("2021-12-29 10:00", lines_of([(800_000, 3)]))
+        paid(case, "2022-01-06 10:00", 800_000)
+        order = served(limit_at=when("2022-01-20 00:00"))
+        case.at("2022-01-07 10:00", order, by=LABOUR, happened="2022-01-04 10:00")
+        case.at("2022-01-10 10:00", brought(("w2", 2_000_000, 7)))
+        assert case.until("2022-02-01 00:00").of(ev.PaymentOrderDefaulted) == []
+
+    def test_a_reversal_makes_it_run_for_what_was_under_it(self) -> None:
+        case = self.obeyed()
+        case.at("2022-01-07 10:00", brought(("w2", 2_000_000, 7)))
+        reversed_(case, "2022-01-10 10:00", 1)
+        assert case.due("T23") == "2022-01-20 00:00"
+        paid(case, "2022-01-11 10:00", 1, payment="p2")
+        assert "T23" not in case.running(), "obeyed again, whatever came since"
+        assert case.until("2022-02-01 00:00").of(ev.PaymentOrderDefaulted) == []
+
+    @pytest.mark.parametrize(("back", "fen"), [(1, None), (800_000, 800_000)])
+    def test_in_default_after_a_reversal_only_what_was_under_it_counts(
+        self, back: int, fen: int | None
+    ) -> None:
+        """The other worker's 20,000 yuan of six months would do, and were never ordered."""
+        case = self.obeyed()
+        lines = (
+            ev.ClaimLine(
+                line="1",
+                worker="w2",
+                amount_fen=2_000_000,
+                months_from="2021-07",
+                months_to="2021-12",
+            ),
+        )
+        case.at("2022-01-07 10:00", brought().model_copy(update={"lines": lines}))
+        reversed_(case, "2022-01-10 10:00", back)
+        case.until("2022-02-01 00:00")
+        assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-20 00:00"]
+        met = [data.amount_fen for data in case.of(ev.ReferralThresholdMet)]
+        assert met == ([] if fen is None else [fen])
+
+    def test_nor_does_the_rest_keep_what_a_payment_recorded_late_undoes(self) -> None:
+        case = self.obeyed()
+        case.at("2022-01-07 10:00", brought(("w2", 2_000_000, 7), ("w2", 2_000_000, 9)))
+        reversed_(case, "2022-01-10 10:00", 800_000)
+        case.until("2022-01-20 09:00")
+        assert "T39" in case.running()
+        late = ev.PaymentVerified(payment="p2", lines=(ev.PaidLine(line="1", amount_fen=1),))
+        case.at("2022-01-20 09:30", late, happened="2022-01-19 10:00")
+        assert "T39" not in case.running()
+
+    def test_where_all_that_was_under_it_left_nothing_is_ordered(self) -> None:
+        case = self.obeyed()
+        case.at("2022-01-07 10:00", brought(("w2", 2_000_000, 7)))
+        gone = ev.ClaimLinesRemoved(
+            cause="moved",
+            from_case=case.stream.subject,
+            source="window",
+            source_ref="1",
+            lines=("1",),
+            to="M",
+            whole=False,
+        )
+        own = Event(
+            id="moved",
+            subject=case.stream.subject,
+            time=when("2022-01-08 10:00"),
+            recordedtime=when("2022-01-08 10:00"),
+            data=gone,
+            decidedby=case.stream.subject,
+        )
+        case.take(own)
+        assert case.until("2022-02-01 00:00").of(ev.PaymentOrderDefaulted) == []
+
+    def test_another_order_is_of_what_stands_when_it_is_served(self) -> None:
+        case = self.obeyed()
+        case.at("2022-01-07 10:00", brought(("w2", 2_000_000, 7)))
+        case.at("2022-01-08 10:00", served("D2", limit_at=when("2022-01-21 00:00")), by=LABOUR)
+        case.until("2022-02-01 00:00")
+        assert [data.doc_no for data in case.of(ev.PaymentOrderDefaulted)] == ["D2"]
+
+
 class TestThreshold:
     """法释〔2013〕3号 3 with Henan's figures; figures of scenario 15."""
 
@@ -223,6 +348,34 @@ class TestThreshold:
         case.at("2022-01-04 10:00", served(), by=LABOUR)
         (met,) = case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet)
         assert (met.limb, met.workers) == (2, 12)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            again(("w1", 2_000_000, 7)),
+            again(("w1", 2_000_000, 6)),
+            again(("w1", 1, 8)),
+            again(("w1", 3_200_000, 7)).model_copy(update={"heads": 12}),
+        ],
+        ids=["a larger sum", "an earlier month", "a later month", "of a whole crew"],
+    )
+    def test_who_is_repeated_counts_as_before_whatever_the_repeat_asks(
+        self, data: ev.ClaimLinesAdded
+    ) -> None:
+        for sums, limb in (((700_000, 3), []), ((800_000, 3), [(1, 3, 800_000)])):
+            case = assigned(START)
+            case.at("2021-12-28 10:00", data)
+            case.at("2021-12-29 10:00", lines_of([sums]))
+            case.at("2022-01-04 10:00", served(), by=LABOUR)
+            case.at("2022-01-05 10:00", data.model_copy(update={"from_case": "C"}))
+            met = case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet)
+            assert [(item.limb, item.months, item.amount_fen) for item in met] == limb
+
+    def test_unverified_too(self) -> None:
+        case = claimed(("w1", 300_000, 7), ("w1", 300_000, 9))
+        case.at("2021-12-28 10:00", again(("w1", 600_000, 7)))
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        assert case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet) == []
 
     def test_once_a_case(self) -> None:
         case = ordered()

@@ -15,7 +15,7 @@ from services.supervision.decider.ladder import (
     own_event_at,
     recipients,
 )
-from services.supervision.decider.standards import limb_met, threshold_data
+from services.supervision.decider.standards import limb_met, ordered, threshold_data
 from services.supervision.decider.state import Asked, Clock, Incident, Owed, Raised, Watch, replace
 from shared import events as ev
 from shared.calendar import civil, end_of, last_day_of
@@ -335,7 +335,7 @@ def _threshold(state: Watch, policy: Policy) -> Iterator[Step]:
             continue
         if any(each.doc_no == order.doc_no for each in state.thresholds):
             continue
-        limb = limb_met(state, policy, order.defaulted_at)
+        limb = limb_met(ordered(state, order), policy, order.defaulted_at)
         if limb is not None:
             at = max(order.defaulted_at, state.facts_at or order.defaulted_at)
             data = threshold_data(limb, order.default_id, order.doc_no)

@@ -13,6 +13,7 @@ from services.supervision.decider.standards import (
     last_payment,
     limb_of,
     of_members,
+    ordered,
     paid_in_full,
     reasons_at_follow_up,
     reasons_at_request,
@@ -263,13 +264,16 @@ def lines_changed(state: Watch, event: Event) -> Watch:
 
 
 def _orders_paid(state: Watch, event: Event) -> Watch:
-    """T23 runs for each served order until it is obeyed; to pay every line is to obey it."""
-    full = paid_in_full(state)
-    ended = state.ended
+    """T23 runs for each served order until it is obeyed; to pay every line is to obey it.
+
+    From then on it is judged by those lines: only a reversal brings it back.
+    """
     for order in state.orders:
-        open_ = not (full or order.complied or order.default_id)
+        under = ordered(state, order)
+        paid = paid_in_full(under) or (order.paid and not under.lines)
+        open_ = not (paid or order.complied or order.default_id)
         clock = state.clock("T23", order.doc_no)
-        if open_ and clock is None and not ended and _is_ordered(state, order, event):
+        if open_ and clock is None and not state.ended:
             state = start(
                 state,
                 "T23",
@@ -279,19 +283,13 @@ def _orders_paid(state: Watch, event: Event) -> Watch:
                 fixed_due=order.limit_at,
             )
         elif clock is not None and not open_:
-            obeyed = replace(order, due_at=clock.due_at, lines=state.lines)
+            state = stop(state, event, "T23", item=order.doc_no)
+        if paid and not order.paid and order.default_id is None:
+            obeyed = replace(order, paid=True, lines=state.lines)
             orders = tuple(obeyed if other is order else other for other in state.orders)
-            state = stop(replace(state, orders=orders), event, "T23", item=order.doc_no)
-    state = stop(state, event, "T24") if full else state
+            state = replace(state, orders=orders)
+    state = stop(state, event, "T24") if paid_in_full(state) else state
     return _seen_in_time(state, event) if any(o.default_id for o in state.orders) else state
-
-
-def _is_ordered(state: Watch, order: Order, event: Event) -> bool:
-    """Whether what is unpaid was ordered to be paid: what joined an order after it had been
-    obeyed and had expired was not."""
-    if order.due_at is None or event.known_at < order.due_at:
-        return True
-    return not paid_in_full(as_it_stood(state, order.lines, None))
 
 
 def order_complied(state: Watch, event: Event, data: ev.PaymentOrderComplied) -> Watch:
@@ -313,7 +311,7 @@ def order_defaulted(state: Watch, event: Event, data: ev.PaymentOrderDefaulted) 
             defaulted_at=event.time,
             default_id=event.id,
             ended_at=clock.due_at if clock is not None else order.limit_at,
-            lines=state.lines,
+            lines=ordered(state, order).lines,
         )
         if order.doc_no == data.doc_no
         else order
@@ -346,10 +344,17 @@ def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> 
     figures = Figures(given.single_months, given.single_fen, given.many_workers, given.many_fen)
     ended = [order.ended_at for order in state.orders if order.doc_no == data.doc_no]
     ended_at = next((at for at in ended if at is not None), event.time)
-    met = Met(data.doc_no, ended_at, figures, state.lines, of_members(state))
+    lines = _under(state, data.doc_no).lines
+    met = Met(data.doc_no, ended_at, figures, lines, of_members(state))
     others = tuple(each for each in state.thresholds if each.doc_no != data.doc_no)
     state = replace(state, thresholds=(*others, met), referral_decided=False)
     return start(state, "T39", event)
+
+
+def _under(state: Watch, doc_no: str) -> Watch:
+    """The case as far as the order of this number is of it."""
+    order = next((order for order in state.orders if order.doc_no == doc_no), None)
+    return state if order is None else ordered(state, order)
 
 
 def _seen_in_time(state: Watch, event: Event) -> Watch:
@@ -405,7 +410,8 @@ def _lapses(state: Watch, met: Met) -> bool:
     early = as_it_stood(state, met.lines, met.ended_at)
     if limb_of([*creditors(early), *met.members], met.figures) is not None:
         return False
-    return limb_of([*creditors(state), *of_members(state)], met.figures) is None
+    now = creditors(_under(state, met.doc_no))
+    return limb_of([*now, *of_members(state)], met.figures) is None
 
 
 def legal_path_entered(state: Watch, event: Event, data: ev.LegalPathEntered) -> Watch:

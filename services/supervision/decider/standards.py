@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.supervision.decider.state import Creditor, Figures, Line, Watch, replace
+from services.supervision.decider.state import Creditor, Figures, Line, Order, Watch, replace
 from shared.calendar import civil
 from shared.events import (
     ClosureRequested,
@@ -58,6 +58,12 @@ def as_it_stood(state: Watch, lines: tuple[Line, ...], instant: datetime | None)
         owed.append(replace(line, verified_fen=min(amounts, default=None)))
     paid = tuple(paid for paid in state.paid if instant is None or paid.at < instant)
     return replace(state, lines=tuple(owed), paid=paid)
+
+
+def ordered(state: Watch, order: Order) -> Watch:
+    """The case as far as this order is of it: what came after all of it had been paid was not
+    ordered to be paid (I-09)."""
+    return as_it_stood(state, order.lines, None) if order.paid else state
 
 
 def last_payment(state: Watch) -> datetime | None:

@@ -180,9 +180,9 @@ class Paid(Frozen, frozen=True):
 class Order(Frozen, frozen=True):
     """A served payment order. `limit_at`: as the document names it. `default_id`: its default.
 
-    `ended_at`: when it expired, known once it is defaulted; `lines`: what was owed then, or when it
-    was obeyed; `due_at`: of its T23 when that was obeyed; `in_time`: what was recorded later shows
-    that it had been obeyed before.
+    `ended_at`: when it expired, known once it is defaulted; `paid`: once every line was, before it
+    expired; `lines`: what was owed then, else when it expired; `in_time`: what was recorded later
+    shows that it had been obeyed before.
     """
 
     doc_no: str
@@ -194,7 +194,7 @@ class Order(Frozen, frozen=True):
     default_id: str | None = None
     ended_at: datetime | None = None
     lines: tuple[Line, ...] = ()
-    due_at: datetime | None = None
+    paid: bool = False
     in_time: bool = False
 
     @property
