@@ -70,6 +70,8 @@ class Handlers:
         self._ended: set[str] = set()
         self._in_triage: set[str] = set()
         self._asked_again: set[str] = set()
+        self._facts: dict[str, dict[str, Any]] = {}
+        self._verified_again: set[str] = set()
         self._tries: Counter[tuple[str, str]] = Counter()
         self._labels = {case_id: label for label, case_id in cast.case_ids.items()}
         self._read: set[str] = set()
@@ -92,6 +94,8 @@ class Handlers:
                 self.complaints += answer.code != "duplicate"
                 self.duplicates += answer.code == "duplicate"
             self._in_triage.discard(line.case) if line.type == "TriageDecided" else None
+            if line.type == "FactsVerified":
+                self._facts[line.case] = line.data
             reviewed = line.type == "ClosureReviewPassed" and line.data.get("stage") == "tf"
             again = reviewed and line.case in self._asked_again
             return self._in_turn(line, line.at, _CLOSES) if again else ()
@@ -103,10 +107,19 @@ class Handlers:
             return self._triage(line)
         if line.type == "ClosureReviewPassed" and answer.detail.endswith("state HANDLING"):
             # It was refused: a leading case waits until the whole group is paid (I-01).
-            self._asked_again.add(line.case)
             day = self.calendar.after(civil(line.at), _ASK_AGAIN_WD)
-            return self._in_turn(line, at_hour(day, 9), _ASKS)
+            steps = [*self._looks_again(line.case), *_ASKS]
+            self._asked_again.add(line.case)
+            return self._in_turn(line, at_hour(day, 9), steps)
         return ()
+
+    def _looks_again(self, case: str) -> list[tuple[str, dict[str, object]]]:
+        """Refused twice: somebody may have claimed again and more; the facts are verified anew."""
+        facts = self._facts.get(case)
+        if case not in self._asked_again or case in self._verified_again or facts is None:
+            return []
+        self._verified_again.add(case)
+        return [("FactsVerified", facts)]
 
     def _in_turn(
         self, line: Line, at: datetime, steps: Sequence[tuple[str, dict[str, object]]]
