@@ -142,6 +142,7 @@ class Reporting:
             behind = await follower.look() if follower.positions else 0
             await self.governance.catch_up()
             clock = self.governance.clock.now()
+            due, owed = self.publisher.due, self.publisher.owed(clock)
             stored = await self.store.positions()
         except GONE:
             return Readiness(ready=False, reason="the tables are being made anew")
@@ -153,13 +154,12 @@ class Reporting:
             return Readiness(ready=False, reason="the database does not answer")
         positions = {f"{CASE_EVENTS}/{number}": item.next for number, item in stored.items()}
         positions[f"{GOVERNANCE_EVENTS}/0"] = self.governance.position
-        due = self.publisher.due
         reason = None if follower.caught_up else "the log is being folded"
         return Readiness(
             ready=self.ready,
             clock=clock,
             positions=positions,
-            owed=behind + self.publisher.owed(clock),
+            owed=behind + owed,
             next_due=due.at if due is not None else None,
             reason=follower.fault or reason or self.publisher.fault,
         )

@@ -18,12 +18,14 @@ from services.reporting.signing import signing_key
 from shared.calendar import at_hour
 from shared.checkpoint import Heads
 from shared.envelope import decode, derived_id, encode
-from shared.events import BulletinIssued, CheckpointSigned, Event
+from shared.events import BulletinIssued, CheckpointSigned, ClockAdopted, Event
 from shared.log import GOVERNANCE_EVENTS
+from shared.policy import read_book
 from shared.settings import Settings
 from shared.streams import GOVERNANCE
 from tests.live.intake_desk import until
-from tests.live.rig import Process, Rig
+from tests.live.rig import BOOK, Process, Rig
+from tests.live.rig import governance as governed
 from tests.live.test_reporting import Caller, publish, reporting
 from tests.reporting import histories
 
@@ -102,6 +104,22 @@ async def test_an_issue_comes_out_once_and_is_signed(rig: Rig, token: str) -> No
     assert (bulletin.recordedtime, bulletin.time) == (FIRST_OUT, bulletin.data.as_of)
     audit = await audited(rig, "once.jsonl")
     assert audit.clean, [finding.sentence for finding in audit.findings]
+
+
+async def test_a_clock_without_a_book_is_not_ready(rig: Rig, token: str) -> None:
+    """Between the two records of an adoption it says so, and nothing is due."""
+    at = datetime.now(UTC)
+    await rig.producer.publish([governed("clock", ClockAdopted(clock="wall"), at)])
+    process = reporting(rig)
+    process.start()
+
+    async def told() -> bool:
+        reason = (await rig.readiness(process)).get("reason")
+        return reason == "no policy book and clock are adopted yet"
+
+    await until(told, "it says what it waits for", SECONDS)
+    await rig.adopt(read_book(BOOK), at)
+    await rig.quiet([process], seconds=SECONDS)
 
 
 async def test_of_two_processes_one_publishes(rig: Rig, token: str) -> None:
