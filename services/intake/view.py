@@ -117,7 +117,7 @@ def opening(item: Prepared, value: bytes) -> Opening:
     )
 
 
-_EXPECTED: Final = 8_192
+_EXPECTED: Final = 4_096
 """Openings kept until they are read; what is forgotten is decoded like any other record."""
 
 _STORE: Final = """
