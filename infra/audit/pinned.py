@@ -20,7 +20,6 @@ from shared.envelope import derived_id
 from shared.events import (
     BulletinIssued,
     CorrectionIssued,
-    Event,
     LedgerSnapshotTaken,
     RankingPublished,
     instant_text,
@@ -71,7 +70,7 @@ def unpublished(state: Governance, *, strict: bool) -> list[Finding]:
         if strict or (bulletins and number < max(bulletins))
     ]
     for number, bulletin in sorted(bulletins.items()):
-        found += _parts(publications, number, bulletin)
+        found += _parts(publications, number, bulletin.data)
     signs = strict or bool(publications.checkpoints)
     last = bulletins[max(bulletins)] if bulletins else None
     if signs and publications.owes_checkpoint and last is not None and last.recordedtime < horizon:
@@ -95,15 +94,15 @@ def _owed(publications: Publications, state: Governance, horizon: datetime) -> l
     return sorted(holes)
 
 
-def _parts(publications: Publications, number: int, bulletin: Event) -> list[Finding]:
+def _parts(publications: Publications, number: int, bulletin: BulletinIssued) -> list[Finding]:
     """Of an issue that came out, rankings and ledgers that are not there."""
-    as_of = instant_text(publications.cut_offs[number])
+    as_of = instant_text(bulletin.as_of)
     wanted = [("RankingPublished", f"{kind}|{number}") for kind in ("task_forces", "townships")]
     wanted += [("LedgerSnapshotTaken", f"{name}|{as_of}") for name in get_args(ledgers.Name)]
     return [
         _lacking(kind, key)
         for kind, key in wanted
-        if derived_id(bulletin.subject, kind, key) not in publications.ids
+        if derived_id(GOVERNANCE, kind, key) not in publications.ids
     ]
 
 

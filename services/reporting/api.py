@@ -35,14 +35,14 @@ from services.reporting import (
 from services.reporting.cases import MOST, Cursor, Filters, cursor_of
 from services.reporting.issues import Issue, issues
 from services.reporting.problem import Answer, install
-from services.reporting.publications import comes_out_at
+from services.reporting.publications import Standing, comes_out_at
 from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
 from services.reporting.refusals import refusal
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
 from shared.calendar import civil
 from shared.envelope import data_json
-from shared.events import BulletinIssued, Event, Tier, instant_text
+from shared.events import BulletinIssued, Tier, instant_text
 from shared.health import observe, router
 from shared.keys import Key
 from shared.problem import unknown_parameters
@@ -421,9 +421,7 @@ class Api:
             found = {issue.no: issue for issue in all_}
             if no not in found:
                 raise Answer(404, "UNKNOWN_ISSUE", f"there is no issue {no}")
-            before = found.get(no - 1)
-            if before is not None and not snapshot.published.came_out(before):
-                before = None
+            before = snapshot.published.before(found[no], all_)
             content = await bulletins.bulletin(snapshot, found[no], before)
         if form == "json":
             out = self.reading.published.bulletins.get(no)
@@ -481,7 +479,9 @@ def _json(content: dict[str, Any]) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
-def _issue(item: Issue, cut: Cut, bulletin: Event | None, *, owed: bool) -> dict[str, Any]:
+def _issue(
+    item: Issue, cut: Cut, bulletin: Standing[BulletinIssued] | None, *, owed: bool
+) -> dict[str, Any]:
     """`owed`: whether it ever comes out; those of before the log began do not."""
     files = {form: f"/v1/bulletins/{item.no}.{form}" for form in get_args(bulletins.Form)}
     comes_out = comes_out_at(item, cut.policy) if owed else None
@@ -496,12 +496,10 @@ def _issue(item: Issue, cut: Cut, bulletin: Event | None, *, owed: bool) -> dict
     }
 
 
-def _published(bulletin: Event) -> dict[str, Any]:
+def _published(bulletin: Standing[BulletinIssued]) -> dict[str, Any]:
     """What stands on the log of an issue that is out."""
-    data = bulletin.data
-    assert isinstance(data, BulletinIssued), "kept as such"
     at = instant_text(bulletin.recordedtime)
-    return {"event_id": bulletin.id, "recorded_at": at, "hash": data.hash}
+    return {"event_id": bulletin.id, "recorded_at": at, "hash": bulletin.data.hash}
 
 
 async def _case(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any]:

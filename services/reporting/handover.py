@@ -96,11 +96,11 @@ async def _rankings(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
 
 async def _issues(snapshot: Snapshot, cut: Cut) -> list[dict[str, Any]]:
     """Every bulletin whose cut-off has passed, as it was and as it stays (I-13)."""
-    found, before = [], None
-    for issue in issues_of(cut.policy, cut.as_of, snapshot.published.cut_offs):
-        found.append(await bulletins.bulletin(snapshot, issue, before))
-        before = issue if snapshot.published.came_out(issue) else None
-    return found
+    all_ = issues_of(cut.policy, cut.as_of, snapshot.published.cut_offs)
+    return [
+        await bulletins.bulletin(snapshot, issue, snapshot.published.before(issue, all_))
+        for issue in all_
+    ]
 
 
 def _commended(last: dict[str, Any]) -> list[dict[str, Any]]:

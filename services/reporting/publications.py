@@ -1,15 +1,17 @@
 """What reporting has published, as it stands on `governance-events`, and what it owes next.
 
 An issue of the 通报 comes out at the book's hour of the first working day after its cut-off, with
-the rankings, the 台账, the corrections of the issue before and the targets that fell due. Issues
-whose cut-off had passed when the log began are not owed: nothing was known then.
+the rankings, the 台账, the corrections of the issue before and the targets that fell due (方案
+五(二)三; domain 6.5, scenario 21; I-13). Issues whose cut-off had passed when the log began are not
+owed: nothing was known then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from services.reporting.issues import Issue, issues
 from shared.calendar import CalendarEnds, at_hour, civil, end_of, last_day_of
@@ -59,15 +61,26 @@ class Due:
     at: datetime
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Standing(Generic[T]):
+    """What is kept of an event that stands on the log."""
+
+    id: str
+    recordedtime: datetime
+    data: T
+
+
 class Publications:
     """Hears every governance event, in order."""
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
-        self.bulletins: dict[int, Event] = {}
-        self.cut_offs: dict[int, datetime] = {}
+        self.bulletins: dict[int, Standing[BulletinIssued]] = {}
         """Of the issues that are out, by number."""
-        self.checkpoints: list[Event] = []
+        self.checkpoints: list[Standing[CheckpointSigned]] = []
         self.is_ours: Callable[[CheckpointSigned], bool] = lambda _: True
         """Whether a checkpoint is of this installation; others are heard as if not there."""
         self.began: datetime | None = None
@@ -85,24 +98,32 @@ class Publications:
             return
         self.ids.add(event.id)
         if isinstance(data, BulletinIssued):
-            self.bulletins[data.issue_no] = event
-            self.cut_offs[data.issue_no] = data.as_of
+            self.bulletins[data.issue_no] = Standing(event.id, event.recordedtime, data)
             self.owes_checkpoint = True
         elif isinstance(data, CheckpointSigned):
-            self.checkpoints.append(event.replace(data=data.model_copy(update={"marks": None})))
+            light = data.model_copy(update={"marks": None})
+            self.checkpoints.append(Standing(event.id, event.recordedtime, light))
             self.owes_checkpoint = False
 
     def next_issue(self, policy: Policy) -> Due | None:
         """The issue that comes out next; None where the campaign has no other."""
-        if self.began is None:
-            return None
-        before: Issue | None = None
-        for issue in issues(policy, end_of(policy.content.campaign.phases[-1].last), self.cut_offs):
-            if issue.at > self.began and issue.no not in self.cut_offs:
+        all_ = issues(policy, end_of(policy.content.campaign.phases[-1].last), self.cut_offs)
+        for issue in all_:
+            if self.came_out(issue) and issue.no not in self.bulletins:
                 at = comes_out_at(issue, policy)
-                return Due(issue, before, at) if at is not None else None
-            before = issue if self.came_out(issue) else None
+                return Due(issue, self.before(issue, all_), at) if at is not None else None
         return None
+
+    @property
+    def cut_offs(self) -> dict[int, datetime]:
+        """Of the issues that are out, by number."""
+        return {number: item.data.as_of for number, item in self.bulletins.items()}
+
+    def before(self, issue: Issue, among: Sequence[Issue]) -> Issue | None:
+        """The issue that `issue` corrects: the one before it, if that one came out."""
+        return next(
+            (item for item in among if item.no == issue.no - 1 and self.came_out(item)), None
+        )
 
     def came_out(self, issue: Issue) -> bool:
         """Whether anybody was told of it: those of before the log began never were."""

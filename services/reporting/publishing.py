@@ -30,7 +30,6 @@ from shared.database import PASSING, alone
 from shared.envelope import derived_id
 from shared.events import (
     BulletinIssued,
-    CheckpointSigned,
     CorrectionIssued,
     Event,
     LedgerSnapshotTaken,
@@ -202,11 +201,7 @@ class Publisher:
         """Sign where an issue came out, a day ended or much was recorded since the last time."""
         if self._broken or not await self._checkpoint_is_due():
             return
-        standing = [
-            event.data
-            for event in self.published.checkpoints
-            if isinstance(event.data, CheckpointSigned)
-        ]
+        standing = [item.data for item in self.published.checkpoints]
         policy = self.governance.books.adopted[-1]
         try:
             async with aclosing(self.signer.checkpoints(standing)) as found:
@@ -229,7 +224,6 @@ class Publisher:
         if isinstance(clock, WallClock) and self.published.day_is_over(clock.now()):
             return True
         last = self.published.checkpoints[-1].data if self.published.checkpoints else None
-        assert last is None or isinstance(last, CheckpointSigned)
         return unsigned(await self.signer.reader.ends_of(PLACES), last) > STRETCH
 
 
