@@ -1387,11 +1387,16 @@ class SourceReplyOwed(SupervisionDecision):
 
 
 class UnpaidClaim(Model):
-    """What one worker still lacks, or a gang on one line whose members are not named."""
+    """What one worker still lacks, or a gang on one line whose members are not named.
+
+    `worker`: the beginning of the worker's keyed hash, by which whoever has claims in two cases of
+    a group counts once.
+    """
 
     workers: int
     months: int
     amount_fen: Fen
+    worker: str | None = None
 
 
 class GroupMemberUpdated(SupervisionDecision):

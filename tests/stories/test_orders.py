@@ -248,15 +248,15 @@ class TestThreshold:
 class TestGroupThreshold:
     """A group counts once, with all its workers (domain 2.14, 5); each is its own complaint."""
 
-    def group(self, story: Story) -> None:
+    def group(self, story: Story, fen: int = 400_000) -> None:
         site = {"name": "示例十人工地", "funding": "private", "kind": "housing"}
         for number in range(1, 11):
             story.complaint(
                 f"2022-01-04 09:{number:02}",
                 f"C{number:02}",
                 project=site,
-                amount_fen=400_000,
-                claims=[claim(number, 400_000, ("2021-10", "2021-11"))],
+                amount_fen=fen,
+                claims=[claim(number, fen, ("2021-10", "2021-11"))],
             )
         for number in range(1, 11):
             story.line("2022-01-04 10:00", f"C{number:02}", "ComplaintAccepted", urgent=False)
@@ -284,6 +284,29 @@ class TestGroupThreshold:
         story.run("2022-01-20 00:00")
         assert story.times("PaymentOrderDefaulted", "C01") == ["2022-01-12 00:00"]
         assert story.of("ReferralThresholdMet", "C01") == []
+
+    @pytest.mark.parametrize(("fen", "limb"), [(299_999, None), (300_000, 1)])
+    def test_one_worker_in_two_cases_counts_once(
+        self, story: Story, fen: int, limb: int | None
+    ) -> None:
+        """Nine are left of ten, one of them with two cases: not ten, but what he has in both counts
+        together (four months; 8,000 元 with the second sum).
+        """
+        story.complaint(
+            "2022-01-04 08:00",
+            "C11",
+            project={"name": "示例十人工地", "funding": "private", "kind": "housing"},
+            amount_fen=fen,
+            claims=[claim(2, fen, ("2021-08", "2021-09"))],
+        )
+        story.line("2022-01-04 08:30", "C11", "ComplaintAccepted", urgent=False)
+        self.group(story, 500_000)
+        story.served("2022-01-04 12:00", case="C11", limit="2022-01-12 00:00")
+        story.paid("2022-01-10 10:00", 500_000, case="C10")
+        story.run("2022-01-20 00:00")
+        assert story.one("GroupFormed", "C11")["workers"] == 10
+        met = [(d["limb"], d["workers"]) for d in story.of("ReferralThresholdMet", "C11")]
+        assert met == ([] if limb is None else [(limb, 1)])
 
     def test_a_late_payment_of_a_member_does_not_undo_it(self, story: Story) -> None:
         self.group(story)

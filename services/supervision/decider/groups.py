@@ -132,7 +132,12 @@ def tell(state: Watch, event: Event) -> Watch:
         "status": "settled" if told.settled else "unpaid",
         "paid_at": told.paid_at.isoformat() if told.paid_at else None,
         "unpaid": [
-            {"workers": one.heads, "months": one.months, "amount_fen": one.fen}
+            {
+                "workers": one.heads,
+                "months": one.months,
+                "amount_fen": one.fen,
+                "worker": one.worker,
+            }
             for one in told.unpaid
         ],
     }
@@ -163,7 +168,9 @@ def updated(state: Watch, event: Event, data: ev.GroupMemberUpdated) -> Watch:
     if any(group == data.group and formation <= past for group, past in state.led_past):
         return state
     before = next((m for m in state.members if (m.group, m.case) == (data.group, data.case)), None)
-    unpaid = tuple(Creditor(one.workers, one.months, one.amount_fen) for one in data.unpaid)
+    unpaid = tuple(
+        Creditor(one.workers, one.months, one.amount_fen, one.worker) for one in data.unpaid
+    )
     told = Told(data.status == "settled", data.paid_at, unpaid)
     after = Member(data.group, data.case, formation, told)
     others = tuple(member for member in state.members if member is not before)

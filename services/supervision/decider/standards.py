@@ -141,6 +141,7 @@ def creditors(state: Watch) -> list[Creditor]:
             max(line.heads for line, _ in lines),
             _months([line for line, _ in lines]),
             sum(fen for _, fen in lines),
+            lines[0][0].worker,
         )
         for lines in of.values()
     ]
@@ -176,7 +177,7 @@ def limb_met(
     if rule is None:
         return None
     figures = Figures(rule.single_months, rule.single_fen, rule.many_workers, rule.many_fen)
-    limb = limb_of([*creditors(state), *of_members(state)], figures)
+    limb = limb_of(_once([*creditors(state), *of_members(state)]), figures)
     return None if limb is None else (*limb, rule)
 
 
@@ -185,6 +186,24 @@ def of_members(state: Watch) -> tuple[Creditor, ...]:
     domain 2.14)."""
     told = {member.case: member.told for member in state.members if not member.settled}
     return tuple(one for each in told.values() for one in each.unpaid)
+
+
+def _once(unpaid: list[Creditor]) -> list[Creditor]:
+    """Each worker once: who has claims in several cases of a group has other months in each, since
+    what overlaps is merged (查重).
+    """
+    of: dict[str, list[Creditor]] = {}
+    for number, one in enumerate(unpaid):
+        of.setdefault(one.worker or f"unnamed {number}", []).append(one)
+    return [
+        Creditor(
+            max(one.heads for one in each),
+            sum(one.months for one in each),
+            sum(one.fen for one in each),
+            each[0].worker,
+        )
+        for each in of.values()
+    ]
 
 
 def limb_of(unpaid: list[Creditor], figures: Figures) -> tuple[int, int, int, int] | None:

@@ -257,11 +257,15 @@ class Owed(Frozen, frozen=True):
 
 
 class Creditor(Frozen, frozen=True):
-    """What is still unpaid of one worker, or of a gang on one line whose members are not named."""
+    """What is still unpaid of one worker, or of a gang on one line whose members are not named.
+
+    `worker`: as on a line.
+    """
 
     heads: int
     months: int
     fen: int
+    worker: str | None = None
 
 
 class Told(Frozen, frozen=True):
