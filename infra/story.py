@@ -12,6 +12,8 @@ from typing import Any, Final
 import orjson
 
 from infra.problem import Refused, Unready
+from services.intake.complaint import twice
+from services.intake.spelling import may_repeat, parse
 from shared.calendar import ZONE
 from shared.envelope import data_json
 from shared.events import TYPES, WRITERS, Event
@@ -66,6 +68,7 @@ def _line(number: int, raw: bytes) -> Line:
         raise Refused(f"{where}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise Refused(f"{where}: a JSON object is expected")
+    _once(raw, where)
     strange = sorted(value.keys() - _FIELDS)
     if strange:
         raise Refused(f"{where}: unknown field `{strange[0]}`")
@@ -79,6 +82,16 @@ def _line(number: int, raw: bytes) -> Line:
     happened = value.get("occurred_at")
     occurred = instant(happened, f"{where}: `occurred_at`") if happened else at
     return Line(number, at, value["case"], value["type"], data, occurred, _by(value, where))
+
+
+def _once(raw: bytes, where: str) -> None:
+    """Raises Refused for a name that stands twice in its object: one of them would be lost."""
+    try:
+        found = twice(parse(raw)) if may_repeat(raw) else []
+    except RecursionError:
+        raise Refused(f"{where}: nested too deep") from None
+    if found:
+        raise Refused(f"{where}: {found[0].pointer} stands twice")
 
 
 def _by(value: dict[str, Any], where: str) -> dict[str, str] | None:

@@ -275,6 +275,10 @@ class TestUsage:
         ("raw", "what"),
         [
             (b"{", "line 1: not JSON"),
+            (
+                b'{"at":"2021-11-10T09:00:00+08:00","data":{"a":[{"b":1,"b":2}]}}',
+                "/data/a/0/b stands",
+            ),
             (b"[]", "a JSON object"),
             (b'{"case":"A","type":"X"}', "`at`"),
             (b'{"at":"2021-11-10T09:00:00","case":"A","type":"X"}', "no zone"),
