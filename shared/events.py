@@ -1153,6 +1153,20 @@ class GroupJoined(RoutingDecision):
         return _formed(self.group, self.formation)
 
 
+class GroupLeft(RoutingDecision):
+    """群体解散, on a member: its leading case ended otherwise than paid, and no group formed anew.
+
+    The member has a handling clock of its own again (T09).
+    """
+
+    group: str
+    master: str
+    formation: int | None = None
+
+    def natural_key(self) -> str:
+        return f"{self.group}|{self.master}|{self.cause}"
+
+
 def _formed(group: str, formation: int | None) -> str:
     return group if formation is None else f"{group}|{formation}"
 
@@ -1416,20 +1430,6 @@ class GroupMemberUpdated(SupervisionDecision):
 
     def natural_key(self) -> str:
         return f"{self.case}|{self.group}|{self.cause}"
-
-
-class GroupLeft(SupervisionDecision):
-    """群体牵头案件终结, on a member not yet settled: its leading case ended otherwise than paid.
-
-    The member has a handling clock of its own again (T09).
-    """
-
-    group: str
-    master: str
-    formation: int | None = None
-
-    def natural_key(self) -> str:
-        return f"{self.group}|{self.master}|{self.cause}"
 
 
 # --- publications of reporting -------------------------------------------------------------------

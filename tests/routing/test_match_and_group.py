@@ -708,6 +708,38 @@ def test_who_joins_a_group_that_forms_anew_joins_it_then() -> None:
     assert updated <= {when("2021-12-20 10:00"), *(event.recordedtime for event in lines)}
 
 
+def test_only_who_no_longer_counts_leaves_a_group_that_forms_anew() -> None:
+    lines = [site(f"C{n:02}", f"2021-12-05 {9 + n // 6:02d}:{n % 6}0", f"w{n}") for n in range(12)]
+    city = world(
+        received("M", "2021-12-05 08:00", "w99"),
+        *lines,
+        of_case("C05", ev.MergeApproved(master=case("M")), "2021-12-18 10:00"),
+        of_case("C00", ev.ComplaintNotAccepted(reason="NOT_WAGES"), "2021-12-20 10:00"),
+        of_case("C05", ev.MergeRevoked(), "2021-12-21 10:00"),
+    )
+
+    left = [(event.subject, event.time) for event in found(city, ev.GroupLeft)]
+    assert left == [(case("C05"), when("2021-12-20 10:00"))]
+    joined = [e.time for e in found(city, ev.GroupJoined) if e.subject == case("C05")]
+    assert joined[1:] == [when("2021-12-21 10:00")]
+
+
+def test_a_group_too_small_without_its_leading_case_is_left_by_all() -> None:
+    """Once each, also when enough come later for a new one."""
+    lines = [site(f"C{n:02}", f"2021-12-05 {9 + n // 6:02d}:{n % 6}0", f"w{n}") for n in range(10)]
+    city = world(
+        *lines,
+        of_case("C00", ev.ComplaintNotAccepted(reason="NOT_WAGES"), "2021-12-20 10:00"),
+        site("D", "2021-12-21 09:00", "w77"),
+    )
+
+    left = [(event.subject, event.time) for event in found(city, ev.GroupLeft)]
+    members = [case(f"C{n:02}") for n in range(1, 10)]
+    assert sorted(left) == sorted((member, when("2021-12-20 10:00")) for member in members)
+    again = [event for event in found(city, ev.GroupJoined) if event.data.formation == 2]  # type: ignore[union-attr]
+    assert len(again) == 9
+
+
 def test_the_same_worker_twice_counts_once() -> None:
     city = world(
         *(site(f"C{n}", f"2021-11-22 {9 + n:02d}:00", "w1", f"x{n}") for n in range(8)),

@@ -247,13 +247,13 @@ ROUTING = """
 ComplaintMerged ComplaintUnmerged GroupJoined MatchFound MatchUpdated GroupFormed
 GroupLevelChanged TriageRequested CaseAssigned CaseReassigned CoHandlerAdded
 AssignmentWithdrawn ReturnRefused MatchRegistered ClaimLinesAdded ClaimLinesRemoved
+GroupLeft
 """
 SUPERVISION = """
 DeadlineSet AlertRaised AlertCleared SupervisionNoticeIssued CaseEscalated
 AssignmentDeemedSigned ExtensionRefused SuspensionLapsed SupplementLapsed InstalmentDefaulted
 PaymentOrderDefaulted ReferralThresholdMet CaseReferredToPublicSecurity ClosureRefused
 CaseClosed CaseReopened FalseClosureSuspected SourceReplyOwed GroupMemberUpdated
-GroupLeft
 """
 REPORTING = """
 LedgerSnapshotTaken RankingPublished BulletinIssued CorrectionIssued PhaseTargetEvaluated

@@ -212,6 +212,8 @@ class TestGroup:
         for number in range(3, 13):
             masters = [d["master"] for d in story.of("GroupJoined", f"C{number:02}")]
             assert masters == ["C01", "C02"]
+            assert story.of("GroupLeft", f"C{number:02}") == []
+            assert story.dues("T09", f"C{number:02}") == [], "no clock for no time at all"
         assert story.times("ClosureRefused", "C02") == ["2021-11-26 10:00"]
         assert story.times("CaseClosed", "C02") == ["2021-11-29 09:00"]
 

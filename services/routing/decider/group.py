@@ -11,6 +11,7 @@ the first with which it was named: two employers are not made one by a name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from services.routing.decider.foreseen import Foreseen, Hearing, heard
@@ -71,10 +72,22 @@ class Word(Frozen, frozen=True):
     at: datetime
 
 
+class Parting(Frozen, frozen=True):
+    """A case that joined a group of which the leading case, `master`, ended otherwise than paid, by
+    the event `id`: it is told to go on by itself unless the group forms anew with it.
+    """
+
+    case: str
+    master: str
+    formation: int
+    id: str
+    at: datetime
+
+
 class Group(Hearing, frozen=True):
     """`names`: the streams of the names under which this code is known; `code`: of the first code
     with which this name was named; `untold`: what they are to be told; `follows`: the stream that
-    counts the members of this one.
+    counts the members of this one; `parting`: who was of a group that lost its leading case.
     """
 
     subject: str
@@ -88,6 +101,7 @@ class Group(Hearing, frozen=True):
     code: str | None = None
     untold: tuple[Word, ...] = ()
     follows: str | None = None
+    parting: tuple[Parting, ...] = ()
 
 
 class GroupRouting:
@@ -126,11 +140,16 @@ def _evolve(state: Group, event: Event) -> Group:
         return _updated(state, event, data)
     if isinstance(data, ev.GroupFormed):
         formed = state.formations + 1
-        return replace(state, master=data.master, level=data.level, joined=(), formations=formed)
+        parting = tuple(each for each in state.parting if each.case not in data.members)
+        state = replace(state, joined=(), formations=formed, parting=parting)
+        return replace(state, master=data.master, level=data.level)
     if isinstance(data, ev.GroupLevelChanged):
         return replace(state, level=data.level)
     if isinstance(data, ev.GroupJoined):
         return replace(state, joined=(*state.joined, event.subject))
+    if isinstance(data, ev.GroupLeft):
+        left = tuple(each for each in state.parting if each.case != event.subject)
+        return replace(state, parting=left)
     return state
 
 
@@ -171,6 +190,11 @@ def _updated(state: Group, event: Event, data: ev.MatchUpdated) -> Group:
     leader = _leader(state)
     if leader is not None and data.case == leader.case and not (leader.counts or leader.paid):
         # It ended unpaid: the group is dissolved, and may form anew under another case.
+        parting = tuple(
+            Parting(case, leader.case, state.formations, event.id, event.known_at)
+            for case in state.joined
+        )
+        state = replace(state, parting=(*state.parting, *parting))
         return replace(state, master=None, level=None, joined=())
     return state
 
@@ -234,8 +258,17 @@ def level_of(count: int, policy: Policy) -> GroupLevel | None:
 def owed(state: Group, policy: Policy) -> list[Event]:
     """What other streams of the employer are to be told, and what follows for the members."""
     if state.follows is not None:
-        return [*_words(state), *_passing_on(state, state.follows)]
-    return [*_words(state), *_gathering(state, policy)]
+        passed = _passing_on(state, state.follows)
+        return [*_words(state), *_left(state.subject, state.parting), *passed]
+    gathering = _gathering(state, policy)
+    staying = {
+        case
+        for event in gathering
+        if isinstance(event.data, ev.GroupFormed)
+        for case in event.data.members
+    }
+    parting = [each for each in state.parting if each.case not in staying]
+    return [*_words(state), *_left(state.subject, parting), *gathering]
 
 
 def _countable(state: Group) -> tuple[Member, ...]:
@@ -266,6 +299,24 @@ def _words(state: Group) -> list[Event]:
             decidedby=state.subject,
         )
         for word in state.untold
+    ]
+
+
+def _left(group: str, parting: Iterable[Parting]) -> list[Event]:
+    """GroupLeft on each that no group has any more."""
+    return [
+        owe(
+            each.case,
+            each.at,
+            ev.GroupLeft(
+                cause=each.id,
+                group=group,
+                master=each.master,
+                formation=each.formation if each.formation > 1 else None,
+            ),
+            decidedby=group,
+        )
+        for each in parting
     ]
 
 

@@ -27,7 +27,7 @@ class CaseSupervision:
     def evolve(self, state: Watch, event: Event) -> Watch:
         state = evolve(state, event)
         if state.members:
-            state = leave(state, event)
+            state = leave(state)
         return tell(state, event) if state.leaders else state
 
     def __init__(self) -> None:

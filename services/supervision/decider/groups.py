@@ -66,14 +66,7 @@ def _past(state: Watch, group: str, formation: int) -> Watch:
 
 
 def left(state: Watch, event: Event, data: ev.GroupLeft) -> Watch:
-    """On the leading case: told. On a member: on its own, unless another case leads by now."""
-    if event.decider == state.subject:
-        kept = tuple(
-            item
-            for item in state.owed
-            if (item.type, item.cause, item.on) != ("GroupLeft", data.cause, event.subject)
-        )
-        return replace(state, owed=kept)
+    """On its own, unless another case leads by now."""
     present = any(
         (leader.group, leader.master) == (data.group, data.master)
         and leader.formation <= (data.formation or 1)
@@ -96,24 +89,14 @@ def _on_its_own(state: Watch, event: Event, group: str) -> Watch:
     return handle(replace(state, handle_by=None, first_handle_by=None), event)
 
 
-def leave(state: Watch, event: Event) -> Watch:
-    """After any event of a leading case: once it ended otherwise than paid, nobody waits for it."""
+def leave(state: Watch) -> Watch:
+    """After any event of a leading case: once it ended otherwise than paid, it leads nobody."""
     paid = state.closed and state.closure_kind == "PAID_IN_FULL"
     if paid or not state.ended:
         return state
-    owed = tuple(
-        Owed(
-            "GroupLeft",
-            event.id,
-            event.known_at,
-            {"group": m.group, "master": state.subject, "formation": _told(m.formation)},
-            on=m.case,
-        )
-        for m in state.members
-    )
     for group, formation in sorted({(m.group, m.formation) for m in state.members}):
         state = _past(state, group, formation)
-    return replace(state, owed=(*state.owed, *owed))
+    return state
 
 
 def _told(formation: int) -> int | None:
