@@ -98,11 +98,12 @@ class TestLimit:
             "2022-01-12 00:00"
         ]
 
-    def test_served_again_the_limit_is_the_new_one(self) -> None:
+    def test_served_again_its_limit_does_not_move(self) -> None:
+        """I-07: else who is to pay could be given time without anybody's approval."""
         case = ordered()
-        case.at("2022-01-06 10:00", served(), by=LABOUR)
+        case.at("2022-01-06 10:00", served(limit_at=when("2022-01-21 00:00")), by=LABOUR)
         case.until("2022-01-20 00:00")
-        assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-14 00:00"]
+        assert case.times(ev.PaymentOrderDefaulted) == ["2022-01-12 00:00"]
 
     def test_each_order_has_its_own(self) -> None:
         case = ordered()

@@ -26,6 +26,9 @@ from shared.policy import Policy
 Step = tuple[datetime, int, Callable[[], Event]]
 """(instant, rank within the instant, how to make the decision)."""
 
+_NOTICE_DIGITS = 12
+"""Of a case's id: enough that among a hundred thousand no two begin alike."""
+
 FACT, OWN, ALERT, NOTICE, ESCALATE, DEADLINE, CLEAR = range(7)
 
 
@@ -263,10 +266,14 @@ def _cleared(clock: Clock, state: Watch, at: datetime, alert: Raised) -> Event:
 
 
 def _notice(clock: Clock, state: Watch, policy: Policy, alert: Raised) -> Event:
-    """督办函: numbered, to those who must act, reply in working days."""
+    """督办函: numbered, to those who must act, reply in working days.
+
+    The number names the stream, a unit by its whole code, so that no two notices share one.
+    """
     ladder = policy.content.ladder
     day = civil(alert.at)
-    serial = f"{state.subject.removeprefix('unit:')[:8]}-{state.notices + 1}"
+    of = state.subject.removeprefix("unit:").replace("-", "")[:_NOTICE_DIGITS]
+    serial = f"{of}-{state.notices + 1}"
     data = ev.SupervisionNoticeIssued(
         cause=alert.id,
         notice_no=ladder.notice_number.format(year=day.year, serial=serial),

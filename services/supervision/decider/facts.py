@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, get_args
 
 from services.supervision.decider import cases, clocks, groups, handling
-from services.supervision.decider.state import Watch, owe_later, replace, start, stop, without_owed
+from services.supervision.decider.state import (
+    Watch,
+    replace,
+    start,
+    start_once,
+    stop,
+    without_owed,
+)
 from shared import events as ev
 from shared.events import AnyData, Event
 
@@ -167,11 +174,12 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.PaymentVerified() | ev.PaymentReversed():
             return handling.payment(state, event, data)
         case ev.InspectionFiled():
-            return start(stop(state, event, "T20"), "T21", event)
+            return start_once(stop(state, event, "T20"), "T21", event)
         case ev.InspectionClosed():
-            return start(stop(state, event, "T21"), "T22", event)
+            return start_once(stop(state, event, "T21"), "T22", event)
         case ev.PaymentOrderIssued():
-            return start(stop(state, event, "T22"), "T22", event, item="service", variant="next")
+            decided = stop(state, event, "T22", exact=True)
+            return start_once(decided, "T22", event, item="service", variant="next")
         case ev.PaymentOrderServed():
             return handling.order_served(state, event, data)
         case ev.PaymentOrderComplied():
@@ -183,40 +191,41 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.ReferralThresholdMet():
             return handling.threshold_met(state, event, data)
         case ev.ReferralProposed():
-            return start(stop(state, event, "T39"), "T30", event)
+            return start_once(stop(state, event, "T39"), "T30", event)
         case ev.ReferralApproved():
             state = stop(replace(state, referral_decided=True), event, "T30", "T39")
-            return start(state, "T31", event)
+            return start_once(state, "T31", event)
         case ev.ReferralDeclined():
             state = stop(replace(state, referral_decided=True), event, "T30", "T39")
             return stop(state, event, "T31", "T32", "T33")
         case ev.ReferralDelivered():
-            state = stop(state, event, "T31")
-            return owe_later(state, "CaseReferredToPublicSecurity", event, doc_no=data.doc_no)
+            return handling.referral_delivered(state, event, data)
         case ev.ReferralReceipted():
-            state = start(stop(state, event, "T31"), "T32", event, item="pass_on")
-            return start(state, "T33", event)
+            state = start_once(stop(state, event, "T31"), "T32", event, item="pass_on")
+            return start_once(state, "T33", event)
         case ev.PoliceSupplementAsked():
-            return start(stop(state, event, "T32"), "T32", event, variant="next")
+            state = stop(state, event, "T32", item="pass_on")
+            return start_once(state, "T32", event, variant="next")
         case ev.SupplementSent():
             return stop(state, event, "T32")
         case ev.PoliceFiled():
             state = replace(state, police_filed=True)
             state = stop(state, event, "T32", "T33", "T34", "T35", "T36", "T37")
-            return start(state, "T38", event)
+            return start_once(state, "T38", event)
         case ev.PoliceDeclined():
-            return start(stop(state, event, "T32", "T33", "T37"), "T34", event)
+            state = stop(replace(state, with_police=False), event, "T32", "T33", "T37")
+            return start_once(state, "T34", event)
         case ev.ReconsiderationRequested():
-            return start(stop(state, event, "T34"), "T35", event)
+            return start_once(stop(state, event, "T34"), "T35", event)
         case ev.ReconsiderationDecided():
             state = stop(state, event, "T35")
-            return start(state, "T36", event) if data.result == "upheld" else state
+            return start_once(state, "T36", event) if data.result == "upheld" else state
         case ev.SupervisionSuggested():
             return stop(state, event, "T34", "T36")
         case ev.PoliceReasonsAsked():
-            return start(state, "T37", event)
+            return start_once(state, "T37", event)
         case ev.FilingOrdered():
-            return start(state, "T37", event, variant="next")
+            return start_once(state, "T37", event, variant="next")
         case ev.MaterialsHandedOver():
             return stop(state, event, "T38")
         case ev.CreditListingDecided():

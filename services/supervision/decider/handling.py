@@ -37,6 +37,7 @@ from services.supervision.decider.state import (
     owe_reopening,
     replace,
     start,
+    start_once,
     stop,
     swap,
     without_owed,
@@ -243,11 +244,11 @@ def instalment_defaulted(state: Watch, event: Event, data: ev.InstalmentDefaulte
 
 
 def order_served(state: Watch, event: Event, data: ev.PaymentOrderServed) -> Watch:
-    others = tuple(order for order in state.orders if order.doc_no != data.doc_no)
+    """T23 runs, T22 ends. A document is served once: told again, its limit does not move (I-07)."""
+    if any(order.doc_no == data.doc_no for order in state.orders):
+        return state
     order = Order(data.doc_no, data.doc_type, event.time, data.limit_at)
-    state = replace(state, orders=(*others, order))
-    state = stop(state, event, "T22")
-    state = stop(state, event, "T23", item=data.doc_no)
+    state = stop(replace(state, orders=(*state.orders, order)), event, "T22")
     if data.doc_type == "decision":
         suit_ends = end_of(months_after(civil(event.time), SUIT_MONTHS))
         known_at = max(suit_ends, event.known_at)
@@ -336,6 +337,15 @@ def _to_be_listed(state: Watch, event: Event, order: Order) -> Watch:
     return start(state, "T42", event, item=f"default|{order.doc_no}", started_at=begun)
 
 
+def referral_delivered(state: Watch, event: Event, data: ev.ReferralDelivered) -> Watch:
+    """Referred once, until the police decline: what is delivered again is the same referral."""
+    state = stop(state, event, "T31")
+    if state.with_police:
+        return state
+    state = replace(state, with_police=True)
+    return owe_later(state, "CaseReferredToPublicSecurity", event, doc_no=data.doc_no)
+
+
 def threshold_met(state: Watch, event: Event, data: ev.ReferralThresholdMet) -> Watch:
     """T39 runs. What was owed is kept: a payment made before and recorded later may undo it."""
     given = data.figures or ev.ThresholdFigures(
@@ -417,8 +427,8 @@ def _lapses(state: Watch, met: Met) -> bool:
 def legal_path_entered(state: Watch, event: Event, data: ev.LegalPathEntered) -> Watch:
     """T40 watches for the award, T41 for the conclusion on a petition; courts have no clock."""
     if data.forum == "arbitration":
-        return start(state, "T40", event)
-    return start(state, "T41", event, variant="next") if data.forum == "petition" else state
+        return start_once(state, "T40", event)
+    return start_once(state, "T41", event, variant="next") if data.forum == "petition" else state
 
 
 def legal_path_ended(state: Watch, event: Event, data: ev.LegalPathEnded) -> Watch:

@@ -396,6 +396,7 @@ class Watch(Frozen, frozen=True):
     fast_lane: Jump | None = None
     referral_decided: bool = False
     police_filed: bool = False
+    with_police: bool = False
     legal_ended: bool = False
     listed: bool = False
     funds_requested: bool = False
@@ -483,6 +484,18 @@ def start(
         source_ref=source_ref,
     )
     return replace(state, clocks=(*state.clocks, clock))
+
+
+def start_once(
+    state: Watch, timer: str, event: Event, *, item: str | None = None, variant: str = "length"
+) -> Watch:
+    """The state with a timer started unless it runs already: an act that is recorded again moves no
+    deadline and clears no alert (I-07, I-20).
+    """
+    for clock in state.clocks:
+        if clock.running and (clock.timer, clock.item, clock.variant) == (timer, item, variant):
+            return state
+    return start(state, timer, event, item=item, variant=variant)
 
 
 def stop(
