@@ -148,15 +148,22 @@ class Length(Rules):
     n: int
 
 
+Duty = Literal["handler", "task_force", "office", "labour"]
+"""Who must act before a timer's due: 主办, the task force's lead units, 联席办, 市人社局."""
+
+
 class TimerRule(Rules):
     """One timer. `clock`: internal (starts at recording when filed late) or statutory (at `time`).
 
     `roll`: for calendar days, `back` = last working day on or before the end (own side),
-    `forward` = roll past rest days (other side).
+    `forward` = roll past rest days (other side). `duty`: who must act, and is reminded (by default
+    the unit that handles the case); `steps`: of single steps.
     """
 
     id: str
     name: str
+    duty: Duty = "handler"
+    steps: dict[str, Duty] = {}
     clock: Literal["internal", "statutory"] = "internal"
     length: Length
     urgent: Length | None = None

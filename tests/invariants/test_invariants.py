@@ -253,8 +253,8 @@ def test_a_seeded_fault_turns_its_check_red(
 
 
 def filed_twice() -> Log:
-    """Filed on Thursday, materials due on Friday: handed over on Sunday. Then a second filing of that
-    same Thursday is told: another clock, with the same due, that nobody stops.
+    """Filed on Thursday, materials due on Friday: handed over on Sunday. Then a second filing of
+    that same Thursday is told: another clock, with the same due, that nobody stops.
     """
     lines = straight(1)[:1]
     case = lines[0].case

@@ -449,6 +449,18 @@ class TestOpinion:
         assert story.alerts("T52") == ["2022-01-02 03:40 L3", "2022-01-02 23:40 L3"]
         assert story.cleared("T52") == ["2022-01-02 03:40 L3"]
 
+    def test_told_again_as_it_spreads_it_gets_no_more_time(self, story: Story) -> None:
+        story.assigned("2021-12-27 10:00")
+        for at, spread in (("10:00", "local"), ("11:00", "national")):
+            story.line(f"2021-12-28 {at}", "A", "OpinionAlertRaised", url_hash="h1", spread=spread)
+        story.run("2021-12-29 12:00")
+        assert story.alerts("T52") == [
+            "2021-12-28 10:30 L3",
+            "2021-12-28 14:00 L3",
+            "2021-12-29 10:00 L3",
+        ]
+        assert story.cleared("T52") == []
+
     @pytest.mark.parametrize("where", ["city", "unit:410185109"])
     def test_of_no_known_case(self, story: Story, where: str) -> None:
         story.line("2022-01-01 23:40", where, "OpinionAlertRaised", url_hash="h", spread="local")
@@ -613,6 +625,32 @@ class TestLanes:
         assert at_once["due_at"] == full("2021-11-15 10:00")
         assert "市公安局" in at_once["recipients"]
         assert story.times("SupervisionNoticeIssued", timer="T09") == ["2021-11-15 10:00"]
+
+    def test_fled_stands_through_an_extension(self, story: Story) -> None:
+        """No lower level after it, and only the end of the handling ends it (domain 4.3, I-20)."""
+        story.assigned("2021-11-11 10:00")
+        story.verified("2021-11-15 10:00", (800_000, 3), root_cause="FLED")
+        story.line("2021-11-16 09:00", "A", "SupervisionNoticeReplied")
+        story.line("2021-11-24 10:00", "A", "ExtensionRequested", to=full("2021-12-03 00:00"))
+        approved = {"to": full("2021-12-03 00:00"), "approver": "office"}
+        story.line("2021-11-24 11:00", "A", "ExtensionApproved", **approved)
+        story.paid("2021-12-08 09:00")
+        story.line("2021-12-08 10:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2021-12-08 10:00")
+        assert story.dues("T09") == ["2021-11-26 00:00", "2021-12-03 00:00"]
+        assert story.alerts("T09") == ["2021-11-15 10:00 L4", "2021-12-08 00:00 L5"]
+        assert story.cleared("T09") == ["2021-12-08 10:00 L4", "2021-12-08 10:00 L5"]
+        assert story.times("SupervisionNoticeIssued", timer="T09") == ["2021-11-15 10:00"]
+
+    def test_fled_stands_through_a_suspension(self, story: Story) -> None:
+        story.assigned("2021-11-11 10:00")
+        story.verified("2021-11-15 10:00", (800_000, 3), root_cause="FLED")
+        story.line("2021-11-16 09:00", "A", "CaseSuspended", reason="等待鉴定")
+        story.line("2021-11-19 09:00", "A", "CaseResumed")
+        story.run("2021-12-01 00:00")
+        assert story.dues("T09") == ["2021-11-26 00:00", "2021-11-30 00:00"]
+        assert story.alerts("T09") == ["2021-11-15 10:00 L4"]
+        assert story.cleared("T09") == []
 
     def test_a_supervised_national_line(self, story: Story) -> None:
         story.assigned("2021-11-11 10:00", tier="NAT", source="ducha", kind="supervised")

@@ -74,6 +74,24 @@ class TestOurSide:
         assert story.alerts("T31") == ["2022-01-15 10:00 L3"], "hours run through a weekend"
         assert story.times("CaseReferredToPublicSecurity") == ["2022-01-17 09:00"]
 
+    def test_proposed_again_it_has_no_more_time(self, story: Story) -> None:
+        """I-07, I-20: the three days count from the first report; nothing is cleared by another."""
+        met(story)
+        act(story, "2022-01-13 10:00", "ReferralProposed")
+        act(story, "2022-01-19 10:00", "ReferralProposed")
+        story.run("2022-01-20 00:00")
+        assert story.dues("T30") == ["2022-01-15 00:00"]
+        assert [alert[-2:] for alert in story.alerts("T30")] == ["L3", "L4", "L6"]
+        assert story.cleared("T30") == []
+
+    def test_declined_and_proposed_anew_it_is_another_matter(self, story: Story) -> None:
+        met(story)
+        act(story, "2022-01-13 10:00", "ReferralProposed")
+        act(story, "2022-01-14 10:00", "ReferralDeclined", reason="NO_CRIME")
+        act(story, "2022-01-17 10:00", "ReferralProposed")
+        story.run("2022-01-18 00:00")
+        assert story.dues("T30") == ["2022-01-15 00:00", "2022-01-21 00:00"]
+
     def test_only_the_head_approves_and_only_then_is_it_delivered(self, story: Story) -> None:
         met(story)
         act(story, "2022-01-13 10:00", "ReferralProposed")
@@ -92,6 +110,29 @@ class TestTheirSide:
         act(story, "2022-01-12 11:00", "ReferralApproved")
         act(story, "2022-01-12 12:00", "ReferralDelivered")
         act(story, receipted, "ReferralReceipted")
+
+    def test_told_again_nothing_moves_and_nobody_is_referred_twice(self, story: Story) -> None:
+        self.delivered(story, "2022-01-12 15:00")
+        act(story, "2022-01-14 12:00", "ReferralDelivered")
+        act(story, "2022-01-14 15:00", "ReferralReceipted")
+        act(story, "2022-01-17 10:00", "PoliceFiled", doc_no="立1")
+        act(story, "2022-01-19 10:00", "PoliceFiled", doc_no="立1")
+        story.run("2022-01-20 00:00")
+        assert story.times("CaseReferredToPublicSecurity") == ["2022-01-12 12:00"]
+        assert story.dues("T33") == ["2022-01-18 00:00"]
+        assert story.dues("T38") == ["2022-01-21 00:00"]
+
+    def test_delivered_anew_after_the_police_declined(self, story: Story) -> None:
+        self.delivered(story, "2022-01-12 15:00")
+        act(story, "2022-01-13 10:00", "PoliceDeclined", doc_no="不立1")
+        act(story, "2022-01-14 10:00", "ReferralProposed")
+        act(story, "2022-01-14 11:00", "ReferralApproved")
+        act(story, "2022-01-14 12:00", "ReferralDelivered")
+        story.run("2022-01-14 13:00")
+        assert story.times("CaseReferredToPublicSecurity") == [
+            "2022-01-12 12:00",
+            "2022-01-14 12:00",
+        ]
 
     @pytest.mark.parametrize(
         ("at", "due"),

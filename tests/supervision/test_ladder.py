@@ -52,6 +52,43 @@ def test_who_is_told_grows_with_the_level() -> None:
     assert found["L7"][-1] == "市长"
 
 
+def told(case: Told, timer: str, step: str | None = None) -> dict[str, tuple[str, ...]]:
+    raised = [d for d in case.of(ev.AlertRaised) if (d.timer, d.step) == (timer, step)]
+    found = {data.level: data.recipients for data in raised}
+    sent = [d.to for d in case.of(ev.SupervisionNoticeIssued) if d.timer == timer]
+    return found | ({"notice": sent[-1]} if sent else {})
+
+
+def test_who_must_act_is_reminded_and_nobody_else() -> None:
+    """The review by the task force and then the office, the follow-up by the office."""
+    case = assigned("2021-11-11 10:00")
+    paid(case, "2021-11-15 09:00")
+    case.at("2021-11-15 10:00", ev.ClosureRequested(kind="PAID_IN_FULL"))
+    case.until("2021-11-18 00:00")
+    leads = ("市人社局", "市住建局")
+    assert told(case, "T12", "tf") == {
+        "L1": leads,
+        "L3": (*leads, "联席办"),
+        "L4": (*leads, "联席办"),
+        "notice": leads,
+    }
+    case.at("2021-11-18 10:00", ev.ClosureReviewPassed(stage="tf"))
+    case.until("2021-11-20 00:00")
+    assert told(case, "T12", "office")["L1"] == ("联席办",)
+    case.at("2021-11-22 10:00", ev.ClosureReviewPassed(stage="office"), by=OFFICE)
+    case.until("2021-11-27 00:00")
+    assert told(case, "T13") == dict.fromkeys(("L1", "L3", "L4", "notice"), ("联席办",))
+
+
+def test_the_bureau_is_reminded_of_its_own_orders() -> None:
+    case = assigned("2021-11-11 10:00")
+    case.at("2021-11-15 10:00", ev.InspectionFiled(), by=LABOUR)
+    case.at("2021-11-16 10:00", ev.InspectionClosed(), by=LABOUR)
+    case.until("2021-12-10 00:00")
+    assert told(case, "T22")["L1"] == ("市人社局",)
+    assert told(case, "T22")["notice"] == ("市人社局",)
+
+
 def test_the_notice_is_numbered_and_answered_in_two_working_days() -> None:
     case = assigned("2021-11-11 10:00").until("2021-12-20 00:00")
     (notice,) = [data for data in case.of(ev.SupervisionNoticeIssued) if data.timer == "T09"]

@@ -45,6 +45,11 @@ class TestCampaignDates:
         notices = [data.to for data in told.of(ev.SupervisionNoticeIssued) if data.timer == "A1"]
         assert notices == [("TF1",)]
 
+    def test_no_two_units_share_the_number_of_a_notice(self) -> None:
+        streams = [unit(f"unit:41018500{n}", "2022-01-05 00:00") for n in (1, 2)]
+        numbers = [d.notice_no for told in streams for d in told.of(ev.SupervisionNoticeIssued)]
+        assert len(set(numbers)) == len(numbers) >= 2
+
     def test_reported_in_time(self) -> None:
         told = unit(until="2021-12-20 00:00")
         told.at("2021-12-20 10:00", ev.ScreeningReported(findings=0))

@@ -14,6 +14,7 @@ from services.supervision.decider.state import (
     remembered,
     replace,
     start,
+    start_once,
     stop,
     swap,
 )
@@ -48,7 +49,7 @@ def deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
     if clock.due_at is None:
         return swap(state, clock, replace(new, reached=_fired(state, data)))
     if clock.due_at != data.due_at:
-        new = replace(new, reached=_fired(state, data))
+        new = replace(new, reached=max(_fired(state, data), _by_lane(clock)))
         state = replace(state, fired=remembered(state.fired, clock))
     overdue = clock.set_id is not None and max(clock.due_at, data.due_at) <= event.time
     if clock.due_at == data.due_at or overdue:
@@ -56,19 +57,31 @@ def deadline_set(state: Watch, event: Event, data: ev.DeadlineSet) -> Watch:
         # goes on standing and is not raised again (I-20).
         return swap(state, clock, replace(new, reached=clock.reached))
     if clock.set_id is None:
-        return _moved(state, clock, new)
-    return swap(state, clock, replace(new, raised=ended(clock.raised, event.time)))
+        return _moved(state, clock, new, data)
+    return swap(state, clock, replace(new, raised=_outlived(clock, event.time)))
 
 
-def _moved(state: Watch, clock: Clock, new: Clock) -> Watch:
+def _by_lane(clock: Clock) -> str:
+    """The level of a fast lane that stands: no other due undoes why it was taken (I-20)."""
+    return max((alert.level for alert in clock.raised if alert.lane), default="")
+
+
+def _outlived(clock: Clock, at: datetime) -> tuple[Raised, ...]:
+    """The alerts of a clock whose due moved: those of its due have ended, a fast lane's has not."""
+    over = ended(tuple(alert for alert in clock.raised if not alert.lane), at)
+    return (*over, *(alert for alert in clock.raised if alert.lane))
+
+
+def _moved(state: Watch, clock: Clock, new: Clock, data: ev.DeadlineSet) -> Watch:
     """After a suspension or an assignment to another unit: what stood under the old due ends.
 
     The other unit begins with a clean sheet, and gets its own notice.
     """
-    raised = ended(clock.raised, clock.known_at)
     if clock.started_at < clock.known_at:
-        return swap(state, clock, replace(new, raised=raised))
-    fresh = replace(new, raised=(), notice=None, replied_at=None)
+        return swap(state, clock, replace(new, raised=_outlived(clock, clock.known_at)))
+    raised = ended(clock.raised, clock.known_at)
+    reached = _fired(state, data)
+    fresh = replace(new, raised=(), notice=None, replied_at=None, reached=reached)
     state = swap(state, clock, fresh)
     if not raised:
         return state
@@ -163,7 +176,8 @@ def alert_raised(state: Watch, event: Event, data: ev.AlertRaised) -> Watch:
         lane = clock.jump if clock.timer == data.timer else None
         jumped = lane is not None and lane.cause == data.cause
         if clock.set_id == data.cause or jumped:
-            raised = (*clock.raised, Raised(data.level, event.id, event.time))
+            alert = Raised(data.level, event.id, event.time, lane=jumped)
+            raised = (*clock.raised, alert)
             reached = max(clock.reached, data.level)
             left = None if jumped else clock.jump
             return swap(state, clock, replace(clock, raised=raised, reached=reached, jump=left))
@@ -243,10 +257,13 @@ def incident_cleared(state: Watch, event: Event, data: ev.ExtremeIncidentCleared
 
 
 def opinion(state: Watch, event: Event, data: ev.OpinionAlertRaised) -> Watch:
-    """T52: verified in 30 minutes, a plan in 4 hours, a reply in 24 (方案 五(四)三)."""
+    """T52: verified in 30 minutes, a plan in 4 hours, a reply in 24 (方案 五(四)三).
+
+    Told again of the same page, as it spreads, it gets no more time.
+    """
     for step, variant in (("verify", "length"), ("plan", "next"), ("reply", "outer")):
         item = f"{step}|{data.url_hash}"
-        state = start(state, "T52", event, item=item, variant=variant)
+        state = start_once(state, "T52", event, item=item, variant=variant)
     return state
 
 

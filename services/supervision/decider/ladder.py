@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from services.supervision.decider.derivation import length_of
 from services.supervision.decider.state import Clock, Jump, Watch
 from shared.calendar import at_hour, civil, end_of, last_day_of
-from shared.policy import Policy, Rung
+from shared.policy import Duty, Policy, Rung
 from shared.streams import CITY, unit_code
 
 MORNING: Final = 9
@@ -231,9 +231,9 @@ def recipients(
         found += [posts["procuratorate"]] if lane == "procuratorate" else []
         return tuple(found)
     force = policy.task_forces.get(state.task_force or "")
-    handler = state.handler or content.organisation.office
-    found = [handler, *((state.department,) if state.department else ())]
-    if force is not None and level >= "L2":
+    duty = duty_of(clock, policy)
+    found = [*_must_act(duty, state, policy)]
+    if force is not None and duty == "handler" and level >= "L2":
         found += force.lead_units
     if level >= "L3":
         found.append(content.organisation.office)
@@ -260,7 +260,8 @@ def _answerable(clock: Clock, state: Watch, policy: Policy) -> str:
 
 
 def notified(clock: Clock, state: Watch, policy: Policy) -> tuple[str, ...]:
-    """Whom a 督办函 goes to: township and lead units; in the police lane those who are late."""
+    """Whom a 督办函 goes to: who must act, with a case's handler the lead units; in the police lane
+    those who are late."""
     lane = lane_of(clock, state, policy)
     if lane == "procuratorate":
         return (POLICE, policy.content.organisation.posts["procuratorate"])
@@ -268,6 +269,28 @@ def notified(clock: Clock, state: Watch, policy: Policy) -> tuple[str, ...]:
         return (LABOUR,)
     if state.received_at is None:
         return (_answerable(clock, state, policy),)
+    duty = duty_of(clock, policy)
     force = policy.task_forces.get(state.task_force or "")
-    handler = state.handler or policy.content.organisation.office
-    return tuple(dict.fromkeys((handler, *(force.lead_units if force else ()))))
+    leads = force.lead_units if force is not None and duty == "handler" else ()
+    return tuple(dict.fromkeys((*_must_act(duty, state, policy), *leads)))
+
+
+def duty_of(clock: Clock, policy: Policy) -> Duty:
+    """Whose act stops a clock of a case: nobody is reminded of what another has to do."""
+    rule = policy.timers.get(clock.timer)
+    if rule is None:
+        return "handler"
+    return rule.steps.get(clock.step or "", rule.duty)
+
+
+def _must_act(duty: Duty, state: Watch, policy: Policy) -> tuple[str, ...]:
+    """The units of a duty; the office where nobody has the case yet, or no task force leads it."""
+    office = policy.content.organisation.office
+    force = policy.task_forces.get(state.task_force or "")
+    if duty == "labour":
+        return (LABOUR,)
+    if duty == "task_force" and force is not None:
+        return force.lead_units
+    if duty == "handler" and state.handler is not None:
+        return (state.handler, *((state.department,) if state.department else ()))
+    return (office,)

@@ -24,7 +24,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 class Raised(Frozen, frozen=True):
     """An alert that stands. `ended_at`: when the act came that ends it; from L4 on a reply to
-    the notice is needed too.
+    the notice is needed too. `lane`: of a fast lane.
     """
 
     level: str
@@ -32,6 +32,7 @@ class Raised(Frozen, frozen=True):
     at: datetime
     escalated: bool = False
     ended_at: datetime | None = None
+    lane: bool = False
 
 
 class Jump(Frozen, frozen=True):
