@@ -249,7 +249,6 @@ def i03(log: Log) -> Iterator[str]:
     """Every source whose complaint stands under a case is owed its reply when that case closes."""
     sources: dict[str, str] = {}
     masters: dict[str, str] = {}
-    replied: set[str] = set()
     owed: dict[str, set[str]] = defaultdict(set)
     for event in log:
         if isinstance(event.data, ev.SourceReplyOwed):
@@ -262,11 +261,9 @@ def i03(log: Log) -> Iterator[str]:
             masters[event.subject] = data.master
         elif isinstance(data, ev.ComplaintUnmerged):
             masters.pop(event.subject, None)
-        elif isinstance(data, ev.SourceReplied):
-            replied.add(data.source_ref)
         elif isinstance(data, ev.CaseClosed):
             here = {ref for case, ref in sources.items() if root(case, masters) == event.subject}
-            if not here - replied <= owed[event.id]:
+            if not here <= owed[event.id]:
                 yield f"{event.subject} closed and left a source without reply"
 
 

@@ -557,7 +557,7 @@ class Recount:
         else:
             self.state = "CLOSED"
             self.closings.append(recorded)
-            self.replies_owed += sum(not replied for replied in self.sources.values())
+            self.replies_owed += len(self.sources)
             self.end()
             self.set("T14", recorded, recorded, lambda days: days.after(recorded.date(), 1))
             self.window = midnight(recorded.date() + 31 * DAY)

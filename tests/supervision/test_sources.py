@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from shared import events as ev
 from tests.supervision.spec import (
+    OFFICE,
     assigned,
+    closed,
     followed_up,
     local,
     paid,
@@ -64,12 +66,21 @@ class TestSources:
         assert owed == [("national", "1", "PAID_IN_FULL"), ("12345", "B", "PAID_IN_FULL")]
         assert "T10" in case.running(), "the reply itself is still due"
 
+    def test_also_one_that_was_answered_before(self) -> None:
+        """In hand, was the answer; how it ended is owed at each closing."""
+        case = closed("2021-11-15 09:00")
+        case.at("2021-11-16 09:00", ev.SourceReplied(source="window", source_ref="1"))
+        case.at("2021-11-18 09:00", ev.FalseClosureFound(), by=OFFICE)
+        reviewed(case, "2021-11-19 10:00")
+        followed_up(case, "2021-11-19 11:00")
+        assert [data.conclusion for data in case.of(ev.SourceReplyOwed)] == ["PAID_IN_FULL"] * 2
+
     def test_whoever_is_turned_away_is_answered_too(self) -> None:
         case = received("2021-11-18 09:00", source="12345")
         case.at("2021-11-19 09:00", ev.ComplaintNotAccepted(reason="NOT_WAGES"))
         assert [data.conclusion for data in case.of(ev.SourceReplyOwed)] == ["NOT_ACCEPTED"]
 
-    def test_a_source_already_answered_is_owed_nothing(self) -> None:
+    def test_one_already_answered_is_not_turned_away_twice(self) -> None:
         case = received("2021-11-18 09:00", source="12345")
         case.at("2021-11-19 09:00", ev.SourceReplied(source="12345", source_ref="1"))
         case.at("2021-11-19 10:00", ev.ComplaintTransferredOut(to_body="sealed:x"))

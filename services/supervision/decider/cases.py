@@ -200,23 +200,22 @@ def supplement_lapsed(state: Watch, event: Event) -> Watch:
 def left(state: Watch, event: Event, conclusion: str) -> Watch:
     """The case leaves the base: every clock of it stops, its sources are answered."""
     state = stop(replace(state, out=True), event, *ENDS_WITH_CASE, *POLICE_LANE)
-    return owe_replies(state, event, conclusion)
+    return owe_replies(state, event, conclusion, [s for s in state.sources if not s.replied])
 
 
 # --- sources -------------------------------------------------------------------------------------
 
 
-def owe_replies(state: Watch, event: Event, conclusion: str) -> Watch:
-    """SourceReplyOwed, one a source that was not answered (I-03)."""
-    for source in state.sources:
-        if not source.replied:
-            fields: dict[str, str | list[str] | None] = {
-                "source": source.source,
-                "source_ref": source.source_ref,
-                "conclusion": conclusion,
-            }
-            owed = Owed("SourceReplyOwed", event.id, event.known_at, fields)
-            state = replace(state, owed=(*state.owed, owed))
+def owe_replies(state: Watch, event: Event, conclusion: str, sources: Sequence[Source]) -> Watch:
+    """SourceReplyOwed, one a source (I-03)."""
+    for source in sources:
+        fields: dict[str, str | list[str] | None] = {
+            "source": source.source,
+            "source_ref": source.source_ref,
+            "conclusion": conclusion,
+        }
+        owed = Owed("SourceReplyOwed", event.id, event.known_at, fields)
+        state = replace(state, owed=(*state.owed, owed))
     return state
 
 

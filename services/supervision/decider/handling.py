@@ -503,6 +503,7 @@ def follow_up_waived(state: Watch, event: Event) -> Watch:
 
 
 def closed(state: Watch, event: Event, data: ev.CaseClosed) -> Watch:
+    """Every source is told how it ended, also one that had an answer in the meantime (T10)."""
     state = without_owed(state, "CaseClosed", data.cause)
     state = stop(state, event, *ENDS_WITH_CASE)
     state = replace(
@@ -513,7 +514,7 @@ def closed(state: Watch, event: Event, data: ev.CaseClosed) -> Watch:
         reviewing=False,
         fast_lane=None,
     )
-    state = owe_replies(state, event, data.kind)
+    state = owe_replies(state, event, data.kind, state.sources)
     return start(start(state, "T14", event), "T15", event)
 
 
