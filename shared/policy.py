@@ -331,6 +331,7 @@ class OwnerNames(Rules):
     government_endings: tuple[str, ...]
     not_government: tuple[str, ...]
     soe_words: tuple[str, ...]
+    soe_beginnings: tuple[str, ...] = ()
 
 
 RoutingRules.model_rebuild()

@@ -79,6 +79,8 @@ def kind_of_owner(owner: str | None, policy: Policy) -> Literal["government", "s
     """What a project owner's name says it is: an organ or public institution, or a state firm."""
     names = policy.content.routing.owner_names
     plain = normalised_name(owner or "")
+    if plain.startswith(names.soe_beginnings):
+        return "soe"
     if plain.endswith(names.government_endings) and not plain.endswith(names.not_government):
         return "government"
     return "soe" if any(word in plain for word in names.soe_words) else None

@@ -320,6 +320,10 @@ def test_the_owner_s_name_says_who_invests() -> None:
         ("示例镇人民政府", "government"),
         ("示例村民委员会", None),
         ("示例城投集团有限公司", "soe"),
+        ("中铁示例局", "soe"),
+        ("示例县第一高级中学", "government"),
+        ("示例县中医院", "government"),
+        ("示例县政府投资项目代建中心", "government"),
         ("示例置业有限公司", None),
     ):
         fact = received(body(project={"name": "示例路", "owner": owner}))

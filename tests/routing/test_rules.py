@@ -109,6 +109,51 @@ WORKED = [
     ),
     ("an attracted enterprise", employer("3911", attracted=True), ("R10", "TF7", ())),
     ("a private garment factory", employer("1811"), ("R12", "TF7", ())),
+    (
+        "a builder whose workers came through 万人助万企",
+        {"via": "wan_ren_zhu_wan_qi"},
+        ("R8", "TF1", ("TF7",)),
+    ),
+    (
+        "sanitation by a public institution",
+        employer("7820", "public_institution"),
+        ("R5", "TF3", ("TF2",)),
+    ),
+    (
+        "an organ that builds for somebody else",
+        {"employer": {"industry": "4710", "ownership": "public_institution"}},
+        ("R6", "TF2", ("TF1", "市住建局")),
+    ),
+    (
+        "construction at a mine of a state enterprise",
+        {
+            "employer": {"industry": "4840", "ownership": "private"},
+            "project": {"funding": "soe", "kind": "coal"},
+        },
+        ("R3", "TF5", ("TF1", "TF6")),
+    ),
+    (
+        "a sanitation company that sweeps by contract",
+        {
+            "employer": {"industry": "7820", "ownership": "private"},
+            "project": {"funding": "unknown"},
+        },
+        ("R5", "TF3", ("TF1",)),
+    ),
+    (
+        "the same, paid from the budget",
+        {
+            "employer": {"industry": "7820", "ownership": "private"},
+            "project": {"funding": "government"},
+        },
+        ("R2", "TF2", ("TF1", "TF3")),
+    ),
+    ("an attracted quarry", employer("1011", attracted=True), ("R10", "TF7", ("市资源规划局",))),
+    (
+        "a school known by its code alone",
+        employer("8321", "unknown", uscc="12410185MB0000004C"),
+        ("R6", "TF2", ("市教育局",)),
+    ),
     ("a registered restaurant", employer("6210"), ("R12", "TF7", ("市商务局",))),
 ]
 
@@ -146,6 +191,46 @@ def test_what_no_task_force_covers_goes_to_the_office(
     assert answer.reason == reason
     assert answer.proposal is not None
     assert answer.proposal.department == department
+
+
+CLASHES = [
+    (
+        "a government's own project with private money",
+        {"project": {"funding": "private", "owner_kind": "government"}},
+    ),
+    ("a private firm with the code of an institution", employer("8321", uscc="12410185MB0000004C")),
+    (
+        "a state firm with the code of an organ",
+        employer("3011", "state", uscc="11410185MB0000004C"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "given"), CLASHES, ids=[row[0] for row in CLASHES])
+def test_facts_that_contradict_each_other_go_to_the_office(
+    name: str, given: dict[str, Any]
+) -> None:
+    """R1, with what the rules would have chosen as proposal."""
+    answer = triaged(**given)
+
+    assert (answer.reason, answer.rule) == ("CONTRADICTION", "R1")
+    assert answer.proposal is not None
+    assert answer.proposal.task_force is not None
+
+
+@pytest.mark.parametrize(("lead", "co"), [("TF2", ("TF1", "市交通局")), ("TF1", ()), ("TF4", ())])
+def test_a_task_force_chosen_by_the_office_has_its_rule_s_co_handlers(
+    lead: str, co: tuple[str, ...]
+) -> None:
+    """The place is not told, so the office decides, and names nobody beside."""
+    road = {"funding": "government", "kind": "road"}
+    history = accepted_complaint(project=road, site=None)
+    chosen = ev.TriageDecided.model_validate({"task_force": lead, "township": "410185105"})
+    history.append(fact(chosen, "2021-11-11 10:00"))
+
+    (answer,) = of(decisions(history), ev.CaseAssigned)
+
+    assert (answer.task_force, answer.co_handlers) == (lead, co)
 
 
 def test_a_book_without_an_entry_for_platform_labour_is_no_bug() -> None:

@@ -502,7 +502,8 @@ def _by_the_office(state: Desk, policy: Policy) -> Event:
     facts = facts_of(state.received, state.supplement)
     co = decision.co_handlers
     if co is None:
-        co = default_co(decision.department, facts, policy) if decision.department else ()
+        unit = decision.department or decision.task_force
+        co = default_co(unit, facts, policy) if unit else ()
     answer = Answer("DESIGNATED" if state.designated else "OFFICE", decision.task_force, co)
     place = Township(decision.township, TownshipFrom(text=None, rule="office"))
     return _assigned(state, asked, answer, decision.department, place, None)

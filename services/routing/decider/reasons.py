@@ -22,7 +22,7 @@ from shared.policy import Policy
 Change = tuple[str, Any]
 
 _NAMES: Final = {
-    "R1": ("industry", "ownership", "project"),
+    "R1": ("industry", "ownership", "project", "funding"),
     "R2": ("project", "funding", "project_kind"),
     "R3": ("industry", "project_kind", "ownership"),
     "R4": ("industry", "ownership", "attracted"),
@@ -67,6 +67,8 @@ def path(facts: Facts, policy: Policy) -> tuple[Step, ...]:
     answer, _ = choose(facts, policy)
     if not structured(facts):
         return (Step(answer.rule, True, answer.evidence),)
+    if facts.clash:
+        return (Step(answer.rule, True, evidence(answer.rule, facts)),)
     hold = {found.rule for found in matches(facts, policy)}
     steps = []
     for rule in _MATCHING:
@@ -120,7 +122,7 @@ def _flip(facts: Facts, lead: str, wanted: str | None, policy: Policy) -> Flip |
 
 def changed(facts: Facts, changes: tuple[Change, ...]) -> Facts:
     """The facts with some of them otherwise; what follows from a fact follows."""
-    result = facts
+    result = replace(facts, clash=False) if facts.clash else facts
     for name, value in changes:
         if name == "project" and not value:
             result = replace(result, project=False, funding="unknown", project_kind=None)

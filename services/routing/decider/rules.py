@@ -7,7 +7,7 @@ the text's signals second; the reporter's identity is never looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from shared.events import (
     ComplaintReceived,
@@ -18,14 +18,16 @@ from shared.events import (
     SupplementReceived,
     TriageReason,
 )
-from shared.frozen import Frozen
+from shared.frozen import Frozen, replace
 from shared.policy import DepartmentRule, Policy
 
 CERTAIN = 1_000_000
 
 
 class Facts(Frozen, frozen=True):
-    """What routing looks at: structured facts, and signals of the text. `coded`: a USCC is told."""
+    """What routing looks at: structured facts, and signals of the text. `coded`: a USCC is told;
+    `clash`: two of the facts cannot both be true.
+    """
 
     industry: str | None = None
     ownership: str = "unknown"
@@ -39,6 +41,7 @@ class Facts(Frozen, frozen=True):
     terms: tuple[str, ...] = ()
     platform: bool = False
     coded: bool = False
+    clash: bool = False
 
 
 class Answer(Frozen, frozen=True):
@@ -54,6 +57,16 @@ class Answer(Frozen, frozen=True):
     evidence: tuple[str, ...] = ()
 
 
+_REGISTERS: Final[dict[str, Literal["government", "public_institution"]]] = {
+    "11": "government",
+    "12": "public_institution",
+}
+"""What the first two digits of a USCC say its bearer is (GB 32100-2015): an organ, 事业单位."""
+
+_PART: Final = ("R3", "R4", "R5", "R6", "R7", "R8", "R9", "R10")
+"""Rules that make their task force a co-handler where another leads. R12 takes what is left over,
+and R11 and R13 leave the matter to the office."""
+
 _NOT_TOLD: Final = (Employer(), SupplementReceived(), Signals(version="none"), Project())
 
 
@@ -66,15 +79,21 @@ def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None 
     added = more.employer or no_employer
     signals = received.signals or more.signals or no_signals
     ownership = employer.ownership if employer.ownership != "unknown" else added.ownership
+    code = employer.uscc or added.uscc or ""
+    registered = _REGISTERS.get(code[:2])
+    clash = registered is not None and ownership not in ("unknown", *_REGISTERS.values())
+    if registered is not None and ownership == "unknown":
+        ownership = registered
     project = project or more.project
     owner = project.owner_kind if project else None
     funding = project.funding if project else "unknown"
     if funding == "unknown" and owner is not None:
         funding = owner
+    clash = clash or (funding == "private" and owner == "government")
     return Facts(
         industry=employer.industry or added.industry or more.industry,
         ownership=ownership,
-        registered=bool(employer.uscc or added.uscc) or ownership != "unknown",
+        registered=bool(code) or ownership != "unknown",
         attracted=employer.attracted or added.attracted,
         project=project is not None,
         funding=funding,
@@ -83,7 +102,8 @@ def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None 
         leads=tuple(sorted(signals.leads.items(), key=lambda item: (-item[1], item[0]))),
         terms=tuple(term for terms in signals.terms.values() for term in terms),
         platform="platform" in signals.terms,
-        coded=bool(employer.uscc or added.uscc),
+        coded=bool(code),
+        clash=clash,
     )
 
 
@@ -108,11 +128,8 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
     sector = sector_department(code, policy)
     bureau = (sector,) if sector else ()
     if project and facts.funding == "government":
-        # Who leads a later match has a part in it (domain 5.2): without TF5 nobody of the sector
-        # would, since the book has no department for a coal project as it has for a road.
-        dug = ("TF5",) if coal else ()
         site = rules.project_departments.get(facts.project_kind or "")
-        yield Answer("R2", "TF2", ("TF1", *dug, *((site,) if site else ())))
+        yield Answer("R2", "TF2", ("TF1", *((site,) if site else ())))
     if coal:
         built = ("TF1",) if project else ()
         yield Answer("R3", "TF5", (*(("TF6",) if state else ()), *built))
@@ -120,7 +137,8 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
         within(code, rules.private_education_codes) and facts.ownership in ("private", "collective")
     ):
         yield Answer("R4", "TF4", ("TF7",) if facts.attracted else ())
-    if utility and not project:
+    if utility and not (project and facts.funding == "soe"):
+        # A state water company's own pipeline is a project of a state enterprise (R7).
         yield Answer("R5", "TF3", ("TF6",) if state else ())
     if public:
         yield Answer("R6", "TF2", bureau)
@@ -148,15 +166,30 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
 
 
 def choose(facts: Facts, policy: Policy) -> tuple[Answer, RunnerUp | None]:
-    """The answer of the first rule that leads, and the runner-up with another lead."""
+    """The answer of the first rule that leads, and the runner-up with another lead.
+
+    Who would lead by a later rule has a part in it (domain 5.2). Facts that contradict each other
+    go to the office, with what the rules would have chosen.
+    """
     if not structured(facts):
         return _by_signals(facts, policy)
     answers = list(matches(facts, policy))
     first = answers[0]
-    for other in answers[1:]:
-        if other.lead != first.lead and other.rule != first.rule:
-            return first, RunnerUp(lead=other.lead or "TRIAGE", rule=other.rule)
-    return first, None
+    others = (each for each in answers[1:] if each.lead != first.lead and each.rule != first.rule)
+    other = next(others, None)
+    runner_up = RunnerUp(lead=other.lead or "TRIAGE", rule=other.rule) if other else None
+    if facts.clash:
+        return Answer("R1", first.lead, triage="CONTRADICTION", confidence=0, margin=0), runner_up
+    return replace(first, co=_taking_part(answers)), runner_up
+
+
+def _taking_part(answers: list[Answer]) -> tuple[str, ...]:
+    """The co-handlers of the first of these: its own and the leads of the others, forces first."""
+    first, *later = answers
+    leads = [each.lead for each in later if each.rule in _PART and each.lead is not None]
+    forces = [unit for unit in first.co if unit.startswith("TF")]
+    found = dict.fromkeys((*forces, *leads, *first.co))
+    return tuple(unit for unit in found if unit != first.lead)
 
 
 def structured(facts: Facts) -> bool:
@@ -223,10 +256,16 @@ def sector_department(code: str | None, policy: Policy) -> str | None:
     return None
 
 
-def default_co(department: str, facts: Facts, policy: Policy) -> tuple[str, ...]:
-    """Co-handlers of an office decision that names none (domain 5.5)."""
+def default_co(unit: str, facts: Facts, policy: Policy) -> tuple[str, ...]:
+    """Co-handlers of an office decision that names none: of a department those of its sector
+    (domain 5.5), of a task force those of the rule by which it would lead (5.2).
+    """
+    if unit.startswith("TF"):
+        answers = list(matches(facts, policy)) if structured(facts) else []
+        leads = [number for number, each in enumerate(answers) if each.lead == unit]
+        return _taking_part(answers[leads[0] :]) if leads else ()
     entry = department_entry(facts.industry, policy)
-    if entry is None or entry.department != department:
+    if entry is None or entry.department != unit:
         platform = platform_entry(policy) if facts.platform else None
-        entry = platform if platform and platform.department == department else None
-    return tuple(unit for unit in entry.co if unit != department) if entry else ()
+        entry = platform if platform and platform.department == unit else None
+    return tuple(other for other in entry.co if other != unit) if entry else ()
