@@ -164,6 +164,21 @@ def test_a_repeat_within_thirty_days_of_closing_reopens(days: str, reopens: bool
     assert bool(found(city, ev.CaseReopened)) == reopens
 
 
+@pytest.mark.parametrize(
+    ("told", "reopens"),
+    [("2021-12-19 23:00", True), ("2021-12-20 00:00", False), ("2021-11-18 09:00", False)],
+    ids=["within", "a day late", "before the closing, recorded too late"],
+)
+def test_a_repeat_recorded_later_reopens_by_when_it_was_told(told: str, reopens: bool) -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        paid_and_closed("A", "2021-11-19 12:00"),
+        received("B", "2021-12-23 09:00", "w1", received_at=when(told)),
+    )
+
+    assert bool(found(city, ev.CaseReopened)) == reopens
+
+
 def paid_and_closed(name: str, at: str) -> Event:
     """As supervision decides it; told here, so that a story need not go all the way."""
     closing = ev.CaseClosed(cause="x", kind="PAID_IN_FULL")

@@ -171,11 +171,13 @@ def _became(state: Matches, case: str) -> Standing:
 
 
 def _reopens(root: Standing, entry: Entry, policy: Policy) -> bool:
-    """Closed, and the new line came within the reopening window (T15)."""
+    """Closed, and the new line came within the reopening window (T15): when it was told to a
+    platform counts, not when that was recorded here (domain 4.1)."""
     if root.status != "closed" or root.since is None or entry.at < root.since:
         return False
     days = timedelta(days=policy.content.handling.reopen_cd)
-    return entry.at < end_of(civil(root.since) + days)
+    came = entry.received_at if entry.received_at >= root.since else entry.at
+    return min(came, entry.at) < end_of(civil(root.since) + days)
 
 
 def _overlap(one: tuple[str, str] | None, other: tuple[str, str] | None) -> bool:
