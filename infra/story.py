@@ -22,7 +22,9 @@ from shared.roles import ROLES, By, Responsible, acting_as, acting_for
 _FIELDS = frozenset(("at", "case", "type", "data", "by", "occurred_at"))
 _WRITER_ORDER: Final = {"routing": 0, "supervision": 1}
 
-CASE_FIELDS: Final = frozenset(("master", "case", "from_case", "with_case", "members", "other"))
+CASE_FIELDS: Final = frozenset(
+    ("master", "case", "from_case", "with_case", "repeat_of", "members", "other")
+)
 """Fields of `data` that name cases: in a story by label."""
 LINE_FIELDS: Final = frozenset(("incident", "visit", "meeting"))
 """Fields of `data` that name an event: in a story by the number of its line."""

@@ -1054,6 +1054,20 @@ class MatchFound(RoutingDecision):
         return f"{self.match}|{self.line}|{self.with_case}"
 
 
+class RepeatFound(RoutingDecision):
+    """重复反映, on the later case: the same claim stood under `repeat_of`, which was closed too long
+    ago to be reopened (domain 2.3). It changes nothing; who handles it should know.
+    """
+
+    match: str
+    line: str
+    repeat_of: str
+    with_line: str
+
+    def natural_key(self) -> str:
+        return f"{self.match}|{self.line}|{self.repeat_of}"
+
+
 class ComplaintMerged(RoutingDecision):
     """并案: this case goes on under `master`; its source obligations do not end (I-03)."""
 
@@ -1651,6 +1665,7 @@ AnyRoutingDecision = (
     MatchRegistered
     | MatchUpdated
     | MatchFound
+    | RepeatFound
     | ComplaintMerged
     | ComplaintUnmerged
     | ClaimLinesAdded

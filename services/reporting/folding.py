@@ -87,6 +87,7 @@ Unheard: TypeAlias = (
     | ev.SourceReplyOwed
     | ev.GroupMemberUpdated
     | ev.MatchFound
+    | ev.RepeatFound
     | ev.MatchDismissed
     | ev.PiiAccessed
     | ev.PiiErased

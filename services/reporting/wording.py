@@ -239,6 +239,10 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
         "第{line}笔与案件{with_case}重复。",
         "Line {line} already stands under {with_case}.",
     ),
+    "RepeatFound": (
+        "第{line}笔曾由案件{repeat_of}办结，已过重办期限，本案另行办理。",
+        "Line {line} repeats {repeat_of}, closed too long ago to be reopened; handled anew.",
+    ),
     "ComplaintMerged": ("并入案件{master}。", "Merged into {master}."),
     "ComplaintUnmerged": ("自案件{master}恢复独立办理。", "Separated from {master} again."),
     "ClaimLinesRemoved": (

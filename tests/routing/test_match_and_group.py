@@ -164,6 +164,21 @@ def test_a_repeat_within_thirty_days_of_closing_reopens(days: str, reopens: bool
     assert bool(found(city, ev.CaseReopened)) == reopens
 
 
+def test_a_repeat_after_that_is_a_case_of_its_own_that_names_the_old_one() -> None:
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        paid_and_closed("A", "2021-11-19 12:00"),
+        received("B", "2021-12-23 09:00", "w1"),
+        received("C", "2021-12-24 09:00", "w2"),
+    )
+
+    (repeat,) = found(city, ev.RepeatFound)
+    assert isinstance(repeat.data, ev.RepeatFound)
+    assert (repeat.subject, repeat.data.repeat_of) == (case("B"), case("A"))
+    assert repeat.time == when("2021-12-23 09:00")
+    assert merged(city) == []
+
+
 @pytest.mark.parametrize(
     ("told", "reopens"),
     [("2021-12-19 23:00", True), ("2021-12-20 00:00", False), ("2021-11-18 09:00", False)],

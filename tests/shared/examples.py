@@ -249,6 +249,12 @@ DECISIONS: Final[dict[str, dict[str, Any]]] = {
         "township": "410185109",
     },
     "MatchUpdated": {"case": CASE, "status": "closed", "since": DAY},
+    "RepeatFound": {
+        "match": "match:worker-employer",
+        "line": "1",
+        "repeat_of": OTHER,
+        "with_line": "2",
+    },
     "MatchFound": {
         "match": "match:worker-employer",
         "with_case": OTHER,

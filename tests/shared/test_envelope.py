@@ -244,7 +244,7 @@ def test_plain_text_in_a_sealed_field_is_found_wherever_it_is() -> None:
 # --- who writes what ------------------------------------------------------------------------------
 
 ROUTING = """
-ComplaintMerged ComplaintUnmerged GroupJoined MatchFound MatchUpdated GroupFormed
+ComplaintMerged ComplaintUnmerged GroupJoined MatchFound RepeatFound MatchUpdated GroupFormed
 GroupLevelChanged TriageRequested CaseAssigned CaseReassigned CoHandlerAdded
 AssignmentWithdrawn ReturnRefused MatchRegistered ClaimLinesAdded ClaimLinesRemoved
 GroupLeft

@@ -182,6 +182,7 @@ Unheard: TypeAlias = (
     | e.MatchRegistered
     | e.MatchUpdated
     | e.MatchFound
+    | e.RepeatFound
     | e.MatchDismissed
     | e.AssignmentWithdrawn
     | e.AlertRaised

@@ -154,6 +154,7 @@ Unheard: TypeAlias = (
     | ev.AccessDenied
     | ev.MatchRegistered
     | ev.MatchUpdated
+    | ev.RepeatFound
     | ev.MatchDismissed
     | ev.GroupFormed
     | ev.GroupLevelChanged

@@ -35,13 +35,15 @@ class Entry(Standing, frozen=True):
 
 
 class Matches(Hearing, frozen=True):
-    """`cases`: what became of each case of which anything was told, with or without a line here:
-    who repeats a line that was merged must know what its master is by now.
+    """`repeats`: lines of which it was told that they repeat a closed case; `cases`: what became of
+    each case of which anything was told, with or without a line here: who repeats a line that was
+    merged must know what its master is by now.
     """
 
     subject: str
     entries: tuple[Entry, ...] = ()
     answered: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
     cases: dict[str, Standing] = msgspec.field(default_factory=dict)
 
 
@@ -71,6 +73,8 @@ def _evolve(state: Matches, event: Event) -> Matches:
     data = event.data
     if isinstance(data, ev.MatchFound):
         return replace(state, answered=(*state.answered, f"{event.subject}|{data.line}"))
+    if isinstance(data, ev.RepeatFound):
+        return replace(state, repeats=(*state.repeats, f"{event.subject}|{data.line}"))
     if isinstance(data, ev.MatchRegistered):
         entry = Entry(
             data.case, data.line or "1", data.months, data.received_at, event.known_at, event.id
@@ -119,7 +123,28 @@ def owed(state: Matches, policy: Policy) -> list[Event]:
             if found is not None:
                 result.append(owe(entry.case, entry.at, found, decidedby=state.subject))
                 break
+        else:
+            result += _repeated(state, entry, alike)
     return result
+
+
+def _repeated(state: Matches, entry: Entry, alike: list[Entry]) -> list[Event]:
+    """RepeatFound with the latest of these that was closed before, once."""
+    if f"{entry.case}|{entry.line}" in state.repeats:
+        return []
+    for earlier in reversed(alike):
+        root = _root(state, earlier.case, entry.case)
+        closed_at = root.since if root is not None and root.status == "closed" else None
+        if closed_at is not None and closed_at <= entry.at:
+            found = ev.RepeatFound(
+                cause=entry.id,
+                match=state.subject,
+                line=entry.line,
+                repeat_of=earlier.case,
+                with_line=earlier.line,
+            )
+            return [owe(entry.case, entry.at, found, decidedby=state.subject)]
+    return []
 
 
 def _found(state: Matches, entry: Entry, earlier: Entry, policy: Policy) -> ev.MatchFound | None:

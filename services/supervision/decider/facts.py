@@ -54,6 +54,7 @@ Unheard: TypeAlias = (
     | ev.MatchRegistered
     | ev.MatchUpdated
     | ev.MatchFound
+    | ev.RepeatFound
     | ev.MatchDismissed
     | ev.CoHandlerAdded
     | ev.LedgerSnapshotTaken
