@@ -80,6 +80,17 @@ def test_who_must_act_is_reminded_and_nobody_else() -> None:
     assert told(case, "T13") == dict.fromkeys(("L1", "L3", "L4", "notice"), ("联席办",))
 
 
+def test_what_was_given_back_is_the_office_s_until_it_is_assigned_anew() -> None:
+    case = assigned("2021-11-11 10:00")
+    case.at("2021-11-12 09:00", ev.ReturnRequested(reason="区划"))
+    case.at("2021-11-12 10:00", ev.ReturnApproved(improper=False), by=OFFICE)
+    case.until("2021-11-27 00:00")
+    assert told(case, "T09") == dict.fromkeys(("L1", "L2", "L3", "L4", "notice"), ("联席办",))
+    case.at("2021-11-29 09:00", reassignment())
+    case.until("2021-12-02 00:00")
+    assert told(case, "T09")["L3"][0] == "410185001"
+
+
 def test_the_bureau_is_reminded_of_its_own_orders() -> None:
     case = assigned("2021-11-11 10:00")
     case.at("2021-11-15 10:00", ev.InspectionFiled(), by=LABOUR)

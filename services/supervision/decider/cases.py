@@ -380,6 +380,14 @@ def assigned(state: Watch, event: Event, data: ev.CaseAssigned | ev.CaseReassign
     return state if state.group_member else handle(state, event)
 
 
+def given_back(state: Watch, event: Event) -> Watch:
+    """Nobody has it until the office assigns it anew; whoever gave it back is reminded no more. Its
+    handling deadline runs on (domain 4.2: the next one is bound by it).
+    """
+    state = replace(state, task_force=None, department=None, township=None)
+    return stop(state, event, "T05", "T06", "T07", "T08")
+
+
 def handle(state: Watch, event: Event) -> Watch:
     """T09 starts, or starts anew: after a reassignment not far beyond the first due."""
     large = state.group_level in ("G2", "G3")

@@ -135,7 +135,7 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.ReturnRequested():
             return cases.return_requested(state, event)
         case ev.ReturnApproved():
-            return stop(state, event, "T05", "T06", "T07", "T08")
+            return cases.given_back(state, event)
         case ev.ReturnNotApproved() | ev.ReturnRefused():
             return stop(state, event, "T06")
         case ev.GroupFormed() | ev.GroupLevelChanged():
