@@ -108,17 +108,12 @@ def _clearance(answer: dict[str, Any]) -> Table:
 
 
 def _escalations(file: Path, names: dict[str, str]) -> Table:
-    """The units whose cases were escalated most, by level of the ladder (domain 4.3)."""
+    """The units that had to be called upon most, by level of the ladder (domain 4.3)."""
     raised: dict[str, Counter[str]] = defaultdict(Counter)
-    handled: dict[str, str] = {}
     for event in _events(file):
         data = event["data"]
-        if event["type"] in ("CaseAssigned", "CaseReassigned"):
-            handled[event["subject"]] = data["township"]
-        elif event["type"] == "AlertRaised" and data["level"] in _LEVELS:
-            subject = str(event["subject"])
-            unit = handled.get(subject, subject.removeprefix("unit:"))
-            raised[unit if unit in names else "before assignment"][data["level"]] += 1
+        if event["type"] == "AlertRaised" and data["level"] in _LEVELS:
+            raised[data["recipients"][0]][data["level"]] += 1
     table = Table(
         title="The busiest escalations (预警升级最多的单位)",
         title_justify="left",

@@ -1055,8 +1055,8 @@ class MatchFound(RoutingDecision):
 
 
 class RepeatFound(RoutingDecision):
-    """重复反映, on the later case: the same claim stood under `repeat_of`, closed too long ago to be
-    reopened (domain 2.3). It changes nothing; who handles it should know.
+    """重复反映, on the later case: the same claim stood under `repeat_of`, closed too long ago to
+    be reopened (domain 2.3). It changes nothing; who handles it should know.
     """
 
     match: str

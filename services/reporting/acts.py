@@ -15,6 +15,7 @@ from services.reporting.case import Case
 from shared import events as ev
 from shared.calendar import end_of
 from shared.events import Event
+from shared.roles import NO_TOWNSHIP, OFFICE
 from shared.streams import kind_of, unit_code
 
 COLUMNS: Final[tuple[tuple[str, str], ...]] = (
@@ -122,9 +123,7 @@ def _act_of(case: Case | None, event: Event, recorded_at: datetime) -> Act | Non
         case ev.FalseClosureFound():
             return _act(event, recorded_at, "FALSE_CLOSURE", case)
         case ev.SupervisionNoticeIssued():
-            return _act(event, recorded_at, "NOTICE", case)._replace(
-                ref=data.notice_no, until=data.reply_due_at
-            )
+            return _noticed(_act(event, recorded_at, "NOTICE", case), data)
         case ev.SupervisionNoticeReplied():
             return _act(event, recorded_at, "NOTICE_REPLIED", case)._replace(ref=data.notice_no)
         case ev.ExtremeIncidentReported():
@@ -167,6 +166,23 @@ def _by_unit(act: Act, code: str) -> Act:
     if code.startswith("TF"):
         return act._replace(task_force=code)
     return act._replace(department=code)
+
+
+def _noticed(act: Act, data: ev.SupervisionNoticeIssued) -> Act:
+    """A 督办函 counts against whom it was sent to: who handles the case, with it the task force, or
+    the task force alone for its review; not for what the office or the bureau owed.
+    """
+    act = act._replace(ref=data.notice_no, until=data.reply_due_at)
+    if kind_of(act.subject) != "case":
+        return act
+    handler = act.department if act.township in (None, NO_TOWNSHIP) else act.township
+    handling = (handler or act.task_force) in data.to
+    reviewing = data.timer == "T12" and OFFICE not in data.to
+    return act._replace(
+        township=act.township if handling else None,
+        department=act.department if handling else None,
+        task_force=act.task_force if handling or reviewing else None,
+    )
 
 
 def _act(event: Event, recorded_at: datetime, kind: str, case: Case | None) -> Act:

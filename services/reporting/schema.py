@@ -1,6 +1,6 @@
 """Reporting's tables in PostgreSQL, by generation (design 8).
 
-All tables of one shape carry the generation in their name (`r5_events`), in the one schema of the
+All tables of one shape carry the generation in their name (`r6_events`), in the one schema of the
 service. A new shape is built beside the old one from offset 0 and switched when it has caught up;
 then the old one is dropped. Nothing here is a source of truth: a dropped schema is rebuilt.
 """
@@ -18,7 +18,7 @@ from shared.identity import Identity
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
-GENERATION: Final = "r5"
+GENERATION: Final = "r6"
 """Raise it whenever a table, a column or the meaning of one changes."""
 
 FOREVER: Final = datetime(9999, 12, 31, tzinfo=UTC)

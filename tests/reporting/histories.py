@@ -312,11 +312,27 @@ class Telling:
 
     def _notice(self, story: Story) -> None:
         number = f"督{self.number}-{len(story.events)}"
+        held = [
+            e.data for e in story.events if isinstance(e.data, ev.CaseAssigned | ev.CaseReassigned)
+        ]
+        unit = held[-1] if held else None
+        handler = (unit.township if unit and unit.township != "NO_TOWNSHIP" else None) or (
+            (unit.department or unit.task_force) if unit else None
+        )
+        sent: list[tuple[str, tuple[str, ...]]] = [
+            ("T13", ("联席办",)),
+            ("T42", ("市人社局",)),
+            ("T12", ("市城管局",)),
+            ("T12", ("联席办",)),
+        ]
+        sent += [("T09", (handler, "市城管局"))] * 6 if handler else []
+        timer, to = self.chance.choice(sent)
         story.rule(
             ev.SupervisionNoticeIssued,
             notice_no=number,
-            to=("410185001",),
+            to=to,
             reply_due_at=story.clock + timedelta(days=2),
+            timer=timer,
         )
         story.wait(1, 90)
         if story.maybe(60):

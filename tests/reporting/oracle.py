@@ -644,11 +644,29 @@ class World:
                     found["improper_return"] += 1
                 found["reopened"] += isinstance(data, ev.CaseReopened)
                 found["false_closure"] += isinstance(data, ev.FalseClosureFound)
-                if isinstance(data, ev.SupervisionNoticeIssued) and data.reply_due_at <= end:
+                if (
+                    isinstance(data, ev.SupervisionNoticeIssued)
+                    and data.reply_due_at <= end
+                    and (
+                        subject.startswith("unit:")
+                        or self._addressed(data, case.unit_at(index), of)
+                    )
+                ):
                     found["notice_unanswered"] += not self._answered(case, event, end)
                 if isinstance(data, ev.ExtremeIncidentReported):
                     found["extreme_incident"] += self.verified(event.id)
         return found
+
+    @staticmethod
+    def _addressed(notice: ev.SupervisionNoticeIssued, unit: Any, of: str) -> bool:
+        """Sent to who handles the case; or to its task force, which reviews it."""
+        if unit.township != "NO_TOWNSHIP":
+            handler = unit.township
+        else:
+            handler = unit.department or unit.task_force
+        if handler in notice.to:
+            return True
+        return of == "task_force" and notice.timer == "T12" and notice.to != ("联席办",)
 
     def _answered(self, case: Case, notice: Event, end: datetime) -> bool:
         assert isinstance(notice.data, ev.SupervisionNoticeIssued)

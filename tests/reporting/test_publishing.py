@@ -42,7 +42,7 @@ async def made(read: Read, item: Due) -> list[PUBLISHED]:
 async def test_an_issue_in_its_order_with_the_hashes_of_what_it_publishes(
     read: Read, book: Policy
 ) -> None:
-    await read.take([histories.records(histories.tell(51, 60, book))])
+    await read.take([histories.records(histories.tell(53, 60, book))])
     item = due(book, date(2021, 12, 31))
     found = await made(read, item)
     async with read.reading.at(item.issue.at) as (snapshot, cut):
@@ -80,7 +80,7 @@ async def test_an_issue_in_its_order_with_the_hashes_of_what_it_publishes(
 
 async def test_an_issue_is_the_same_when_more_is_known(read: Read, book: Policy) -> None:
     """Made at its hour, or months later by whoever checks it."""
-    events = histories.tell(51, 60, book)
+    events = histories.tell(53, 60, book)
     item = due(book, date(2021, 12, 7))
     records = histories.records(events)
     early = [
@@ -95,7 +95,7 @@ async def test_an_issue_is_the_same_when_more_is_known(read: Read, book: Policy)
 
 
 async def test_what_was_corrected_names_the_issue_and_both_scores(read: Read, book: Policy) -> None:
-    await read.take([histories.records(histories.tell(51, 60, book))])
+    await read.take([histories.records(histories.tell(53, 60, book))])
     item = due(book, date(2021, 12, 31))
     assert item.before is not None
     [found] = [data for data in await made(read, item) if isinstance(data, CorrectionIssued)]
@@ -107,7 +107,7 @@ async def test_what_was_corrected_names_the_issue_and_both_scores(read: Read, bo
 
 
 async def test_the_first_issue_corrects_nothing(read: Read, book: Policy) -> None:
-    await read.take([histories.records(histories.tell(51, 60, book))])
+    await read.take([histories.records(histories.tell(53, 60, book))])
     found = await made(read, due(book, date(2021, 11, 16)))
     assert not [data for data in found if isinstance(data, CorrectionIssued)]
     assert not [data for data in found if isinstance(data, PhaseTargetEvaluated)]
