@@ -36,6 +36,8 @@ _STEP: Final = 50
 """Lines that a helper takes through each step together."""
 _MOST_HELPERS: Final = 4
 _LENGTH_BYTES: Final = 4
+_REST_SECONDS: Final = 30.0
+"""Helpers that get no batch for so long are let go: each holds as much as a third of the service."""
 
 
 class _Book(msgspec.Struct, frozen=True, array_like=True):
@@ -68,14 +70,19 @@ _made: Final = msgspec.msgpack.Decoder(_Made).decode
 
 
 class Workshop:
-    """Prepares batches. `helpers`: how many at most; by default one a core."""
+    """Prepares batches. `helpers`: how many at most, by default one a core; `rest`: seconds without
+    a batch after which they are let go.
+    """
 
-    def __init__(self, safe: Safe, helpers: int | None = None) -> None:
+    def __init__(self, safe: Safe, helpers: int | None = None, rest: float = _REST_SECONDS) -> None:
         self.safe = safe
+        self.rest = rest
         self.helpers = min(os.cpu_count() or 1, _MOST_HELPERS) if helpers is None else helpers
         self._idle: asyncio.Queue[_Helper] = asyncio.Queue()
         self._crew: list[_Helper] = []
         self._starting = asyncio.Lock()
+        self._asked = 0
+        self._resting: asyncio.TimerHandle | None = None
 
     async def prepare(
         self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
@@ -99,6 +106,24 @@ class Workshop:
         self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
     ) -> bytearray | None:
         """What a helper makes of a batch; None if it ended meanwhile: another takes its place."""
+        self._asked += 1
+        try:
+            return await self._by_a_helper(raws, key, now, policy)
+        finally:
+            self._asked -= 1
+            if self._resting is not None:
+                self._resting.cancel()
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(self.rest, self._let_go)
+
+    def _let_go(self) -> None:
+        """End the helpers if none of them is asked for."""
+        if not self._asked:
+            self.close()
+
+    async def _by_a_helper(
+        self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
+    ) -> bytearray | None:
         await self._start_missing()
         helper = await self._idle.get()
         try:
@@ -126,6 +151,8 @@ class Workshop:
         """Let the helpers go. The socket of one at work is closed by who waits for it: closed under
         the loop that watches it, its number could be another's before the loop has noticed.
         """
+        if self._resting is not None:
+            self._resting.cancel()
         for helper in self._crew:
             helper.hang_up()
         self._crew.clear()

@@ -76,6 +76,31 @@ async def stopped_at(workshop: Workshop, batch: list[bytes | None]) -> asyncio.T
     return task
 
 
+async def test_helpers_that_nobody_asks_are_let_go_and_others_start(workshop: Workshop) -> None:
+    batch = lines(201)
+    assert await made_of(workshop, batch) == alone(batch)
+    first = helper()
+    workshop.rest = 0.01
+    assert await made_of(workshop, batch) == alone(batch)
+    assert helper().pid == first.pid, "asked again before its rest"
+    (process,) = multiprocessing.active_children()
+    await asyncio.to_thread(process.join, 30)
+    assert not process.is_alive()
+    workshop.rest = 30.0
+    assert await made_of(workshop, batch) == alone(batch)
+    assert helper().pid != first.pid
+
+
+async def test_none_is_let_go_in_the_middle_of_a_batch(workshop: Workshop) -> None:
+    """Nor while one waits for its turn: what is asked for is answered."""
+    batch = lines(201)
+    workshop.rest = 0.0
+    asked = [asyncio.create_task(made_of(workshop, lines(201, f"r{n}"))) for n in range(4)]
+    for number, task in enumerate(asked):
+        assert await task == alone(lines(201, f"r{number}"))
+    assert await made_of(workshop, batch) == alone(batch)
+
+
 async def test_a_helper_makes_of_a_batch_what_is_made_of_each_line(workshop: Workshop) -> None:
     batch = lines(201)
 
