@@ -230,10 +230,10 @@ def _deadline(dossier: Dossier, event: Event, data: DeadlineSet, *, running: boo
     policy = dossier.book(event)
     rule = policy.timers.get(data.timer)
     name = " ".join(part for part in (data.timer, data.step, rule.name if rule else None) if part)
-    state = "" if running else " (no longer runs)"
-    yield f"  {name}: late from {local(data.due_at)}{state}"
     if not running:
+        yield f"  {name}: was due by {local(data.due_at)}, no longer runs"
         return
+    yield f"  {name}: late from {local(data.due_at)}"
     yield f"    {dossier.because(data.cause)}"
     phase = policy.phase_of(civil(data.started_at)) if data.timer == "T09" else None
     if phase is not None and rule is not None:
