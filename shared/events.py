@@ -1432,7 +1432,8 @@ class GroupMemberUpdated(SupervisionDecision):
 
     `status`: `unpaid`, or `settled` once every claim line of the member is paid, or the member is
     closed, merged or gone. `paid_at`: of its last payment, which a follow-up must come after;
-    `unpaid`: what counts towards the referral threshold (limb 2: ten workers).
+    `unpaid`: what counts towards the referral threshold (limb 2: ten workers); `fled`: its facts
+    say so of the employer (a fast lane of the leading case, domain 4.3).
     """
 
     group: str
@@ -1441,6 +1442,7 @@ class GroupMemberUpdated(SupervisionDecision):
     status: Literal["unpaid", "settled"]
     paid_at: Instant | None = None
     unpaid: tuple[UnpaidClaim, ...] = ()
+    fled: Literal[True] | None = None
 
     def natural_key(self) -> str:
         return f"{self.case}|{self.group}|{self.cause}"

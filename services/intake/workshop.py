@@ -37,7 +37,7 @@ _STEP: Final = 50
 _MOST_HELPERS: Final = 4
 _LENGTH_BYTES: Final = 4
 _REST_SECONDS: Final = 30.0
-"""Helpers that get no batch for so long are let go: each holds as much as a third of the service."""
+"""Helpers that get no batch for so long are let go: each holds a third of what the service does."""
 
 
 class _Book(msgspec.Struct, frozen=True, array_like=True):

@@ -626,6 +626,21 @@ class TestLanes:
         assert "市公安局" in at_once["recipients"]
         assert story.times("SupervisionNoticeIssued", timer="T09") == ["2021-11-15 10:00"]
 
+    def test_fled_on_a_member_is_raised_on_the_case_that_leads(self, story: Story) -> None:
+        for number in range(1, 11):
+            story.assigned(
+                f"2021-11-22 09:{number:02}",
+                f"C{number:02}",
+                project=TOWER,
+                claims=[claim(number, 500_000)],
+            )
+        story.verified("2021-11-23 10:00", (500_000, 2), case="C05", root_cause="FLED")
+        story.verified("2021-11-24 10:00", (500_000, 2), case="C06", root_cause="FLED")
+        story.run("2021-11-25 00:00")
+        assert story.alerts("T09", "C05") == []
+        assert story.alerts("T09", "C01") == ["2021-11-23 10:00 L4"]
+        assert "市公安局" in story.one("AlertRaised", "C01", timer="T09")["recipients"]
+
     def test_fled_stands_through_an_extension(self, story: Story) -> None:
         """No lower level after it, and only the end of the handling ends it (domain 4.3, I-20)."""
         story.assigned("2021-11-11 10:00")

@@ -7,6 +7,7 @@ case when it joins and whenever that changes.
 from __future__ import annotations
 
 from services.supervision.decider.cases import handle
+from services.supervision.decider.clocks import jump
 from services.supervision.decider.handling import reopen
 from services.supervision.decider.standards import creditors, settled
 from services.supervision.decider.state import (
@@ -106,7 +107,9 @@ def _told(formation: int) -> int | None:
 def tell(state: Watch, event: Event) -> Watch:
     """After any event of a member: what its leading cases do not know yet is owed to them."""
     done = state.ended or settled(state)
-    told = Told(True, state.last_paid_time) if done else Told(False, None, tuple(creditors(state)))
+    told = Told(True, state.last_paid_time)
+    if not done:
+        told = Told(False, None, tuple(creditors(state)), state.fled)
     unknowing = [leader for leader in state.leaders if leader.told != told]
     if not unknowing:
         return state
@@ -123,6 +126,7 @@ def tell(state: Watch, event: Event) -> Watch:
             }
             for one in told.unpaid
         ],
+        "fled": told.fled or None,
     }
     owed = tuple(
         Owed(
@@ -154,10 +158,12 @@ def updated(state: Watch, event: Event, data: ev.GroupMemberUpdated) -> Watch:
     unpaid = tuple(
         Creditor(one.workers, one.months, one.amount_fen, one.worker) for one in data.unpaid
     )
-    told = Told(data.status == "settled", data.paid_at, unpaid)
+    told = Told(data.status == "settled", data.paid_at, unpaid, bool(data.fled))
     after = Member(data.group, data.case, formation, told)
     others = tuple(member for member in state.members if member is not before)
     state = replace(state, members=(*others, after), facts_at=event.known_at)
+    if told.fled and not (before is not None and before.told.fled):
+        state = jump(state, event, "L4")
     if after.settled or not state.closed or state.closure_kind != "PAID_IN_FULL":
         return state
     # It was settled and is no longer; or it joined while the closing was on its way.

@@ -77,7 +77,9 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
     if data.root_cause == "GOV_FUNDS" and not asked:
         state = start(state, "T54", event)
     if data.root_cause == "FLED":
-        state = jump(state, event, "L4")
+        state = replace(state, fled=True)
+        # A member of a group has no clock of its own: the case that leads it hears of it.
+        state = state if state.group_member else jump(state, event, "L4")
     return _orders_paid(state, event)
 
 

@@ -270,11 +270,14 @@ class Creditor(Frozen, frozen=True):
 
 
 class Told(Frozen, frozen=True):
-    """How a member of a group stands. `paid_at`: of its last payment, once it is settled."""
+    """How a member of a group stands. `paid_at`: of its last payment, once it is settled; `fled`:
+    its facts say so of the employer.
+    """
 
     settled: bool = False
     paid_at: datetime | None = None
     unpaid: tuple[Creditor, ...] = ()
+    fled: bool = False
 
 
 class Leader(Frozen, frozen=True):
@@ -398,6 +401,7 @@ class Watch(Frozen, frozen=True):
     referral_decided: bool = False
     police_filed: bool = False
     with_police: bool = False
+    fled: bool = False
     legal_ended: bool = False
     listed: bool = False
     funds_requested: bool = False
