@@ -78,10 +78,11 @@ class Given:
         *,
         by: By | None = None,
         at: datetime | None = None,
+        now: datetime = NOW,
         master: Given | None = None,
     ) -> str:
         """What is answered: `ok`, or `<status> <code>`."""
-        found = self.verdict(type, data, by=by, at=at, master=master)
+        found = self.verdict(type, data, by=by, at=at, now=now, master=master)
         return f"{found.status} {found.code}" if isinstance(found, Refusal) else "ok"
 
     def verdict(
@@ -91,12 +92,13 @@ class Given:
         *,
         by: By | None = None,
         at: datetime | None = None,
+        now: datetime = NOW,
         master: Given | None = None,
     ) -> AnyData | Refusal:
         fact = model(type, data or {})
         who = by or default_by(type, self.file, fact)
-        act = Act(type, fact, at or NOW - timedelta(days=1), who)
-        return decide(act, self.file, NOW, policy(), master.file if master else None)
+        act = Act(type, fact, at or now - timedelta(days=1), who)
+        return decide(act, self.file, now, policy(), master.file if master else None)
 
 
 def received() -> Given:

@@ -54,12 +54,17 @@ def test_nothing_happens_later_than_the_clock() -> None:
 
 
 def test_more_than_thirty_days_back_is_the_office_s_to_record() -> None:
-    old = NOW - timedelta(days=30, seconds=1)
-    assert handling().when("InspectionFiled", at=NOW - timedelta(days=30)) == "ok"
-    assert handling().when("InspectionFiled", at=old) == "403 BACK_DATED"
+    """I-17 counts as all days are counted (domain 0): not the day itself, to 24:00 of day 30."""
+    within = datetime(2021, 12, 20, 16, tzinfo=UTC)  # 00:00 of 12-21; day 30 is 01-20
+    before = within - timedelta(seconds=1)
+    for now in (NOW, datetime(2022, 1, 20, 15, 59, 59, tzinfo=UTC)):
+        assert handling().when("InspectionFiled", at=within, now=now) == "ok"
+        assert handling().when("InspectionFiled", at=before, now=now) == "403 BACK_DATED"
+    midnight = datetime(2022, 1, 20, 16, tzinfo=UTC)
+    assert handling().when("InspectionFiled", at=within, now=midnight) == "403 BACK_DATED"
     ended = {"forum": "arbitration"}
-    assert handling().when("LegalPathEnded", ended, by=OFFICE, at=old) == "ok"
-    assert Given().when("ComplaintReceived", COMPLAINT, at=old) == "ok"
+    assert handling().when("LegalPathEnded", ended, by=OFFICE, at=before) == "ok"
+    assert Given().when("ComplaintReceived", COMPLAINT, at=before) == "ok"
 
 
 RECEIVED_ON = datetime(2022, 1, 3, 16, tzinfo=UTC)

@@ -21,7 +21,7 @@ from shared.policy import Policy
 from shared.roles import OFFICE, By, Refusal, may
 from shared.streams import kind_of, unit_code
 
-_BACK_DATED: Final = timedelta(days=30)
+_BACK_DATED_CD: Final = 30
 
 
 @dataclass(frozen=True)
@@ -239,12 +239,15 @@ def _wrong_stream(act: Act, state: CaseFile) -> Refusal | None:
 
 
 def _wrong_time(act: Act, now: datetime) -> Refusal | None:
-    """I-17: nothing later than the clock; more than 30 days back only by the office."""
+    """I-17: nothing later than the clock; more than 30 days back only by the office.
+
+    Counted as days are (domain 0): not from the hour of the event, and to 24:00 of the last.
+    """
     if act.occurred_at > now:
         return Refusal(422, "FUTURE", "it would have happened later than the clock", "/occurred_at")
     if act.type == "ComplaintReceived" or act.by.role in ("office", "operator"):
         return None
-    if act.occurred_at < now - _BACK_DATED:
+    if end_of(civil(act.occurred_at) + timedelta(days=_BACK_DATED_CD)) <= now:
         reason = "what happened more than 30 days ago is recorded by the office"
         return Refusal(403, "BACK_DATED", reason, "/occurred_at")
     return None
