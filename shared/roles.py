@@ -116,6 +116,8 @@ _TABLE: Final[dict[tuple[Place, ...], tuple[str, ...]]] = {
         "ReturnApproved",
         "ReturnNotApproved",
         "HandlerDesignated",
+        # Row 28 is an approval: whoever asks for it does not grant it (domain 2.9; I-05, I-07).
+        "CaseSuspended",
         "FollowUpAttempted",
         "FollowUpCompleted",
         "FollowUpWaived",
@@ -135,7 +137,7 @@ _TABLE: Final[dict[tuple[Place, ...], tuple[str, ...]]] = {
         "ClosureRequested",
     ),
     ("handler", "co_handler", "task_force", "office"): ("CoHandlerReported",),
-    ("office", "handler"): ("CaseSuspended", "CaseResumed"),
+    ("office", "handler"): ("CaseResumed",),
     ("approver",): ("ExtensionApproved",),
     ("office", "conveners"): ("ExtensionNotApproved", "SupervisionVisitRecorded"),
     ("task_force",): ("PaymentVerified", "ClosureReviewPassed", "ClosureReturned"),

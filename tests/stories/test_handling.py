@@ -191,6 +191,17 @@ class TestSuspension:
         story.run("2021-11-20 00:00")
         assert story.times("PaymentOrderDefaulted") == ["2021-11-20 00:00"]
 
+    def test_who_handles_the_case_does_not_suspend_it(self, story: Story) -> None:
+        """A suspension is approved (domain 2.9); that its ground has ended its handler may say."""
+        begun(story)
+        by = {"unit": TANGZHUANG, "role": "township"}
+        story.line("2021-11-15 10:00", "A", "CaseSuspended", reason="等待法院", by_=by)
+        story.line("2021-11-15 11:00", "A", "CaseSuspended", reason="等待法院")
+        story.line("2021-11-17 10:00", "A", "CaseResumed", by_=by)
+        story.run("2021-11-17 10:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [403]
+        assert story.times("DeadlineSet", timer="T17") == ["2021-11-15 11:00"]
+
     def test_only_what_is_handled_is_suspended(self, story: Story) -> None:
         story.assigned(START)
         story.line("2021-11-11 11:00", "A", "CaseSuspended", reason="等待法院")
