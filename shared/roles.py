@@ -34,7 +34,7 @@ LABOUR: Final = "市人社局"
 POLICE: Final = "市公安局"
 CYBERSPACE: Final = "市委网信办"
 OFFICE: Final = "联席办"
-"""The joint meeting's office; not 市人社局, which can itself be a department that leads a case."""
+"""The joint meeting's office. It sits in 市人社局 (方案 三), which can itself lead a case."""
 JOINT_MEETING: Final = "联席会议"
 NO_TOWNSHIP: Final = "NO_TOWNSHIP"
 
@@ -207,6 +207,19 @@ def _by_type() -> dict[str, tuple[Place, ...]]:
 AUTHORS: Final = _by_type()
 """For each type of fact the places from which it may come; the first is the default."""
 
+_OFFICES: Final = (OFFICE, "联席会议办公室")
+"""The office as its keys name it, and as the plan does (方案 三)."""
+_HOMES: Final[dict[Role, tuple[str, ...]]] = {
+    "office": (*_OFFICES, LABOUR),
+    "inspector": (LABOUR,),
+    "police": (POLICE,),
+    "vice_convener": (JOINT_MEETING,),
+    "convener": (JOINT_MEETING,),
+}
+"""Roles that only these units have: taken by another, an owner would approve its own case (I-05),
+or order and file in the name of 市人社局 and the police (I-08).
+"""
+
 _UNIT_ROLES: Final[frozenset[Role]] = frozenset(
     ("township", "task_force", "leader", "inspector", "clerk", "office")
 )
@@ -251,13 +264,18 @@ _FIXED: Final[dict[Place, By]] = {
 
 
 def acting_for(unit: str, other: By) -> By:
-    """Who acts for a unit that is named alone: its usual role; `other`: where it has none."""
+    """Who acts for a unit that is named alone: its usual role, else that of `other`; a department
+    that has no such role speaks through its leader.
+    """
     if unit.startswith("TF"):
         return By(unit, "task_force")
     if unit.isdigit() or unit == NO_TOWNSHIP:
         return By(unit, "township")
-    usual: dict[str, Role] = {OFFICE: "office", POLICE: "police"}
-    return By(unit, usual.get(unit, other.role))
+    if unit in _OFFICES:
+        return By(unit, "office")
+    if unit == POLICE:
+        return By(unit, "police")
+    return By(unit, other.role if unit in _HOMES.get(other.role, (unit,)) else "leader")
 
 
 def acting_as(role: Role, state: Responsible, other: By) -> By:
@@ -320,13 +338,13 @@ def may(
     """
     if by.role == "auditor":
         return Refusal(403, "ROLE", "an auditor reads and records nothing", "/by/role")
-    if isinstance(data, ExtensionApproved):
-        if data.approver == by.role:
-            return None
+    if isinstance(data, ExtensionApproved) and data.approver != by.role:
         reason = f"an approval of {data.approver} is recorded by that role, not by {by.role}"
         return Refusal(403, "ROLE", reason, "/data/approver")
     if fact not in AUTHORS:
         return Refusal(403, "ROLE", f"{fact} is decided by a rule; nobody reports it", "/type")
+    if not _fits(by, state) and not _asks_its_own_worker(by, fact, state):
+        return Refusal(403, "UNIT", f"{by.unit} has no role {by.role} here", "/by/unit")
     places = _places(fact, data)
     if any(_stands(by, place, state, owner) for place in places):
         return None
@@ -334,6 +352,23 @@ def may(
         reason = f"{by.unit} is not the unit that may record {fact} here"
         return Refusal(403, "UNIT", reason, "/by/unit")
     return Refusal(403, "ROLE", f"role {by.role} may not record {fact}", "/by/role")
+
+
+def _fits(by: By, state: Responsible) -> bool:
+    """Whether the unit has such a role, and not over a case of its own (I-05)."""
+    homes = _HOMES.get(by.role)
+    if homes is None:
+        return True
+    own = by.role == "office" and by.unit == state.department
+    return by.unit in homes and not own
+
+
+def _asks_its_own_worker(by: By, fact: str, state: Responsible) -> bool:
+    """A follow-up by who leads the case is recorded, and the rule refuses to close on it (I-19;
+    contract 4: ClosureRefused SAME_UNIT).
+    """
+    leads = (state.township, state.task_force, state.department)
+    return fact == "FollowUpCompleted" and by.role == "office" and by.unit in leads
 
 
 def _stands(by: By, place: Place, state: Responsible, owner: str | None) -> bool:

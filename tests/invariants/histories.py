@@ -219,7 +219,7 @@ def straight(seed: int) -> list[Line]:
         (
             "FollowUpCompleted",
             {"got_paid": rng.choice(("Y", "Y", "part")), "satisfaction": "satisfied"},
-            {"unit": rng.choice((*TOWNS, "联席办")), "role": "office"},
+            {"unit": rng.choice((TOWNS[0], "市人社局", "联席办")), "role": "office"},
         ),
         ("PaymentReversed", {"payment": "p", "lines": [line]}, None),
     ]

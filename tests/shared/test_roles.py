@@ -109,6 +109,61 @@ def test_a_review_has_two_stages_of_two_units() -> None:
     assert may(desk, "ClosureReviewPassed", LED_BY_TASK_FORCE, tf) is not None
 
 
+STRANGERS: list[tuple[str, Role]] = [
+    *((unit, "office") for unit in ("410185109", "TF1", "市住建局", "市公安局", "某办")),
+    *((unit, "police") for unit in ("410185109", "TF1", LABOUR, OFFICE)),
+    *((unit, "inspector") for unit in ("410185109", "TF1", "市住建局", OFFICE)),
+    *((unit, "vice_convener") for unit in ("410185109", "TF1", OFFICE)),
+    *((unit, "convener") for unit in ("410185109", "TF1", OFFICE)),
+]
+
+
+@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize(("unit", "role"), STRANGERS)
+def test_who_takes_a_role_that_is_another_unit_s_authors_nothing(
+    unit: str, role: Role, fact: str
+) -> None:
+    """I-05, I-08: else whoever handles a case would approve it, or file it for the police."""
+    file = File(co_handlers=("市住建局",))
+    if TYPES[fact].streams[0] == "unit":
+        file = File(subject=f"unit:{unit}", township=None, task_force=None)
+    refusal = may(By(unit, role), fact, file)
+    if (fact, role) == ("FollowUpCompleted", "office") and unit in ("410185109", "TF1"):
+        assert refusal is None, "the rule answers it: ClosureRefused SAME_UNIT (I-19)"
+        return
+    assert refusal is not None
+    assert (refusal.status, refusal.code, refusal.pointer) == (403, "UNIT", "/by/unit")
+
+
+def test_an_approver_is_of_the_unit_that_approves() -> None:
+    for approver in ("office", "vice_convener", "convener"):
+        said = {"to": "2022-01-01T00:00:00Z", "approver": approver}
+        data = ExtensionApproved.model_validate(said)
+        own = By("410185109", data.approver)
+        refusal = may(own, "ExtensionApproved", LED_BY_TASK_FORCE, data)
+        assert refusal is not None
+        assert refusal.pointer == "/by/unit"
+
+
+def test_the_office_sits_in_the_labour_bureau_but_not_over_its_own_cases() -> None:
+    """方案 三 sets the office up in 市人社局, which can itself lead a case (I-05)."""
+    assert may(By("联席会议办公室", "office"), "TriageDecided", LED_BY_DEPARTMENT) is None
+    desk = By(LABOUR, "office")
+    for fact in ("TriageDecided", "ReturnApproved", "CaseSuspended", "CaseWrittenOff"):
+        assert may(desk, fact, LED_BY_TASK_FORCE) is None
+        refusal = may(desk, fact, LED_BY_DEPARTMENT)
+        assert refusal is not None
+        assert refusal.code == "UNIT"
+        assert may(By(OFFICE, "office"), fact, LED_BY_DEPARTMENT) is None
+
+
+def test_the_police_bureau_can_lead_a_case_like_any_department() -> None:
+    led = File(task_force=None, department="市公安局")
+    assert may(By("市公安局", "leader"), "ProgressReported", led) is None
+    assert may(By("市公安局", "police"), "PoliceFiled", led) is None
+    assert may(By("市公安局", "leader"), "PoliceFiled", led) is not None
+
+
 def test_a_unit_files_its_own_reports() -> None:
     assert may(By("TF1", "task_force"), "ScreeningReported", UNIT) is None
     refusal = may(By("TF2", "task_force"), "ScreeningReported", UNIT)
