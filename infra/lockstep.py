@@ -269,7 +269,7 @@ def _by_handler(act: Act) -> bool:
     if kind_of(act.subject) != "case" or given.keys() >= {"unit", "role"}:
         return False
     places = AUTHORS.get(act.line.type, ("operator",))
-    return "role" in given or places[0] in ("handler", "task_force")
+    return "role" in given or places[0] in ("handler", "task_force", "addressee")
 
 
 def _responsible(subject: str, case: dict[str, Any]) -> Responsible:

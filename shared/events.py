@@ -778,8 +778,9 @@ class FalseClosureFound(Fact):
 
 
 class SupervisionNoticeReplied(Fact):
-    """督办函回复."""
+    """督办函回复, where the notice stands; without a number of all that are open there."""
 
+    streams: ClassVar[tuple[Kind, ...]] = ("case", "unit", "city")
     notice_no: Code | None = None
     text: Sealed | None = None
 

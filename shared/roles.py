@@ -76,7 +76,8 @@ class Responsible(Protocol):
 # Who stands in a place of the table. `handler`: the case's township or department; `task_force`:
 # the case's task force (the office where a department leads); `labour`: inspector or leader of
 # the labour bureau; `head`: its leader; `unit`: the unit whose stream it is; `owner`: the unit that
-# a meeting on it has put in charge; `any`: every unit.
+# a meeting on it has put in charge; `addressee`: whom a notice on this stream can go to; `any`:
+# every unit.
 Place = Literal[
     "platform",
     "clerk",
@@ -92,6 +93,7 @@ Place = Literal[
     "conveners",
     "unit",
     "owner",
+    "addressee",
     "any",
     "operator",
 ]
@@ -145,8 +147,8 @@ _TABLE: Final[dict[tuple[Place, ...], tuple[str, ...]]] = {
         "PaymentReversed",
         "LegalPathEntered",
         "LegalPathEnded",
-        "SupervisionNoticeReplied",
     ),
+    ("addressee", "office"): ("SupervisionNoticeReplied",),
     ("labour",): (
         "InspectionFiled",
         "InspectionClosed",
@@ -238,7 +240,7 @@ def default_by(fact: str, state: Responsible, data: AnyData | None = None) -> By
         return By(JOINT_MEETING, data.approver)
     if place == "platform":
         return By(getattr(data, "source", "platform"), "platform")
-    if place == "handler":
+    if place == "handler" or (place == "addressee" and _is_assigned(state)):
         return _handler(state)
     if place == "task_force":
         if state.task_force is None and state.department is not None:
@@ -258,6 +260,7 @@ _FIXED: Final[dict[Place, By]] = {
     "police": By(POLICE, "police"),
     "cyberspace": By(CYBERSPACE, "leader"),
     "conveners": By(JOINT_MEETING, "vice_convener"),
+    "addressee": By(OFFICE, "office"),
     "any": By(OFFICE, "office"),
     "operator": By("operator", "operator"),
 }
@@ -397,10 +400,31 @@ def _stands(by: By, place: Place, state: Responsible, owner: str | None) -> bool
             return by.role in _UNIT_ROLES and _own_stream(by, state)
         case "owner":
             return owner is not None and _of(by, owner)
+        case "addressee":
+            return _is_addressed(by, state)
         case "any":
             return by.role not in ("platform", "auditor", "operator")
         case _:
             return _right_role(by, place)
+
+
+def _is_addressed(by: By, state: Responsible) -> bool:
+    """Who must act before the timers of this stream are due (domain 4.3). Of a case that nobody has
+    yet that is the office.
+    """
+    if kind_of(state.subject) == "unit":
+        return by.role in _UNIT_ROLES and _own_stream(by, state)
+    if _stands(by, "labour", state, None):
+        return True
+    if not _is_assigned(state):
+        return False
+    handles = any(_stands(by, place, state, None) for place in ("handler", "task_force"))
+    return handles or by.unit == POLICE
+
+
+def _is_assigned(state: Responsible) -> bool:
+    """Whether somebody answers for it already; a unit does for its own."""
+    return kind_of(state.subject) == "unit" or state.township is not None
 
 
 def _own_stream(by: By, state: Responsible) -> bool:
@@ -420,7 +444,7 @@ def _right_role(by: By, place: Place) -> bool:
             return by.role in ("vice_convener", "convener")
         case "handler":
             return by.role == "township"
-        case "co_handler" | "unit" | "owner":
+        case "co_handler" | "unit" | "owner" | "addressee":
             return by.role in _UNIT_ROLES
         case "labour":
             return by.role in ("inspector", "leader")

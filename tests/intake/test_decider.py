@@ -45,6 +45,8 @@ def test_a_fact_stands_on_its_kind_of_stream() -> None:
     assert unit().when("ProgressReported", by=LEADER) == "422 WRONG_STREAM"
     assert handling().when("ScreeningReported", by=LEADER) == "422 WRONG_STREAM"
     assert Given("city").when("SummaryFiled") == "ok"
+    for given in (unit(), Given("city"), handling()):
+        assert given.when("SupervisionNoticeReplied") == "ok", "where notices are issued too"
 
 
 def test_nothing_happens_later_than_the_clock() -> None:
@@ -286,6 +288,10 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "IllegalDemandRecorded": {"police_doc_no": "x"},
     "ComplainantTold": {"of": "x"},
     "GroupNoticeGiven": {"group": "g", "level": "G1"},
+    # Row 51 is none of rows 22-45: T01-T04 issue notices before a case is assigned, and what was
+    # issued is answered after it left.
+    "SupervisionNoticeReplied": {},
+    "InterviewHeld": {},
 }
 OPEN = {"ASSIGNED", "RETURN_REVIEW", "HANDLING", "SUSPENDED", "CLOSURE_REVIEW", "FOLLOW_UP"}
 

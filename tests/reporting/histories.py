@@ -477,6 +477,9 @@ class Telling:
                     to=(code,),
                     reply_due_at=story.clock + timedelta(days=2),
                 )
+                if story.maybe(50):
+                    story.wait(1, 90)
+                    story.fact(ev.SupervisionNoticeReplied(), late=True, actor=actor)
             self._supervised(story, actor)
             if story.maybe(50):
                 self._met(story)

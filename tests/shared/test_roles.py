@@ -172,8 +172,45 @@ def test_a_unit_files_its_own_reports() -> None:
     assert may(By(OFFICE, "office"), "SummaryFiled", CITY) is None
 
 
+UNASSIGNED = File(township=None, task_force=None, co_handlers=())
+
+
+@pytest.mark.parametrize(
+    ("file", "unit", "role", "allowed"),
+    [
+        (UNIT, "TF1", "task_force", True),
+        (UNIT, "TF2", "task_force", False),
+        (UNIT, "410185109", "township", False),
+        (UNIT, LABOUR, "inspector", False),
+        (UNIT, OFFICE, "office", True),
+        (CITY, OFFICE, "office", True),
+        (CITY, LABOUR, "leader", True),
+        (CITY, "TF1", "task_force", False),
+        (LED_BY_TASK_FORCE, "410185109", "township", True),
+        (LED_BY_TASK_FORCE, "410185001", "township", False),
+        (LED_BY_TASK_FORCE, "TF1", "task_force", True),
+        (LED_BY_TASK_FORCE, "TF2", "task_force", False),
+        (LED_BY_TASK_FORCE, LABOUR, "inspector", True),
+        (LED_BY_TASK_FORCE, "市公安局", "police", True),
+        (LED_BY_DEPARTMENT, LABOUR, "leader", True),
+        (UNASSIGNED, OFFICE, "office", True),
+        (UNASSIGNED, "410185001", "township", False),
+        (UNASSIGNED, "TF1", "task_force", False),
+    ],
+)
+def test_a_notice_is_answered_by_whom_it_can_go_to_or_the_office(
+    file: File, unit: str, role: Role, allowed: bool
+) -> None:
+    """Domain 4.3: to who must act; on a unit's stream to that unit alone."""
+    refusal = may(By(unit, role), "SupervisionNoticeReplied", file)
+    assert (refusal is None) == allowed
+    assert refusal is None or refusal.code == "UNIT"
+    assert (
+        may(default_by("SupervisionNoticeReplied", file), "SupervisionNoticeReplied", file) is None
+    )
+
+
 def test_nobody_handles_a_case_before_it_is_assigned() -> None:
     """Then only the role is judged; that it is too early is the decider's 409."""
-    unassigned = File(township=None, task_force=None, co_handlers=())
-    assert may(By("410185001", "township"), "FirstContactMade", unassigned) is None
-    assert may(By(OFFICE, "office"), "FirstContactMade", unassigned) is not None
+    assert may(By("410185001", "township"), "FirstContactMade", UNASSIGNED) is None
+    assert may(By(OFFICE, "office"), "FirstContactMade", UNASSIGNED) is not None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.stories.telling import Story, claim, full
+from tests.stories.telling import TANGZHUANG, Story, claim, full
 
 TOWER = {"name": "示例大厦", "funding": "private", "kind": "other"}
 
@@ -725,3 +725,67 @@ class TestLanes:
         ]
         # L4 has no end by the act alone: the first contact was never made.
         assert "L4" not in [each[-2:] for each in story.cleared("T07")]
+
+
+class TestNotices:
+    """督办函: from L4 on an alert ends by reply and stop event (domain 4.3), wherever it stands."""
+
+    def test_a_unit_answers_its_own(self, city: Story) -> None:
+        city.complaint("2021-12-20 09:00")
+        city.line("2022-01-04 09:00", "unit:TF1", "ScreeningReported")
+        city.line("2022-01-04 09:30", "unit:TF2", "SupervisionNoticeReplied")
+        city.line("2022-01-04 10:00", "unit:TF1", "SupervisionNoticeReplied")
+        city.line("2022-01-05 09:00", "unit:TF2", "ScreeningReported")
+        by = {"unit": "TF3", "role": "task_force"}
+        city.line("2022-01-05 10:00", "unit:TF2", "SupervisionNoticeReplied", by_=by)
+        city.run("2022-01-05 12:00", refused=1)
+        assert [status for _, status, _ in city.refusals()] == [403]
+        over = [f"2022-01-04 09:00 {level}" for level in ("L1", "L3")]
+        assert city.cleared("A1", "unit:TF1") == [
+            *over,
+            *(f"2022-01-04 10:00 {level}" for level in ("L4", "L7")),
+        ]
+        assert city.cleared("A1", "unit:TF2") == [
+            f"2022-01-05 09:00 {level}" for level in ("L1", "L3", "L4", "L7")
+        ]
+
+    def test_the_city_answers_for_an_incident(self, city: Story) -> None:
+        city.complaint("2022-02-03 09:00")
+        incident = city.line("2022-02-03 20:15", "city", "ExtremeIncidentReported", kind="爬塔吊")
+        city.line("2022-02-03 21:00", "city", "ExtremeIncidentCleared", incident=str(incident))
+        city.line("2022-02-04 09:00", "city", "SupervisionNoticeReplied")
+        city.run("2022-02-04 09:00")
+        assert city.alerts("T50", "city")[0] == "2022-02-03 20:15 L7"
+        assert city.cleared("T50", "city")[-1] == "2022-02-04 09:00 L7"
+
+    def test_before_anybody_has_the_case(self, story: Story) -> None:
+        """T01's notice goes to the office, which answers it before the case is accepted."""
+        story.complaint("2021-11-10 09:00")  # due 24:00 of 11-12
+        by = {"unit": TANGZHUANG, "role": "township"}
+        story.line("2021-11-16 09:00", "A", "SupervisionNoticeReplied", by_=by)
+        story.line("2021-11-16 10:00", "A", "SupervisionNoticeReplied")
+        story.line("2021-11-16 11:00", "A", "ComplaintAccepted", urgent=False)
+        story.run("2021-11-16 11:00", refused=1)
+        assert [status for _, status, _ in story.refusals()] == [403]
+        assert story.alerts("T01")[-1] == "2021-11-16 00:00 L4"
+        assert story.cleared("T01")[-1] == "2021-11-16 11:00 L4"
+
+    @pytest.mark.parametrize(
+        ("ending", "data"),
+        [
+            ("ComplaintNotAccepted", {"reason": "NOT_WAGES"}),
+            ("ComplaintTransferredOut", {"to_body": "新密市"}),
+            ("MergeApproved", {"master": "B"}),
+        ],
+    )
+    def test_after_the_case_has_left(self, story: Story, ending: str, data: dict[str, Any]) -> None:
+        story.complaint("2021-11-10 09:00")
+        story.complaint("2021-11-10 09:00", "B")
+        story.line("2021-11-16 09:00", "A", ending, **data)
+        story.line("2021-11-16 10:00", "A", "SupervisionNoticeReplied")
+        story.line("2021-11-16 10:30", "A", "InterviewHeld")
+        story.run("2021-11-16 11:00")
+        assert story.cleared("T01") == [
+            *(f"2021-11-16 09:00 {level}" for level in ("L1", "L3")),
+            "2021-11-16 10:00 L4",
+        ]

@@ -130,8 +130,6 @@ def _table() -> dict[str, frozenset[State]]:
         "PublicationMade",
         "EnforcementApplied",
         "FalseClosureFound",
-        "SupervisionNoticeReplied",
-        "InterviewHeld",
     ):
         table[name] = _AFTER
     return table
