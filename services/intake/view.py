@@ -66,6 +66,7 @@ _DECISIONS: Final = frozenset(
         "CaseClosed",
         "CaseReopened",
         "DeadlineSet",
+        "SupervisionNoticeIssued",
     )
 )
 """Decisions that move a file; the others are not even parsed here."""

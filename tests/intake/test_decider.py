@@ -561,6 +561,31 @@ def test_money_is_paid_on_lines_of_the_case() -> None:
     assert verified.when("PaymentRecorded", payment("9")) == "ok"
 
 
+NOTICE: dict[str, Any] = {"to": ["410185109"], "reply_due_at": "2022-01-14T16:00:00Z"}
+
+
+@pytest.mark.parametrize("given", [received(), handling(), unit(), Given("city")])
+def test_a_reply_names_a_notice_that_was_issued_here(given: Given) -> None:
+    """Without a number it answers all that are open; with one of another it would answer none."""
+    issued = given.and_("SupervisionNoticeIssued", notice_no="1号", **NOTICE)
+    issued = issued.and_("SupervisionNoticeIssued", notice_no="2号", **NOTICE)
+    for number in (None, "1号", "2号"):
+        assert issued.when("SupervisionNoticeReplied", {"notice_no": number}) == "ok"
+    replied = issued.and_("SupervisionNoticeReplied", notice_no="1号")
+    assert replied.when("SupervisionNoticeReplied", {"notice_no": "1号"}) == "ok"
+    for stranger in (issued, given):
+        found = stranger.verdict("SupervisionNoticeReplied", {"notice_no": "3号"})
+        assert isinstance(found, Refusal)
+        assert (found.status, found.code) == (422, "UNKNOWN_NOTICE")
+        assert found.pointer == "/data/notice_no"
+
+
+def test_an_interview_about_a_notice_names_one_of_the_case() -> None:
+    issued = handling().and_("SupervisionNoticeIssued", notice_no="1号", **NOTICE)
+    assert issued.when("InterviewHeld", {"notice_no": "1号"}) == "ok"
+    assert issued.when("InterviewHeld", {"notice_no": "3号"}) == "422 UNKNOWN_NOTICE"
+
+
 def test_a_report_names_an_incident_of_the_case() -> None:
     report = {"incident": "e1", "step": "phone"}
     assert handling().when("IncidentReportFiled", report) == "422 UNKNOWN_INCIDENT"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import get_args
 
 import msgspec
 import orjson
 
 from services.intake import view
-from services.intake.decider import evolve, initial, opened
+from services.intake.decider import evolve, file, initial, opened
 from services.intake.preparing import Prepared, prepare
 from services.intake.view import Folder, opening
 from shared.envelope import decode
+from shared.events import TYPES
 from tests.intake.test_complaint import NOW, body, policy, worker
 from tests.intake.test_given import KEY, SAFE
 
@@ -33,3 +35,9 @@ def test_the_file_is_what_its_event_folds_to() -> None:
         assert view._unpack(packed) == Folder(folded, {event.id: hashes["bodyhash"]})
         made = view._pack(Folder(folded, {event.id: hashes["bodyhash"]}))
         assert msgspec.msgpack.decode(packed) == msgspec.msgpack.decode(made)
+
+
+def test_whatever_moves_a_file_is_read_from_the_log() -> None:
+    """What the view passes by unread would be folded by a dry run and not by the service."""
+    unheard = {model.__name__ for model in get_args(file.Unheard)}
+    assert TYPES.keys() - unheard <= view.MATTERS

@@ -180,8 +180,11 @@ class TestClearing:
         case.at("2021-11-29 11:00", ev.SupervisionNoticeReplied(notice_no=of["T09"]))
         assert case.cleared("T09")[-1] == ("2021-11-29 11:00", "L4")
         assert case.cleared("T07")[-1] == ("2021-11-29 09:00", "L3")
-        case.at("2021-11-29 12:00", ev.SupervisionNoticeReplied(notice_no="unheard of"))
-        assert case.cleared("T07")[-1] == ("2021-11-29 12:00", "L4")
+        for number in (of["T09"], "unheard of"):
+            case.at("2021-11-29 12:00", ev.SupervisionNoticeReplied(notice_no=number))
+            assert case.cleared("T07")[-1] == ("2021-11-29 09:00", "L3"), "said of another notice"
+        case.at("2021-11-29 13:00", ev.SupervisionNoticeReplied())
+        assert case.cleared("T07")[-1] == ("2021-11-29 13:00", "L4")
 
     def test_an_act_in_time_that_is_recorded_late_clears_and_undoes_nothing(self) -> None:
         case = assigned("2021-11-11 10:00").until("2021-11-13 00:00")

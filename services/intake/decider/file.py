@@ -62,7 +62,8 @@ class CaseFile(Frozen, frozen=True):
     `deemed_at`: when it was deemed to be (T05). `designation`: id of the
     HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
     goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of its own
-    complaint; `receipts`: of those of which lines have come to stand here, by case.
+    complaint; `receipts`: of those of which lines have come to stand here, by case. `notices`: the
+    numbers of those that were issued here.
     """
 
     subject: str
@@ -85,6 +86,7 @@ class CaseFile(Frozen, frozen=True):
     referral_approved: bool = False
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = ()
     handle_by: datetime | None = None
     group: str | None = None
@@ -187,7 +189,6 @@ Unheard: TypeAlias = (
     | e.AssignmentWithdrawn
     | e.AlertRaised
     | e.AlertCleared
-    | e.SupervisionNoticeIssued
     | e.CaseEscalated
     | e.ExtensionRefused
     | e.SupplementLapsed
@@ -319,6 +320,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return replace(state, incidents=(*state.incidents, event.id))
         case e.SupervisionVisitRecorded():
             return replace(state, visits=(*state.visits, event.id))
+        case e.SupervisionNoticeIssued():
+            return replace(state, notices=(*state.notices, data.notice_no))
         case e.MeasurePlanFiled():
             return _to_do(state, [Measure(data.measure)])
         case e.MeetingHeld():

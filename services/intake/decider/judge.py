@@ -319,6 +319,10 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             return Refusal(422, "UNKNOWN_INCIDENT", "no such incident here", "/data/incident")
         case e.RectificationReported() if data.visit not in state.visits:
             return Refusal(422, "UNKNOWN_VISIT", "no such supervision visit here", "/data/visit")
+        case e.SupervisionNoticeReplied() | e.InterviewHeld() if (
+            data.notice_no is not None and data.notice_no not in state.notices
+        ):
+            return Refusal(422, "UNKNOWN_NOTICE", "no such notice here", "/data/notice_no")
         case e.PaymentOrderServed() if data.limit_at is not None:
             return _wrong_limit(act.occurred_at, data.limit_at, policy)
         case e.MeasurePlanFiled():

@@ -214,13 +214,14 @@ def noticed(state: Watch, data: ev.SupervisionNoticeIssued) -> Watch:
 
 
 def notice_replied(state: Watch, event: Event, data: ev.SupervisionNoticeReplied) -> Watch:
-    """A reply that names none of the notices sent here answers all that wait."""
-    known = any(clock.notice == data.notice_no for clock in state.clocks if clock.notice)
+    """A reply answers the notice that it names, else all that wait; of one whose alerts are over
+    already it says nothing about the others.
+    """
     clocks = tuple(
         replace(clock, replied_at=event.known_at)
         if clock.notice is not None
         and clock.replied_at is None
-        and (not known or clock.notice == data.notice_no)
+        and data.notice_no in (None, clock.notice)
         else clock
         for clock in state.clocks
     )
