@@ -224,6 +224,8 @@ class HandlingRules(Rules):
     explain_wd: int
     rectification_wd: int
     incident_update_hours: int
+    supplement_tries: int = 3
+    """Contact tries that a refusal needs after the supplement lapsed (domain 3.3)."""
     tell_wd: int = 5
     """告知 (条例 10): working days after an ending; 若干规定 18 names five for a refusal."""
 

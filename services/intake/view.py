@@ -61,6 +61,7 @@ _DECISIONS: Final = frozenset(
         "ReturnRefused",
         "AssignmentDeemedSigned",
         "SuspensionLapsed",
+        "SupplementLapsed",
         "ReferralThresholdMet",
         "ClosureRefused",
         "CaseClosed",

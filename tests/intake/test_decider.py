@@ -205,9 +205,21 @@ PLAIN: dict[str, dict[str, Any]] = {
     "SourceReplied": {"source": "window", "source_ref": "1"},
 }
 
+
+def lapsed() -> Given:
+    """The time to supplement has run out (T02)."""
+    return received().and_("SupplementRequested").and_("SupplementLapsed")
+
+
+def tried(given: Given, times: int) -> Given:
+    for _ in range(times):
+        given = given.and_("ContactTried")
+    return given
+
+
 FILES: dict[State, Given] = {
     "RECEIVED": received(),
-    "SUPPLEMENTING": received().and_("SupplementRequested"),
+    "SUPPLEMENTING": tried(lapsed(), 3),
     "ACCEPTED": accepted(),
     "TRIAGE": accepted().and_("TriageRequested", reason="PLATFORM_WORK"),
     "ASSIGNED": assigned(),
@@ -306,6 +318,24 @@ def test_what_makes_no_transition_is_possible_while_the_case_lasts(fact: str, st
     answer = FILES[state].when(fact, data)
     assert (answer == "ok") == possible, answer
     assert possible or answer.startswith("409")
+
+
+def test_who_does_not_supplement_is_refused_only_after_the_time_and_three_tries() -> None:
+    """Domain 3.3: timeout + 3 contact tries; tries while the time ran are none of them."""
+    refuse = {"reason": "NO_EMPLOYER"}
+    asked = received().and_("SupplementRequested")
+    assert tried(asked, 3).when("ComplaintNotAccepted", refuse) == "409 NOT_LAPSED"
+    over = tried(asked, 3).and_("SupplementLapsed")
+    for times in range(3):
+        found = tried(over, times).verdict("ComplaintNotAccepted", refuse)
+        assert isinstance(found, Refusal)
+        assert (found.status, found.code) == (409, "NOT_TRIED")
+        assert f"{times} of 3" in found.reason
+    assert tried(over, 3).when("ComplaintNotAccepted", refuse) == "ok"
+    again = tried(over, 3).and_("SupplementReceived").and_("SupplementRequested")
+    assert again.when("ComplaintNotAccepted", refuse) == "409 NOT_LAPSED"
+    received_again = tried(over, 1).and_("SupplementReceived")
+    assert received_again.when("ComplaintNotAccepted", refuse) == "ok"
 
 
 @pytest.mark.parametrize("fact", ["ComplaintAccepted", "SourceReplied"])

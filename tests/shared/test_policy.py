@@ -68,6 +68,11 @@ class TestReading:
         with pytest.raises(PolicyError, match=where):
             check_book(changed(**parts))
 
+    def test_a_book_that_was_adopted_before_it_had_a_number_means_what_was_done_then(self) -> None:
+        numbers = {key: n for key, n in RAW["handling"].items() if key != "supplement_tries"}
+        older = check_book(changed(handling=numbers))
+        assert older.handling.supplement_tries == 3 == RAW["handling"]["supplement_tries"]
+
 
 def files(**changes: tuple[str, str]) -> dict[str, str]:
     """The book's files with one place of some of them written otherwise."""

@@ -348,6 +348,17 @@ class TestSupplement:
         assert story.times("SupplementLapsed") == ["2021-11-23 00:00"]
         assert story.one("SourceReplyOwed")["conclusion"] == "NOT_ACCEPTED"
 
+    def test_nobody_is_refused_before_it_lapsed_and_three_tries(self, story: Story) -> None:
+        story.complaint("2021-11-12 10:00")
+        story.line("2021-11-15 10:00", "A", "SupplementRequested", items=["用人单位名称"])
+        story.line("2021-11-16 10:00", "A", "ContactTried")
+        early = story.line("2021-11-22 10:00", "A", "ComplaintNotAccepted", reason="NO_EMPLOYER")
+        story.line("2021-11-23 10:00", "A", "ContactTried")
+        story.line("2021-11-24 10:00", "A", "ContactTried")
+        untried = story.line("2021-11-24 11:00", "A", "ComplaintNotAccepted", reason="NO_EMPLOYER")
+        story.run("2021-11-24 12:00", refused=2)
+        assert story.refusals() == [(early, 409, "NOT_LAPSED"), (untried, 409, "NOT_TRIED")]
+
     def test_it_comes_in_time(self, story: Story) -> None:
         story.complaint("2021-11-12 10:00")
         story.line("2021-11-15 10:00", "A", "SupplementRequested", items=["用人单位名称"])

@@ -63,7 +63,8 @@ class CaseFile(Frozen, frozen=True):
     HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
     goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of its own
     complaint; `receipts`: of those of which lines have come to stand here, by case. `notices`: the
-    numbers of those that were issued here.
+    numbers of those that were issued here. `tries`: to reach the complainant, since the supplement
+    lapsed; None: it has not.
     """
 
     subject: str
@@ -91,6 +92,7 @@ class CaseFile(Frozen, frozen=True):
     handle_by: datetime | None = None
     group: str | None = None
     received_at: datetime | None = None
+    tries: int | None = None
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
 
     @property
@@ -113,8 +115,7 @@ def initial(subject: str) -> CaseFile:
 
 
 Unheard: TypeAlias = (
-    e.ContactTried
-    | e.SourceReplied
+    e.SourceReplied
     | e.ComplainantTold
     | e.TriageDecided
     | e.CoHandlerReported
@@ -191,7 +192,6 @@ Unheard: TypeAlias = (
     | e.AlertCleared
     | e.CaseEscalated
     | e.ExtensionRefused
-    | e.SupplementLapsed
     | e.InstalmentDefaulted
     | e.PaymentOrderDefaulted
     | e.CaseReferredToPublicSecurity
@@ -235,7 +235,11 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.DeadlineSet():
             return replace(state, handle_by=data.due_at) if data.timer == "T09" else state
         case e.SupplementRequested():
-            return replace(state, state="SUPPLEMENTING")
+            return replace(state, state="SUPPLEMENTING", tries=None)
+        case e.SupplementLapsed():
+            return replace(state, tries=0)
+        case e.ContactTried():
+            return state if state.tries is None else replace(state, tries=state.tries + 1)
         case e.SupplementReceived():
             return replace(state, state="RECEIVED")
         case e.ComplaintAccepted():

@@ -448,31 +448,56 @@ def _needs_assignment(fact: str) -> bool:
 
 
 def _lacking(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
-    """I-09: referral needs an order whose limit passed unpaid and a threshold; then the head."""
-    if act.type == "ReferralProposed":
-        if not any(_is_unpaid(order, act.occurred_at, policy) for order in state.orders):
-            reason = "no served payment order has passed its limit unpaid (I-09)"
-            return Refusal(409, "NO_UNPAID_ORDER", reason)
-        if not state.threshold_met:
-            return Refusal(409, "NO_THRESHOLD", "no referral threshold is met (I-09)")
+    """409: what must be on record before it, or what is there already."""
     data = act.data
-    if isinstance(data, e.PaymentOrderServed) and any(
-        order.doc_no == data.doc_no for order in state.orders
-    ):
-        # Served again it would run a second time to the same limit (I-16).
-        return Refusal(409, "SERVED", "this document was served already", "/data/doc_no")
-    if isinstance(data, (e.ExtensionRequested, e.ExtensionApproved)):
-        running = state.handle_by
-        if running is not None and data.to <= running:
-            # An extension that shortens is none: it would take days from the handler in silence.
-            reason = f"the handling deadline is {instant_text(running)}; an extension lies after it"
-            return Refusal(409, "NOT_LATER", reason, "/data/to")
-    if isinstance(data, e.MeasureCompleted):
-        known = state.measure(data.ref)
-        if known is not None and known.done:
-            return Refusal(409, "COMPLETED", "it was completed already", "/data/measure")
-    if act.type == "ReferralDelivered" and not state.referral_approved:
-        return Refusal(409, "NOT_APPROVED", "the agency's head has not approved it (I-09)")
+    match data:
+        case e.ComplaintNotAccepted() if state.state == "SUPPLEMENTING":
+            return _untried(state, policy)
+        case e.ReferralProposed():
+            return _unreferable(act.occurred_at, state, policy)
+        case e.ReferralDelivered() if not state.referral_approved:
+            return Refusal(409, "NOT_APPROVED", "the agency's head has not approved it (I-09)")
+        case e.PaymentOrderServed() if any(item.doc_no == data.doc_no for item in state.orders):
+            # Served again it would run a second time to the same limit (I-16).
+            return Refusal(409, "SERVED", "this document was served already", "/data/doc_no")
+        case e.ExtensionRequested() | e.ExtensionApproved():
+            return _not_later(data.to, state.handle_by)
+        case e.MeasureCompleted():
+            known = state.measure(data.ref)
+            if known is not None and known.done:
+                return Refusal(409, "COMPLETED", "it was completed already", "/data/measure")
+        case _:
+            pass
+    return None
+
+
+def _unreferable(at: datetime, state: CaseFile, policy: Policy) -> Refusal | None:
+    """I-09: referral needs an order whose limit passed unpaid, and a threshold."""
+    if not any(_is_unpaid(order, at, policy) for order in state.orders):
+        reason = "no served payment order has passed its limit unpaid (I-09)"
+        return Refusal(409, "NO_UNPAID_ORDER", reason)
+    if not state.threshold_met:
+        return Refusal(409, "NO_THRESHOLD", "no referral threshold is met (I-09)")
+    return None
+
+
+def _not_later(to: datetime, running: datetime | None) -> Refusal | None:
+    """An extension that shortens is none: it would take days from the handler in silence."""
+    if running is None or to > running:
+        return None
+    reason = f"the handling deadline is {instant_text(running)}; an extension lies after it"
+    return Refusal(409, "NOT_LATER", reason, "/data/to")
+
+
+def _untried(state: CaseFile, policy: Policy) -> Refusal | None:
+    """SUPPLEMENTING leaves to NOT_ACCEPTED by timeout and contact tries (domain 3.3, T02)."""
+    if state.tries is None:
+        reason = "the time to supplement has not lapsed (T02)"
+        return Refusal(409, "NOT_LAPSED", reason)
+    wanted = policy.content.handling.supplement_tries
+    if state.tries < wanted:
+        reason = f"{state.tries} of {wanted} contact tries are recorded since it lapsed (T02)"
+        return Refusal(409, "NOT_TRIED", reason)
     return None
 
 
