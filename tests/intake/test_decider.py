@@ -227,7 +227,7 @@ FILES: dict[State, Given] = {
     "HANDLING": assigned().and_("AssignmentDeemedSigned"),
     "SUSPENDED": handling().and_("CaseSuspended"),
     "CLOSURE_REVIEW": in_review(),
-    "FOLLOW_UP": follow_up(),
+    "FOLLOW_UP": follow_up().and_("FollowUpAttempted"),
     "CLOSED": closed(),
     "WRITTEN_OFF": closed().and_("CaseWrittenOff"),
     "NOT_ACCEPTED": received().and_("ComplaintNotAccepted", reason="NOT_WAGES"),
@@ -489,6 +489,25 @@ def test_an_unsatisfied_or_unreached_worker_waits_for_the_office(reason: str) ->
     assert waiting.file.state == "FOLLOW_UP"
     assert waiting.when("FollowUpWaived", PLAIN["FollowUpWaived"]) == "ok"
     assert waiting.when("ClosureReturned", {"stage": "office"}) == "ok"
+
+
+ASKED: list[dict[str, Any]] = [
+    {"type": "FollowUpAttempted"},
+    {"type": "FollowUpCompleted", "got_paid": "N", "satisfaction": "unreached"},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_the_office_decides_about_a_worker_whom_somebody_has_asked(asked: dict[str, Any]) -> None:
+    """Domain 3.3: unreachable x3, or unsatisfied, and then the office: never nobody was asked."""
+    waived = PLAIN["FollowUpWaived"]
+    assert follow_up().when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
+    tried = follow_up().and_(**asked)
+    assert tried.when("FollowUpWaived", waived) == "ok"
+    again = tried.and_("ClosureReturned", stage="office").and_("ClosureRequested", kind="WITHDRAWN")
+    for stage in ("tf", "office"):
+        again = again.and_("ClosureReviewPassed", stage=stage)
+    assert again.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP", "since the review passed"
 
 
 def test_a_reopened_case_is_handled_again() -> None:

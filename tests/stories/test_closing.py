@@ -173,6 +173,7 @@ class TestFollowUp:
             payment="款一",
             lines=[{"line": "1", "amount_fen": 1}],
         )
+        story.line("2021-11-17 09:30", "A", "FollowUpAttempted")
         story.line("2021-11-17 10:00", "A", "FollowUpWaived", reason="三次未联系上")
         story.run("2021-11-17 10:00")
         assert story.one("ClosureRefused")["reasons"] == ["NOT_PAID"]
@@ -185,12 +186,23 @@ class TestFollowUp:
         story.signed("2021-11-15 10:00")
         story.paid("2021-11-17 10:00", payment="一")
         story.reviewed("2021-11-17 11:00")
+        story.line("2021-11-17 12:00", "A", "FollowUpAttempted")
         at = "2021-11-18 10:00"
         story.line(at, "A", "FollowUpWaived", reason="三次未联系上", happened_="2021-11-17 09:00")
         story.line("2021-11-18 11:00", "A", "FollowUpWaived", reason="三次未联系上")
         story.run("2021-11-18 11:00")
         assert story.one("ClosureRefused")["reasons"] == ["FOLLOW_UP_MISSING"]
         assert story.times("CaseClosed") == ["2021-11-18 11:00"]
+
+    def test_nobody_is_waived_whom_nobody_has_asked(self, story: Story) -> None:
+        self.reviewed(story)
+        waived = {"reason": "三次未联系上"}
+        early = story.line("2021-11-17 10:00", "A", "FollowUpWaived", **waived)
+        story.line("2021-11-17 11:00", "A", "FollowUpAttempted")
+        story.line("2021-11-17 12:00", "A", "FollowUpWaived", **waived)
+        story.run("2021-11-17 12:00", refused=1)
+        assert story.refusals() == [(early, 409, "NO_FOLLOW_UP")]
+        assert story.times("CaseClosed") == ["2021-11-17 12:00"]
 
     def test_asked_by_the_handlers_own_unit(self, story: Story) -> None:
         self.reviewed(story)

@@ -64,7 +64,7 @@ class CaseFile(Frozen, frozen=True):
     goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of its own
     complaint; `receipts`: of those of which lines have come to stand here, by case. `notices`: the
     numbers of those that were issued here. `tries`: to reach the complainant, since the supplement
-    lapsed; None: it has not.
+    lapsed; None: it has not. `asked`: whether anybody tried to follow up since the review passed.
     """
 
     subject: str
@@ -93,6 +93,7 @@ class CaseFile(Frozen, frozen=True):
     group: str | None = None
     received_at: datetime | None = None
     tries: int | None = None
+    asked: bool = False
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
 
     @property
@@ -156,8 +157,6 @@ Unheard: TypeAlias = (
     | e.LegalPathEntered
     | e.LegalPathEnded
     | e.GovFundsRequested
-    | e.FollowUpAttempted
-    | e.FollowUpCompleted
     | e.FollowUpWaived
     | e.FalseClosureFound
     | e.SupervisionNoticeReplied
@@ -307,7 +306,9 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ClosureReviewPassed():
             if data.stage == "tf":
                 return replace(state, tf_passed=True)
-            return replace(state, state="FOLLOW_UP")
+            return replace(state, state="FOLLOW_UP", asked=False)
+        case e.FollowUpAttempted() | e.FollowUpCompleted():
+            return replace(state, asked=True)
         case e.ClosureReturned():
             return replace(state, state="HANDLING")
         case e.ClosureRefused():

@@ -462,6 +462,10 @@ def _lacking(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             return Refusal(409, "SERVED", "this document was served already", "/data/doc_no")
         case e.ExtensionRequested() | e.ExtensionApproved():
             return _not_later(data.to, state.handle_by)
+        case e.FollowUpWaived() if not state.asked:
+            # 方案 五(二)三, I-01: somebody asks the worker before the office does without.
+            reason = "nobody has tried to follow up since the review passed"
+            return Refusal(409, "NO_FOLLOW_UP", reason)
         case e.MeasureCompleted():
             known = state.measure(data.ref)
             if known is not None and known.done:
