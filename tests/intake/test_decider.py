@@ -635,6 +635,41 @@ def test_an_interview_about_a_notice_names_one_of_the_case() -> None:
     assert issued.when("InterviewHeld", {"notice_no": "3号"}) == "422 UNKNOWN_NOTICE"
 
 
+@pytest.mark.parametrize(
+    ("period", "answer"),
+    [
+        (None, "ok"),
+        ("2022-01-20", "ok"),
+        ("2022-01-01", "ok"),
+        ("2022-01-21", "422 FUTURE"),
+        ("2022-02-04", "422 FUTURE"),
+        ("2022-02", "ok"),
+        ("2022-02-30", "ok"),
+        ("春节期间", "ok"),
+    ],
+)
+def test_a_zero_report_is_of_a_day_that_has_come(period: str | None, answer: str) -> None:
+    """T53: at a roll-call somebody says that he is there; nobody can say so beforehand. What names
+    no day is of the one on which it is filed.
+    """
+    early = datetime(2022, 1, 19, 16, tzinfo=UTC)  # 00:00 of 01-20
+    found = unit().verdict("ZeroReportFiled", {"period": period}, at=early)
+    said = f"{found.status} {found.code}" if isinstance(found, Refusal) else "ok"
+    assert said == answer
+    assert not isinstance(found, Refusal) or found.pointer == "/data/period"
+
+
+def test_nor_does_a_report_that_was_made_before_its_day_answer_its_roll_call() -> None:
+    before = NOW - timedelta(days=1)
+    assert unit().when("ZeroReportFiled", {"period": "2022-01-20"}, at=before) == "422 FUTURE"
+
+
+def test_other_reports_may_name_a_period_that_still_runs() -> None:
+    """排查 and 总结 are of a month or of the whole campaign, and are filed before it is over."""
+    for fact in ("ScreeningReported", "SummaryFiled"):
+        assert unit().when(fact, {"period": "2022-04-30"}) == "ok"
+
+
 def test_a_report_names_an_incident_of_the_case() -> None:
     report = {"incident": "e1", "step": "phone"}
     assert handling().when("IncidentReportFiled", report) == "422 UNKNOWN_INCIDENT"

@@ -531,6 +531,14 @@ class TestUnits:
             "2022-02-06 13:00 L1",
         ]
 
+    def test_no_roll_call_is_answered_before_its_day(self, city: Story) -> None:
+        self.begun(city, "2022-02-05 08:00")
+        city.line("2022-02-05 16:59", "unit:TF1", "ZeroReportFiled", period="2022-02-05")
+        city.line("2022-02-05 16:59", "unit:TF1", "ZeroReportFiled", period="2022-02-06")
+        city.run("2022-02-06 17:00", refused=1)
+        assert city.refusals() == [(3, 422, "FUTURE")]
+        assert city.alerts("T53", "unit:TF1")[-1] == "2022-02-06 17:00 L3"
+
     def test_a_silent_roll_call_has_its_notice(self, city: Story) -> None:
         self.begun(city, "2022-03-11 08:00")
         city.run("2022-03-15 00:00")

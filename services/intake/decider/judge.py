@@ -323,6 +323,8 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             data.notice_no is not None and data.notice_no not in state.notices
         ):
             return Refusal(422, "UNKNOWN_NOTICE", "no such notice here", "/data/notice_no")
+        case e.ZeroReportFiled():
+            return _foretold(data.period, act.occurred_at)
         case e.PaymentOrderServed() if data.limit_at is not None:
             return _wrong_limit(act.occurred_at, data.limit_at, policy)
         case e.MeasurePlanFiled():
@@ -400,6 +402,20 @@ def _wrong_unit(data: e.TriageDecided | e.HandlerDesignated, policy: Policy) -> 
     if data.township != "NO_TOWNSHIP" and data.township not in policy.townships:
         return Refusal(422, "UNKNOWN_UNIT", "no such township", "/data/township")
     return None
+
+
+def _foretold(period: str | None, filed_at: datetime) -> Refusal | None:
+    """T53: each duty day is reported when it has come; filed beforehand the roll-calls of a whole
+    campaign would be answered by nobody. A period that is no day says nothing of a day.
+    """
+    try:
+        day = date.fromisoformat(period or "")
+    except ValueError:
+        return None
+    if day <= civil(filed_at):
+        return None
+    reason = f"the report is of {day}, which had not come when it was filed"
+    return Refusal(422, "FUTURE", reason, "/data/period")
 
 
 def _wrong_limit(served_at: datetime, limit_at: datetime, policy: Policy) -> Refusal | None:
