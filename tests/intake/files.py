@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from services.intake.decider import Act, By, CaseFile, Refusal, decide, evolve, initial
+from shared.envelope import case_id_of
 from shared.events import TYPES, AnyData, Event
 from shared.policy import Policy, adopt, read_book
 from shared.roles import default_by
@@ -42,6 +43,7 @@ COMPLAINT = {
     "received_at": "2022-01-04T01:00:00Z",
     "claims": [{"line": "1"}, {"line": "2"}],
 }
+CASE = case_id_of("window", "1")
 ASSIGNMENT = {
     "task_force": "TF1",
     "department": None,
@@ -56,7 +58,7 @@ ASSIGNMENT = {
 class Given:
     """A stream's history."""
 
-    subject: str = "case"
+    subject: str = CASE
     events: list[Event] = field(default_factory=list)
 
     def and_(self, type: str, **data: Any) -> Given:

@@ -8,10 +8,12 @@ from typing import Any, get_args
 import pytest
 
 from services.intake.decider import POSSIBLE, By, Refusal, State, initial
+from shared.envelope import case_id_of
 from shared.events import TYPES, Fact, MergeApproved
 from tests.intake import files
 from tests.intake.files import (
     ASSIGNMENT,
+    CASE,
     COMPLAINT,
     NOW,
     Given,
@@ -177,7 +179,7 @@ def test_a_complaint_counts_as_long_as_any_line_of_it_stands_by_any_way() -> Non
 
 
 def test_own_lines_that_moved_leave_the_case_s_own_receipt() -> None:
-    moved = handling().and_("ClaimLinesRemoved", **went("case", "1", "2", by="case"))
+    moved = handling().and_("ClaimLinesRemoved", **went(CASE, "1", "2", by=CASE))
     assert contact(moved, 0) == "ok"
     assert contact(moved, 1) == "422 BEFORE_COMPLAINT"
 
@@ -362,7 +364,7 @@ def test_a_case_is_merged_into_one_that_there_is_and_not_into_itself() -> None:
     assert received().when("MergeApproved", {"master": "other"}) == "422 UNKNOWN_CASE"
     unheard = received().when("MergeApproved", {"master": "other"}, master=Given("other"))
     assert unheard == "422 UNKNOWN_CASE"
-    itself = received().when("MergeApproved", {"master": "case"}, master=received())
+    itself = received().when("MergeApproved", {"master": CASE}, master=received())
     assert itself == "422 SAME_CASE"
 
 
@@ -608,6 +610,34 @@ def test_money_is_paid_on_lines_of_the_case() -> None:
     assert getattr(found, "pointer", "") == "/data/lines/0/line"
     verified = handling().and_("FactsVerified", lines=[{"line": "9", "amount_fen": 1, "months": 1}])
     assert verified.when("PaymentRecorded", payment("9")) == "ok"
+
+
+def test_a_platform_is_answered_where_its_complaint_stands() -> None:
+    """A reply to what is no obligation of the case would leave the right one unanswered (T10)."""
+
+    def reply(given: Given, ref: str, source: str = "window") -> str:
+        return given.when("SourceReplied", {"source": source, "source_ref": ref})
+
+    assert reply(received(), "1") == "ok"
+    assert reply(received(), "1", "12345") == "422 UNKNOWN_SOURCE"
+    found = received().verdict("SourceReplied", {"source": "window", "source_ref": "2"})
+    assert isinstance(found, Refusal)
+    assert (found.code, found.pointer) == ("UNKNOWN_SOURCE", "/data/source_ref")
+
+    other = case_id_of("12345", "7")
+    lines = {"from_case": other, "source": "12345", "source_ref": "7"}
+    came = lines | {"lines": [{"line": "1"}], "tier": "CITY", "received_at": RECEIVED_ON}
+    merged = handling().and_("ClaimLinesAdded", **came, by=other)
+    assert reply(merged, "7", "12345") == "ok", "it goes on here (I-03)"
+    assert reply(merged, "1") == "ok"
+    parted = handling().and_("ClaimLinesAdded", **came, by=other, whole=False)
+    assert reply(parted, "7", "12345") == "422 UNKNOWN_SOURCE", "its own case still owes that"
+    twice = merged.and_("ClaimLinesAdded", **came, by="third")
+    gone = lines | {"lines": ["1"]}
+    one_way = twice.and_("ClaimLinesRemoved", **gone, by=other)
+    assert reply(one_way, "7", "12345") == "ok"
+    left = one_way.and_("ClaimLinesRemoved", **gone, by="third")
+    assert reply(left, "7", "12345") == "422 UNKNOWN_SOURCE"
 
 
 NOTICE: dict[str, Any] = {"to": ["410185109"], "reply_due_at": "2022-01-14T16:00:00Z"}

@@ -153,13 +153,16 @@ class History:
             ("FollowUpCompleted", {"got_paid": "part", "satisfaction": "unsatisfied"}),
             ("FollowUpWaived", {"reason": "x"}),
             ("FalseClosureFound", {"evidence": "x"}),
-            ("SourceReplied", {"source": "12345", "source_ref": f"h-{case}"}),
+            ("SourceReplied", {"source": self._source(case), "source_ref": f"h-{case}"}),
             ("IllegalDemandRecorded", {"police_doc_no": "G1"}),
             ("MergeApproved", {"master": self.rng.choice(self.cases)}),
             ("MergeRevoked", {}),
             *self._beside(case, line),
         ]
         return self.rng.choice(acts)
+
+    def _source(self, case: str) -> str:
+        return str(next(line for line in self.lines if line.case == case).data["source"])
 
     def _beside(self, case: str, line: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """What seldom happens, and starts, stops or renews clocks of the law."""

@@ -273,6 +273,14 @@ class TestSources:
         assert story.alerts("T10")[-1] == "2021-11-26 00:00 L3"
         assert story.cleared("T10")[-1] == "2021-11-26 10:00 L3"
 
+    def test_another_complaint_s_answer_stops_nothing_and_says_so(self, story: Story) -> None:
+        story.complaint("2021-11-18 09:00", source="12345")
+        story.line("2021-11-24 10:00", "A", "SourceReplied", source="12345", source_ref="AA")
+        story.line("2021-11-24 10:00", "A", "SourceReplied", source="window", source_ref="A")
+        story.run("2021-11-26 00:00", refused=2)
+        assert story.refusals() == [(2, 422, "UNKNOWN_SOURCE"), (3, 422, "UNKNOWN_SOURCE")]
+        assert story.alerts("T10")[-1] == "2021-11-26 00:00 L3"
+
     def test_petitions_in_fifteen_and_sixty_days_that_roll(self, story: Story) -> None:
         story.complaint("2021-11-17 09:00", source="xinfang")
         story.line("2021-11-18 09:00", "A", "ComplaintAccepted", urgent=False)

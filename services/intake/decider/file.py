@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never, get_a
 import msgspec
 
 from shared import events as e
-from shared.claims import Claims, added, own, removed, standing, verified
+from shared.claims import Claims, added, bound, freed, own, removed, standing, verified
+from shared.envelope import case_id_of
 from shared.events import AnyData, Event
 from shared.frozen import Frozen, replace
 
@@ -62,9 +63,10 @@ class CaseFile(Frozen, frozen=True):
     `deemed_at`: when it was deemed to be (T05). `designation`: id of the
     HandlerDesignated that the next CaseReassigned answers. `before_merge`: where a revoked merge
     goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of its own
-    complaint; `receipts`: of those of which lines have come to stand here, by case. `notices`: the
-    numbers of those that were issued here. `tries`: to reach the complainant, since the supplement
-    lapsed; None: it has not. `asked`: whether anybody tried to follow up since the review passed.
+    complaint; `receipts`: of those of which lines have come to stand here, by case; `ways`: those
+    that stand here whole (`claims.bound`). `notices`: the numbers of those that were issued here.
+    `tries`: to reach the complainant, since the supplement lapsed; None: it has not. `asked`:
+    whether anybody tried to follow up since the review passed.
     """
 
     subject: str
@@ -94,6 +96,7 @@ class CaseFile(Frozen, frozen=True):
     received_at: datetime | None = None
     tries: int | None = None
     asked: bool = False
+    ways: tuple[str, ...] = ()
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
 
     @property
@@ -106,6 +109,13 @@ class CaseFile(Frozen, frozen=True):
     def lines(self) -> tuple[str, ...]:
         """The claim lines that stand."""
         return standing(self.claims)
+
+    def owes(self, source: str, source_ref: str) -> bool:
+        """Whether that platform is answered here (I-03). A case's id follows from its complaint, so
+        none of them need be kept.
+        """
+        case = case_id_of(source, source_ref)
+        return case == self.subject or any(way.startswith(f"{case}|") for way in self.ways)
 
     def measure(self, ref: str) -> Measure | None:
         return next((item for item in self.measures if item.ref == ref), None)
@@ -258,11 +268,13 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ClaimLinesAdded():
             claims = added(state.claims, state.subject, data, event.decider)[0]
             receipts = state.receipts | {data.from_case: data.received_at}
-            return replace(state, claims=claims, receipts=receipts)
+            ways = bound(state.ways, data, event.decider)
+            return replace(state, claims=claims, receipts=receipts, ways=ways)
         case e.ClaimLinesRemoved():
             left = removed(state.claims, state.subject, data, event.decider)[0]
             receipts = _receipts(state.receipts, data.from_case, left)
-            return replace(state, claims=left, receipts=receipts)
+            ways, _ = freed(state.ways, data, event.decider)
+            return replace(state, claims=left, receipts=receipts, ways=ways)
         case e.FactsVerified():
             found = verified(state.claims, [line.line for line in data.lines])
             return replace(state, claims=found)

@@ -323,6 +323,9 @@ def _wrong_content(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
             data.notice_no is not None and data.notice_no not in state.notices
         ):
             return Refusal(422, "UNKNOWN_NOTICE", "no such notice here", "/data/notice_no")
+        case e.SourceReplied() if not state.owes(data.source, data.source_ref):
+            reason = "no complaint of that number stands under this case"
+            return Refusal(422, "UNKNOWN_SOURCE", reason, "/data/source_ref")
         case e.ZeroReportFiled():
             return _foretold(data.period, act.occurred_at)
         case e.PaymentOrderServed() if data.limit_at is not None:
