@@ -36,8 +36,9 @@ from services.intake.complaint import admit, check, problems_of, read_object
 from services.intake.decider import Act, CaseFile, Refusal, decide, evolve, initial
 from shared.envelope import case_id_of, derived_id
 from shared.events import TYPES, AnyData, Decision, Event, MergeApproved
+from shared.keys import key_of
 from shared.policy import Policy, PolicyError, adopt, read_book
-from shared.roles import default_by
+from shared.roles import By, default_by
 from shared.sealing import KEY_BYTES, Matcher, Sealer
 from shared.settle import Books
 from shared.streams import kind_of
@@ -142,6 +143,10 @@ class DryRun:
         data: AnyData
         if line.type == "ComplaintReceived":
             complaint = read_object(line.data)
+            if not self._may_post(line, complaint.source):
+                reason = "who posts it may not post this source"
+                self._refuse(line, 403, "NOT_YOUR_SOURCE", reason)
+                return None
             known = self._bodies.get(subject)
             body = orjson.dumps(line.data, option=orjson.OPT_SORT_KEYS)
             if known is not None:
@@ -171,6 +176,15 @@ class DryRun:
             data=verdict,
             actor=f"{by.unit}/{by.role}/{person}",
         )
+
+    def _may_post(self, line: Line, source: str) -> bool:
+        """Contract 2: a key posts only its own source; what a line does not name is its source."""
+        default = By(source, "platform")
+        by = author(line, default, initial(line.case))
+        if (by.unit, by.role) == (default.unit, default.role):
+            return True
+        key = key_of(self.policy, by)
+        return key is not None and key.may_post(source)
 
     def _given_decision(self, line: Line, subject: str, model: type[AnyData]) -> Event:
         """A decision that the story gives stands as if another writer had made it."""

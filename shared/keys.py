@@ -107,6 +107,12 @@ def generate(policy: Policy) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"keys": clear}, {"keys": hashed}
 
 
+def key_of(policy: Policy, by: By) -> Key | None:
+    """The key that an installation with this book has for a unit and role, if it has one."""
+    found = (key for key in _callers(policy) if (key.unit, key.role) == (by.unit, by.role))
+    return next(found, None)
+
+
 def write(path: Path, document: dict[str, Any]) -> None:
     """Write a keys file that only its owner may read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

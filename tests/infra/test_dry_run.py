@@ -350,6 +350,37 @@ def test_a_merge_into_what_does_not_go_on_is_refused_as_intake_refuses_it(path: 
     assert [out["data"]["master"] for out in of(dry, "ComplaintMerged", "B")] == ["C"]
 
 
+@pytest.mark.parametrize(
+    ("by", "source", "refused"),
+    [
+        (None, "national", []),
+        ({"person": "p"}, "national", []),
+        ({"role": "platform"}, "national", []),
+        ({"unit": "henan", "role": "platform"}, "henan", []),
+        ({"unit": "henan", "role": "platform"}, "national", [(1, 403, "NOT_YOUR_SOURCE")]),
+        ({"unit": "platform", "role": "platform"}, "national", []),
+        ({"unit": "operator", "role": "operator"}, "national", []),
+        ({"role": "clerk"}, "window", []),
+        ({"role": "clerk"}, "national", [(1, 403, "NOT_YOUR_SOURCE")]),
+        ({"role": "police"}, "110", []),
+        ({"role": "police"}, "window", [(1, 403, "NOT_YOUR_SOURCE")]),
+        ({"role": "convener"}, "window", [(1, 403, "NOT_YOUR_SOURCE")]),
+        ({"unit": "TF1", "role": "task_force"}, "screening", []),
+        ({"unit": "TF1", "role": "task_force"}, "window", [(1, 403, "NOT_YOUR_SOURCE")]),
+        ({"unit": "410185109", "role": "township"}, "window", [(1, 403, "NOT_YOUR_SOURCE")]),
+        ({"unit": "410185109", "role": "office"}, "board", [(1, 403, "NOT_YOUR_SOURCE")]),
+        (None, "nowhere", [(1, 422, "MALFORMED")]),
+    ],
+)
+def test_who_posts_a_complaint_posts_a_source_of_its_own(
+    path: Path, by: dict[str, str] | None, source: str, refused: list[tuple[int, int, str]]
+) -> None:
+    """Contract 2: a key may post only its own source, and so may whoever a line names."""
+    told = complaint("2021-11-10 09:00", source=source) | ({"by": by} if by else {})
+
+    assert refusals(played(path, [told])) == refused
+
+
 def test_a_unit_that_no_book_has_is_refused_as_intake_refuses_it(path: Path) -> None:
     lines = [
         *PLAIN,
