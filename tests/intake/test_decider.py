@@ -606,6 +606,8 @@ def test_money_is_paid_on_lines_of_the_case() -> None:
 
     assert handling().when("PaymentRecorded", payment("2")) == "ok"
     assert handling().when("PaymentRecorded", payment("9")) == "422 UNKNOWN_LINE"
+    facts = {"lines": [{"line": "9", "amount_fen": 1, "months": 1}]}
+    assert handling().when("FactsVerified", facts) == "ok", "it can find who was not named"
     found = handling().verdict("PaymentRecorded", payment("9"))
     assert getattr(found, "pointer", "") == "/data/lines/0/line"
     verified = handling().and_("FactsVerified", lines=[{"line": "9", "amount_fen": 1, "months": 1}])

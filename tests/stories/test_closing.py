@@ -71,6 +71,34 @@ class TestReview:
         story.run("2021-11-16 12:00", refused=2)
         assert [status for _, status, _ in story.refusals()] == [403, 409]
 
+    def test_a_line_that_was_found_when_verifying_is_owed_too(self, story: Story) -> None:
+        """I-01: every verified claim, also of a worker whom the complaint did not name."""
+        story.assigned("2021-11-15 09:00")
+        story.signed("2021-11-15 10:00")
+        lines = [{"line": "7", "amount_fen": 300_000, "months": 2}]
+        story.line("2021-11-15 11:00", "A", "FactsVerified", lines=lines)
+        story.paid("2021-11-16 09:00", payment="一")
+        story.line("2021-11-16 10:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.paid("2021-11-17 09:00", 300_000, "7", payment="七")
+        story.line("2021-11-17 10:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2021-11-17 10:00")
+        refused = story.one("ClosureRefused")
+        assert (refused["at"], refused["reasons"]) == ("2021-11-16 10:00", ["UNPAID"])
+
+    def test_a_payment_that_bounced_counts_again_once_it_is_verified_anew(
+        self, story: Story
+    ) -> None:
+        """Rows 31-33: what counts is the proof of receipt; a new one may be of the same voucher."""
+        settled(story)
+        lines = [{"line": "1", "amount_fen": 800_000}]
+        story.line("2021-11-15 12:00", "A", "PaymentReversed", payment="款一", lines=lines)
+        story.line("2021-11-16 10:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.line("2021-11-17 09:00", "A", "PaymentVerified", payment="款一", lines=lines)
+        story.line("2021-11-17 10:00", "A", "ClosureRequested", kind="PAID_IN_FULL")
+        story.run("2021-11-17 10:00")
+        refused = story.one("ClosureRefused")
+        assert (refused["at"], refused["reasons"]) == ("2021-11-16 10:00", ["UNPAID"])
+
     def test_every_line_is_paid_for_itself(self, story: Story) -> None:
         claims = [claim(1, 500_000), claim(2, 300_000)]
         story.assigned("2021-11-15 09:00", workers=2, claims=claims)
