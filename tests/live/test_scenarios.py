@@ -142,7 +142,9 @@ def decisions(events: list[Event]) -> list[Event]:
 
 def _named(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _named(item, names) for key, item in value.items()}
+        # A worker's is shortened.
+        told = value | ({"worker": "keyed"} if value.get("worker") else {})
+        return {key: _named(item, names) for key, item in told.items()}
     if isinstance(value, list):
         return [_named(item, names) for item in value]
     if isinstance(value, str):
