@@ -19,7 +19,7 @@ from services.intake.signals.gazetteer import Gazetteer, Place
 from services.intake.signals.lexicon import Lexicon, pairs_of
 from services.intake.signals.numerals import normalised
 
-VERSION = "signals-2"
+VERSION = "signals-3"
 MAX_CHARS = 4000
 """Only the beginning is read: a complaint that has not said it by then needs a person."""
 
