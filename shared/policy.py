@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.calendar import Calendar, end_of, start_of
 from shared.events import Event, PolicyAdopted
+from shared.roles import NO_TOWNSHIP
 
 
 class PolicyError(ValueError):
@@ -516,6 +517,18 @@ class Policy:
         """Of each former code the township that has it today."""
         entries = self.content.organisation.townships
         return {code: entry.code for entry in entries for code in entry.former_codes}
+
+    @cached_property
+    def abolished_areas(self) -> dict[str, str]:
+        """Names by code of areas that are no more and have no verified successor (domain 5.3)."""
+        areas = self.content.gazetteer.get("abolished", ())
+        return {str(area.get("code")): str(area.get("name")) for area in areas}
+
+    @cached_property
+    def site_codes(self) -> frozenset[str]:
+        """Every code that a site may be told by: of today, former, abolished, or none at all."""
+        known = (self.townships, self.former_townships, self.abolished_areas, (NO_TOWNSHIP,))
+        return frozenset(code for codes in known for code in codes)
 
     @cached_property
     def unit_names(self) -> dict[str, str]:

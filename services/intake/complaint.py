@@ -55,7 +55,6 @@ from shared.events import (
 )
 from shared.policy import Policy
 from shared.query import status_key_of
-from shared.roles import NO_TOWNSHIP
 from shared.sealing import Sealer, normalised_id
 
 _FIRST_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -249,8 +248,7 @@ def _check_source(
             detail = "no day of the working calendar in force"
             found.append(Problem(place, "calendar", detail))
     township = complaint.site.township if complaint.site else None
-    places = (policy.townships, policy.former_townships, (NO_TOWNSHIP,))
-    if township is not None and not any(township in known for known in places):
+    if township is not None and township not in policy.site_codes:
         detail = "no township of the policy in force"
         found.append(Problem("/site/township", "unknown_township", detail))
 

@@ -119,7 +119,7 @@ def _supplement(
         detail = "not a unified social credit code"
         raise Refused([Problem("/data/employer/uscc", "bad_uscc", detail)])
     township = given.site.township if given.site else None
-    if township is not None and township not in policy.townships:
+    if township is not None and township not in policy.site_codes:
         detail = "no township of the policy in force"
         raise Refused([Problem("/data/site/township", "unknown_township", detail)])
     return SupplementReceived(

@@ -15,7 +15,6 @@ from services.intake import written
 from services.intake.complaint import Problem
 from services.intake.written import Misread, Unit, Value
 from shared.policy import Policy
-from shared.roles import NO_TOWNSHIP
 
 Parts = dict[str, Any]
 """Parts of a complaint by JSON Pointer."""
@@ -63,10 +62,11 @@ def _contact(value: Value, unit: Unit | None, policy: Policy) -> Parts:
 
 
 def _township(value: Value, unit: Unit | None, policy: Policy) -> Parts:
-    """属地: a code, or a name of the book in force; an alias is left to the address."""
+    """属地 (domain 5.3): a code or a name of the book in force; aliases are for the address."""
     given = written.plain(value)
-    names = {entry.name: code for code, entry in policy.townships.items()}
-    if given in policy.townships or given == NO_TOWNSHIP:
+    names = {name: code for code, name in policy.abolished_areas.items()}
+    names |= {entry.name: code for code, entry in policy.townships.items()}
+    if given in policy.site_codes:
         return {"/site/township": given}
     if given not in names:
         raise Misread("unknown_township", "no township of the policy in force")

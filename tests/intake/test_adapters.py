@@ -151,6 +151,13 @@ def test_the_details_that_rules_hang_on() -> None:
     assert adapted("rmw", EXAMPLES["ducha"]).complaint["kind"] == "transfer"
 
 
+@pytest.mark.parametrize("told", ["送表矿区", "410185400"])
+def test_an_abolished_area_is_taken_for_the_office_to_decide(told: str) -> None:
+    """Domain 5.3."""
+    found = adapted("12345", EXAMPLES["12345"] | {"属地": told})
+    assert found.complaint["site"]["township"] == "410185400"
+
+
 def test_of_several_workers_the_one_named_is_not_owed_the_whole_sum() -> None:
     found = adapted("national", EXAMPLES["national"] | {"欠薪人数": 5})
     assert found.complaint["amount_fen"] == 1_200_050

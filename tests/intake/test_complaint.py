@@ -150,6 +150,12 @@ def test_what_makes_no_sense_is_refused_with_its_place(
     assert refused(body(**changes)) == {(pointer, code)}
 
 
+@pytest.mark.parametrize("code", ["410185400", "410185104", "410185102", "NO_TOWNSHIP"])
+def test_a_site_may_be_told_by_a_code_that_is_no_more(code: str) -> None:
+    """Domain 5.3: of an abolished area the office decides, so the complaint must reach it."""
+    assert refused(body(site={"township": code})) == set()
+
+
 def test_a_day_without_an_hour_and_a_year_before_wages_were_written_are_refused() -> None:
     assert ("/received_at", "absurd") in refused(body(received_at="1999-11-10T09:00:00+08:00"))
     assert {place for place, _ in refused(body(received_at="2021-11-10"))} == {"/received_at"}

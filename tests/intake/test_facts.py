@@ -143,3 +143,19 @@ def test_a_supplement_is_sealed_and_read_as_a_complaint_is() -> None:
     assert data.employer.key == sealer.matcher.employer("示例劳务有限公司", None)
     assert data.project is not None
     assert data.project.owner_kind == "government"
+
+
+@pytest.mark.parametrize(
+    ("code", "taken"), [("410185400", True), ("410185102", True), ("410185999", False)]
+)
+def test_a_supplement_names_a_site_by_any_code_that_the_book_knows(code: str, taken: bool) -> None:
+    fact = read_fact("SupplementReceived", {"site": {"township": code}})
+    sealer = Sealer("case-1", b"k" * 32, Matcher(b"m" * 32))
+    if taken:
+        data = seal_fact(fact, sealer, policy(), "e1")
+        assert isinstance(data, SupplementReceived)
+        assert data.site is not None
+        assert data.site.township == code
+    else:
+        with pytest.raises(Refused, match="no township of the policy"):
+            seal_fact(fact, sealer, policy(), "e1")

@@ -362,6 +362,19 @@ class TestPlatformLabour:
         assert assigned["co_handlers"] == ["市商务局", "市委网信办"]
 
 
+@pytest.mark.parametrize("code", ["410185400", "410185104"])
+@pytest.mark.parametrize("address", ["见附件", "登封市大冶镇某村"])
+def test_an_abolished_area_told_by_its_code_goes_to_the_office(
+    story: Story, code: str, address: str
+) -> None:
+    """Domain 5.3: no successor was verified, whatever else the address says."""
+    story.assigned(AT, "A", site={"address": address, "township": code})
+    story.run("2021-12-06 12:00")
+    assert story.of("Refused") == []
+    assert story.of("CaseAssigned") == []
+    assert story.one("TriageRequested")["reason"] == "NO_TOWNSHIP"
+
+
 @pytest.mark.parametrize(
     ("former", "today"), [("410185102", "410185004"), ("410185205", "410185109")]
 )

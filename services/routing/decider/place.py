@@ -27,6 +27,8 @@ def township_of(
     given = received.site.township if received.site else None
     if given is None and supplement is not None and supplement.site is not None:
         given = supplement.site.township
+    if given in policy.abolished_areas:
+        return Township(None, TownshipFrom(text=given, rule=f"abolished-{given}"), "NO_TOWNSHIP")
     told, rule = given, "structured"
     if given in policy.former_townships:
         given, rule = policy.former_townships[given], "former-code"
