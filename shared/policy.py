@@ -311,6 +311,10 @@ class DepartmentRule(Rules):
 
 
 class RoutingRules(Rules):
+    """R2-R13 (domain 5.2). `platform_words_codes`: industries that say nothing of the work, under
+    which the text's words may still show platform labour; a book without them: under any.
+    """
+
     confidence_ppm: int
     margin_ppm: int
     project_codes: tuple[str, ...]
@@ -320,6 +324,7 @@ class RoutingRules(Rules):
     private_education_codes: tuple[str, ...]
     public_service_codes: tuple[str, ...]
     platform_codes: tuple[str, ...]
+    platform_words_codes: tuple[str, ...] | None = None
     public_codes: tuple[str, ...]
     private_codes: tuple[str, ...]
     sector_departments: dict[str, str]

@@ -11,7 +11,7 @@ import pytest
 from services.routing.decider.rules import CERTAIN, Facts, choose
 from shared import events as ev
 from shared.policy import adopt, read_book
-from tests.routing.spec import accepted_complaint, decisions, fact, of
+from tests.routing.spec import accepted_complaint, decisions, fact, of, policy
 
 ADOPTED: Final = datetime(2021, 11, 10, tzinfo=UTC)
 
@@ -248,6 +248,42 @@ def test_a_book_without_an_entry_for_platform_labour_is_no_bug() -> None:
     assert [choose(coded, book)[0].rule for book in (whole, without)] == ["R11", "R12"]
     told = Facts(leads=(("TRIAGE", CERTAIN),), terms=("主播",), platform=True)
     assert [choose(told, book)[0].rule for book in (whole, without)] == ["R11", "R13"]
+
+
+PLATFORM_WORDS = {"version": "t", "terms": {"platform": ["快递员"]}}
+
+
+@pytest.mark.parametrize("industry", ["1811", "5211", "6210", "7810", "8399"])
+def test_an_industry_that_says_what_the_work_is_outweighs_a_word_of_platforms(
+    industry: str,
+) -> None:
+    """Domain 5.4: a maker of clothes who sells online, a boss known from parcels."""
+    told, with_words = (
+        assigned(**employer(industry), signals=signals) for signals in (None, PLATFORM_WORDS)
+    )
+
+    assert (with_words.rule, with_words.task_force) == (told.rule, told.task_force)
+    assert with_words.co_handlers == told.co_handlers
+
+
+@pytest.mark.parametrize("industry", ["5292", "5990", "6090", "6450", "6513", "7111", "7299"])
+def test_where_the_industry_says_nothing_of_the_work_words_show_platform_labour(
+    industry: str,
+) -> None:
+    answer = triaged(**employer(industry), signals=PLATFORM_WORDS)
+
+    assert (answer.rule, answer.reason) == ("R11", "PLATFORM_WORK")
+
+
+def test_a_book_that_names_no_such_industries_lets_words_count_under_any() -> None:
+    """As books did before they could name them: what was decided under one stays right."""
+    raw = copy.deepcopy(read_book("dengfeng-2021-35"))
+    del raw["routing"]["platform_words_codes"]
+    before = adopt(raw, ADOPTED, "adoption")
+
+    facts = Facts(industry="1811", ownership="private", registered=True, platform=True)
+    assert choose(facts, before)[0].rule == "R11"
+    assert choose(facts, policy())[0].rule == "R12"
 
 
 def test_without_any_fact_the_office_is_asked() -> None:

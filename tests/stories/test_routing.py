@@ -348,6 +348,17 @@ class TestPlatformLabour:
         asked = story.one("TriageRequested")
         assert (asked["rule"], asked["reason"]) == ("R11", "PLATFORM_WORK")
 
+    @pytest.mark.parametrize(
+        "text", ["服装厂拖欠工资，我是快递员送货认识的老板", "服装厂做电商的，车间拖欠工资"]
+    )
+    def test_a_word_does_not_outweigh_the_industry(self, story: Story, text: str) -> None:
+        """Structured facts decide (domain 5.4)."""
+        story.complaint(AT, "A", employer=employer("1811"), project=None, text=text)
+        story.line("2021-12-06 11:00", "A", "ComplaintAccepted", urgent=False)
+        story.run("2021-12-06 12:00")
+        assigned = story.one("CaseAssigned")
+        assert (assigned["task_force"], assigned["rule"]) == ("TF7", "R12")
+
     def test_the_office_hands_it_on_with_the_default_co_handlers(self, story: Story) -> None:
         """Domain 5.5: 市人社局 with 市商务局 and 市委网信办, code or no code."""
         text = "网约车平台拖欠网约车司机工资"

@@ -154,8 +154,7 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
     entry = department_entry(code, policy)
     if entry is not None and entry.registered_to is None:
         yield Answer("R11", None, entry.co, entry.triage, entry.department)
-    elif facts.platform and (platform := platform_entry(policy)) is not None:
-        # Ride-hailing and live-streaming have no code: only the words show them (domain 5.2, R11).
+    elif (platform := platform_by_words(facts, policy)) is not None:
         yield Answer("R11", None, platform.co, platform.triage, platform.department)
     private = facts.ownership in ("private", "collective", "unknown")
     if facts.registered and private and code is not None:
@@ -234,6 +233,17 @@ def platform_entry(policy: Policy) -> DepartmentRule | None:
     return next((item for item in entries if item.triage == "PLATFORM_WORK"), None)
 
 
+def platform_by_words(facts: Facts, policy: Policy) -> DepartmentRule | None:
+    """Who takes platform labour that only words show; None: they do not, or do not count.
+
+    Ride-hailing and live-streaming have no code (domain 5.2, R11); but an industry that says what
+    the work is outweighs a word of the text (5.4).
+    """
+    codes = policy.content.routing.platform_words_codes
+    silent = facts.industry is None or codes is None or within(facts.industry, codes)
+    return platform_entry(policy) if facts.platform and silent else None
+
+
 def department_entry(code: str | None, policy: Policy) -> DepartmentRule | None:
     """The §5.5 entry of an industry code; the longest code that fits decides."""
     best: tuple[int, DepartmentRule] | None = None
@@ -266,6 +276,6 @@ def default_co(unit: str, facts: Facts, policy: Policy) -> tuple[str, ...]:
         return _taking_part(answers[leads[0] :]) if leads else ()
     entry = department_entry(facts.industry, policy)
     if entry is None or entry.department != unit:
-        platform = platform_entry(policy) if facts.platform else None
+        platform = platform_by_words(facts, policy)
         entry = platform if platform and platform.department == unit else None
     return tuple(other for other in entry.co if other != unit) if entry else ()
