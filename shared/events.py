@@ -189,7 +189,10 @@ class ClaimLine(Model):
 
 
 class Place(Model):
-    """A place name found: the alias as written, the township (None: abolished), by rule."""
+    """A place name found: the alias as written, its township (None: no more, elsewhere), the rule.
+
+    `field`: address, project or employer; of a text work, home or, neither, text (domain 5.3).
+    """
 
     field: str
     text: str

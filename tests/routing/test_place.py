@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -68,3 +69,41 @@ def test_the_address_outweighs_the_text() -> None:
     (answer,) = routed([place("text", "告成", "410185103"), place("address", "大冶", "410185105")])
 
     assert answer.township == "410185105"
+
+
+ORDER = ("address", "project", "work", "employer", "text", "home")
+
+
+@pytest.mark.parametrize(("better", "worse"), list(pairwise(ORDER)))
+def test_the_place_of_work_then_the_employer_s_then_what_else_was_told(
+    better: str, worse: str
+) -> None:
+    """Domain 5.3."""
+    (answer,) = routed([place(worse, "告成", "410185103"), place(better, "大冶", "410185105")])
+
+    assert answer.township == "410185105"
+
+
+@pytest.mark.parametrize("better", ORDER[:-1])
+def test_what_is_no_township_of_ours_is_not_passed_over(better: str) -> None:
+    """Domain 5.3: an abolished area or a site elsewhere was told; who is at home here changes
+    nothing."""
+    (answer,) = routed([place("home", "大冶", "410185105"), place(better, "送表", None)])
+
+    assert isinstance(answer, ev.TriageRequested)
+    assert answer.reason == "NO_TOWNSHIP"
+
+
+@pytest.mark.parametrize("field", ORDER)
+def test_an_abolished_area_beside_a_township_is_for_the_office(field: str) -> None:
+    (answer,) = routed([place(field, "大冶", "410185105"), place(field, "送表", None)])
+
+    assert isinstance(answer, ev.TriageRequested)
+    assert answer.reason == "NO_TOWNSHIP"
+
+
+def test_a_project_s_name_does_not_contradict_a_code() -> None:
+    """It may be named after who has it built."""
+    (answer,) = routed([place("project", "大冶", "410185105")], {"township": "410185109"})
+
+    assert answer.township == "410185109"

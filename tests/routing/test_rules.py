@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from services.routing.decider.rules import CERTAIN, Facts, choose
+from services.routing.decider.rules import CERTAIN, Facts, choose, facts_of
 from shared import events as ev
 from shared.policy import adopt, read_book
-from tests.routing.spec import accepted_complaint, decisions, fact, of, policy
+from tests.routing.spec import accepted_complaint, complaint, decisions, fact, of, policy
 
 ADOPTED: Final = datetime(2021, 11, 10, tzinfo=UTC)
 
@@ -331,6 +331,15 @@ def test_a_supplement_fills_what_was_missing() -> None:
     (answer,) = of(decisions(history), ev.CaseAssigned)
 
     assert answer.task_force == "TF4"
+
+
+def test_a_supplement_s_text_is_read_where_the_complaint_told_a_place_only() -> None:
+    """Signals of an address or a name hold places and nothing that points to a lead."""
+    where = {"version": "t", "places": [{"field": "employer", "text": "徐庄镇", "rule": "r"}]}
+    first = complaint(employer={"name": "sealed:1:x"}, project=None, signals=where)
+    text = ev.Signals(version="t", leads={"TF5": 990_000})
+
+    assert facts_of(first, ev.SupplementReceived(signals=text)).leads == (("TF5", 990_000),)
 
 
 def test_the_runner_up_is_the_next_rule_with_another_lead() -> None:

@@ -1,6 +1,7 @@
 """The township of a case (domain 5.3): place of work, then employer's place, then told address.
 
-Unknown goes to the office, never to a default township.
+Unknown goes to the office, never to a default township. An abolished area and a site elsewhere are
+known to be no township: they are not passed over for what counts less.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from shared.events import ComplaintReceived, Place, SupplementReceived, Township
 from shared.frozen import Frozen
 from shared.policy import Policy
 
-FIELDS = ("address", "employer", "text")
-"""Where a place name counts, best first: site address, employer, free text."""
+FIELDS = ("address", "project", "work", "employer", "text", "home")
+"""Where a place name counts, best first (domain 5.3). The place of work: the site's address, the
+project's name, what the text says of work; the employer's name; the told address: what else the
+text names, and where somebody is at home, which counts only if nothing else is told.
+"""
 
 
 class Township(Frozen, frozen=True):
@@ -45,7 +49,7 @@ def township_of(
             continue
         source = TownshipFrom(text=found[0].text, rule=found[0].rule)
         known = codes - {None}
-        if len(known) == 1 and (None not in codes or field == "text"):
+        if len(known) == 1 and None not in codes:
             read = next(place for place in found if place.township)
             return Township(read.township, TownshipFrom(text=read.text, rule=read.rule))
         if len(known) > 1:

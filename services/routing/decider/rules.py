@@ -77,7 +77,8 @@ def facts_of(received: ComplaintReceived, supplement: SupplementReceived | None 
     project = received.project
     more = supplement or no_supplement
     added = more.employer or no_employer
-    signals = received.signals or more.signals or no_signals
+    read = (received.signals, more.signals)
+    signals = next((s for s in read if s is not None and (s.leads or s.terms)), no_signals)
     ownership = employer.ownership if employer.ownership != "unknown" else added.ownership
     code = employer.uscc or added.uscc or ""
     registered = _REGISTERS.get(code[:2])
