@@ -379,7 +379,13 @@ def stored_data(complaint: Given, case_id: str, sealer: Sealer, policy: Policy) 
         text=_sealed(sealer, complaint.text, _TEXT_PLACE),
         contact=_sealed_person(sealer, complaint.contact, _CONTACT_PLACE),
         group_keys=_group_keys(complaint, employer, project, sealer),
-        signals=signals_json(complaint.text, address, policy),
+        signals=signals_json(
+            complaint.text,
+            address,
+            policy,
+            project=complaint.project.name if complaint.project else None,
+            employer=complaint.employer.name if complaint.employer else None,
+        ),
         status_key=status_key_of(sealer.matcher, case_id),
     )
 

@@ -132,5 +132,11 @@ def _supplement(
         months_from=given.months_from,
         months_to=given.months_to,
         text=sealer.seal(given.text, f"{place}/text") if given.text else None,
-        signals=read_text(given.text, given.site.address if given.site else None, policy),
+        signals=read_text(
+            given.text,
+            given.site.address if given.site else None,
+            policy,
+            project=given.project.name if given.project else None,
+            employer=given.employer.name if given.employer else None,
+        ),
     )

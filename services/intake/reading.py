@@ -15,40 +15,73 @@ from shared.policy import Policy
 from shared.sealing import normalised_name
 
 
-def read_text(text: str | None, address: str | None, policy: Policy) -> Signals | None:
-    """Signals of text and address under the book's lexicon and gazetteer; None without either."""
-    found = signals_json(text, address, policy)
+def read_text(
+    text: str | None,
+    address: str | None,
+    policy: Policy,
+    *,
+    project: str | None = None,
+    employer: str | None = None,
+) -> Signals | None:
+    """Signals of what is told, under the book's lexicon and gazetteer; None if it says nothing."""
+    found = signals_json(text, address, policy, project=project, employer=employer)
     return None if found is None else Signals.model_validate(orjson.loads(bytes(found)))
 
 
-def signals_json(text: str | None, address: str | None, policy: Policy) -> msgspec.Raw | None:
-    """The same as canonical JSON.
+def signals_json(
+    text: str | None,
+    address: str | None,
+    policy: Policy,
+    *,
+    project: str | None = None,
+    employer: str | None = None,
+) -> msgspec.Raw | None:
+    """The same as canonical JSON. `project`, `employer`: names, read for a place (domain 5.3);
+    alone, without one in them, they say nothing.
 
     The same words are read once: who is owed writes to several platforms, and a crew sends one
     letter each. Their hash is remembered, never the words.
     """
-    if not text and not address:
+    if not (text or address or project or employer):
         return None
-    words = f"{policy.hash}\x00{text or ''}\x00{address or ''}".encode("utf-8", "surrogatepass")
-    known = blake2b(words, digest_size=16).digest()
-    found = _recent.get(known)
-    if found is None:
+    words = (
+        f"{policy.hash}\x00{text or ''}\x00{address or ''}\x00{project or ''}\x00{employer or ''}"
+    )
+    known = blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    found = _recent.get(known, _UNREAD)
+    if found is _UNREAD:
         while len(_recent) >= _REMEMBERED:
             del _recent[next(iter(_recent))]
-        found = _recent[known] = msgspec.Raw(_signals(text or "", address, policy))
+        found = _recent[known] = _signals(text, address, policy, project, employer)
     return found
 
 
+_UNREAD: Final = msgspec.Raw(b"?")
 _REMEMBERED: Final = 4096
-_recent: Final[dict[bytes, msgspec.Raw]] = {}
+_recent: Final[dict[bytes, msgspec.Raw | None]] = {}
 
 
-def _signals(text: str, address: str | None, policy: Policy) -> bytes:
+def _signals(
+    text: str | None,
+    address: str | None,
+    policy: Policy,
+    project: str | None,
+    employer: str | None,
+) -> msgspec.Raw | None:
     lexicon, gazetteer = _prepared(_Book(policy))
-    found = extract(text, address=address, lexicon=lexicon, gazetteer=gazetteer)
+    found = extract(
+        text or "",
+        address=address,
+        lexicon=lexicon,
+        gazetteer=gazetteer,
+        project=project,
+        employer=employer,
+    )
+    if not (text or address or found.places):
+        return None
     data = found.as_data() | {"version": f"{found.version}+{lexicon.version}"}
     data["places"] = [_said(place) for place in data["places"]]
-    return orjson.dumps(_said(data), option=orjson.OPT_SORT_KEYS)
+    return msgspec.Raw(orjson.dumps(_said(data), option=orjson.OPT_SORT_KEYS))
 
 
 def _said(data: dict[str, object]) -> dict[str, object]:

@@ -345,6 +345,32 @@ def test_signals_of_text_and_address_stand_beside_them() -> None:
     assert received(body(text=None, site=None)).signals is None
 
 
+@pytest.mark.parametrize("part", ["employer", "project"])
+def test_a_name_may_tell_a_place_where_nothing_else_does(part: str) -> None:
+    """Domain 5.3. Of the name itself nothing is kept in clear."""
+    bare = body(text=None, site=None, project=None)
+    employer = {"name": "示例厂"}
+    told = bare | {"employer": employer} | {part: {"name": "登封市徐庄镇示例某处"}}
+    signals = received(told).signals
+    assert signals is not None
+    assert [(p.field, p.text, p.township) for p in signals.places] == [
+        (part, "徐庄镇", "410185107")
+    ]
+    assert "示例" not in signals.model_dump_json()
+
+
+def test_names_are_remembered_with_the_words_they_stand_beside() -> None:
+    """The same text of two employers is read twice, of one once."""
+    one, other = (
+        received(body(employer={"name": f"登封市{name}示例厂"}, site=None)).signals
+        for name in ("徐庄镇", "石道乡")
+    )
+    assert one is not None
+    assert other is not None
+    assert [p.text for p in one.places if p.field == "employer"] == ["徐庄镇"]
+    assert [p.text for p in other.places if p.field == "employer"] == ["石道乡"]
+
+
 @pytest.mark.parametrize("story", sorted(STORIES.glob("*.jsonl")), ids=lambda path: path.stem)
 def test_every_complaint_of_the_stories_is_received(story: Path) -> None:
     for line in story.read_bytes().splitlines():

@@ -132,7 +132,19 @@ def strings(value: Any) -> set[str]:
 def known_strings() -> set[str]:
     words = raw("lexicon")
     allowed = {VERSION, *lexicon().words, *lexicon().sectors, *words["urgent"], *words["not_wages"]}
-    allowed |= {*gazetteer().aliases, "urgent", "not_wages", "address", "text", *LEADS}
+    allowed |= {
+        *gazetteer().aliases,
+        "urgent",
+        "not_wages",
+        "address",
+        "project",
+        "employer",
+        "work",
+        "text",
+        "home",
+        "外地",
+        *LEADS,
+    }
     for alias in gazetteer().aliases.values():
         allowed |= {alias.rule, str(alias.township)}
     return allowed | set(signals_of("").as_data()) | {"field", "text", "township", "rule"}

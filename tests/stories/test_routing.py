@@ -214,6 +214,54 @@ class TestWhere:
         else:
             assert story.one("CaseAssigned")["township"] == code
 
+    @pytest.mark.parametrize(
+        ("employer_name", "project_name", "address", "text", "township"),
+        [
+            ("登封市徐庄镇示例服装厂", None, None, "我家住石道乡", "410185107"),
+            ("登封市徐庄镇示例服装厂", None, None, "我在大冶镇的工地干活", "410185105"),
+            ("登封市徐庄镇示例服装厂", "告成镇示例小区", None, "我家住石道乡", "410185103"),
+            ("示例厂", "告成镇示例小区", "登封市白坪乡", "我家住石道乡", "410185202"),
+            ("示例厂", "告成镇示例小区", "见附件", "我家住石道乡", "410185103"),
+            ("示例厂", None, None, "我家住石道乡", "410185204"),
+            ("示例厂", None, None, "我是君召乡人，在大冶镇服装厂打工", "410185105"),
+            ("示例厂", None, None, "在盧店鎮的服装厂打工", "410185004"),
+            ("示例厂", None, None, "在送表矿区的服装厂干活，我是大冶镇人", None),
+            ("示例厂", None, "郑州市金水区某路", "在大冶镇服装厂打工", None),
+            ("登封市徐庄镇示例服装厂", None, "新密市大冶镇", "我家住石道乡", None),
+            ("示例厂", None, None, "在新密市大冶打工", None),
+            ("示例厂", None, None, "多次报告成了空话", None),
+        ],
+    )
+    def test_the_best_that_was_told(
+        self,
+        story: Story,
+        employer_name: str,
+        project_name: str | None,
+        address: str | None,
+        text: str,
+        township: str | None,
+    ) -> None:
+        """Domain 5.3: place of work, then the employer's, then the told address."""
+        works = employer("1811" if project_name is None else "4710") | {"name": employer_name}
+        site = None if address is None else {"address": address}
+        built = None if project_name is None else project("private") | {"name": project_name}
+        told = f"{text}，工资没发。"
+        story.complaint(AT, "A", employer=works, project=built, site=site, text=told)
+        story.line("2021-12-06 11:00", "A", "ComplaintAccepted", urgent=False)
+        story.run("2021-12-06 12:00")
+        if township is None:
+            assert story.of("CaseAssigned") == []
+            assert story.one("TriageRequested")["reason"] == "NO_TOWNSHIP"
+        else:
+            assert story.one("CaseAssigned")["township"] == township
+
+    def test_an_employer_alone_may_tell_it(self, story: Story) -> None:
+        works = employer("1811") | {"name": "登封市徐庄镇示例服装厂"}
+        story.complaint(AT, "A", employer=works, project=None, site=None, text=None)
+        story.line("2021-12-06 11:00", "A", "ComplaintAccepted", urgent=False)
+        story.run("2021-12-06 12:00")
+        assert story.one("CaseAssigned")["township"] == "410185107"
+
 
 SAME: dict[str, Any] = {
     "employer": employer("1810"),

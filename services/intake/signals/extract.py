@@ -108,18 +108,34 @@ def model() -> Model:
     )
 
 
-def extract(text: str, *, address: str | None, lexicon: Lexicon, gazetteer: Gazetteer) -> Signals:
+def extract(
+    text: str,
+    *,
+    address: str | None,
+    lexicon: Lexicon,
+    gazetteer: Gazetteer,
+    project: str | None = None,
+    employer: str | None = None,
+) -> Signals:
     """Read one complaint: `text` (heading, newline, body; or a body alone) and the told address.
+
+    `project`, `employer`: their names, which are read for a township only (domain 5.3). A project
+    is named after where it is built, but also after where a road leads or who has it built: so its
+    name is a field of its own, which counts where the site's address tells no place.
 
     Never raises on any text. An empty text says nothing against a claim: `claim` is then true
     and no lead is proposed.
     """
-    places = gazetteer.places("address", normalised(address[:MAX_CHARS])) if address else []
+    places = gazetteer.in_address(normalised(address[:MAX_CHARS])) if address else []
+    if project:
+        places += gazetteer.in_name("project", normalised(project[:MAX_CHARS]))
+    if employer:
+        places += gazetteer.in_name("employer", normalised(employer[:MAX_CHARS]))
     body = normalised(text[:MAX_CHARS]).strip()
     if not body:
         return Signals(VERSION, True, CERTAIN, False, False, None, None, None, tuple(places))
     pairs = pairs_of(body)
-    places += gazetteer.places("text", body, pairs)
+    places += gazetteer.in_text(body, pairs)
     head = claim.head_of(body)
     known = model()
     people = heads.workers(heads.mentions(body))
