@@ -132,19 +132,8 @@ def strings(value: Any) -> set[str]:
 def known_strings() -> set[str]:
     words = raw("lexicon")
     allowed = {VERSION, *lexicon().words, *lexicon().sectors, *words["urgent"], *words["not_wages"]}
-    allowed |= {
-        *gazetteer().aliases,
-        "urgent",
-        "not_wages",
-        "address",
-        "project",
-        "employer",
-        "work",
-        "text",
-        "home",
-        "外地",
-        *LEADS,
-    }
+    allowed |= {*gazetteer().aliases, *gazetteer().outside, "外地", "outside", *LEADS}
+    allowed |= {"address", "project", "employer", "work", "text", "home", "urgent", "not_wages"}
     for alias in gazetteer().aliases.values():
         allowed |= {alias.rule, str(alias.township)}
     return allowed | set(signals_of("").as_data()) | {"field", "text", "township", "rule"}
@@ -176,6 +165,11 @@ PIECES = [
         "工程款",
         "卢店",
         "送表",
+        "新密市",
+        "某某县",
+        "在",
+        "打工",
+        "我是",
         "张三丰",
         "(",
         "多",

@@ -41,6 +41,7 @@ _RETIRED = re.compile(
 )
 _PENSION = re.compile(r"(?:退休|离休|养老(?![院中服公机])|遗属)[^，。]{0,3}(?:工资|金|费|待遇)")
 _INSURANCE = re.compile(r"社保|养老保险|公积金|五险|医保|医疗保险|保险费|个人账户")
+_OTHER_HEAD = re.compile(f"{_INSURANCE.pattern}|{_RETIRED.pattern}")
 _LEVEL = re.compile(
     r"工资(?:太|很|过|这么|那么|真的)?(?:低|少|不高)|涨工资|加工资|提高工资|增加.{0,8}工资|调资|工资标准|工资制度|工资改革|工资待遇|"
     r"待遇|津贴|津补贴|福利|同工同酬|十三个月|13个月工资|第13|绩效(?:奖|工资)|年终奖|奖金|考核奖|不公平|差距|公务员"
@@ -106,6 +107,9 @@ def features(text: str, head: str, *, quantified: bool) -> tuple[int, ...]:
             owed = in_head = trouble(text)
         loose = bool(_LOOSE_AFTER.search(body) or _LOOSE_BEFORE.search(body))
         withheld = bool(_WITHHELD_BEFORE.search(text) or _WITHHELD_AFTER.search(text))
+    retired, insurance = _count(_RETIRED, text, 2), _count(_INSURANCE, text, 3)
+    level = _count(_LEVEL, text, 3)
+    whole = head == text
     return (
         int(in_head.found > 0),
         int(bool(_DEMAND.search(head))),
@@ -119,12 +123,12 @@ def features(text: str, head: str, *, quantified: bool) -> tuple[int, ...]:
         _count(_LABOUR, text, 3),
         _count(_MIGRANT, text, 2),
         int(quantified),
-        _count(_RETIRED, text, 2),
+        retired,
         _count(_PENSION, text, 3),
-        _count(_INSURANCE, text, 3),
-        int(bool(_INSURANCE.search(head) or _RETIRED.search(head))),
-        _count(_LEVEL, text, 3),
-        int(bool(_LEVEL.search(head))),
+        insurance,
+        int(bool(retired or insurance if whole else _OTHER_HEAD.search(head))),
+        level,
+        int(bool(level if whole else _LEVEL.search(head))),
         _count(_DWELLING, text, 3),
         _count(_GOODS, text, 3),
         int(bool(_QUESTION.match(head))),

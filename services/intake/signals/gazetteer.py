@@ -30,7 +30,6 @@ class _Alias:
     township: str | None
     rule: str
     bare: bool = False
-    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,8 @@ _AFAR: Final = "外地"
 _LONGEST: Final = 6
 """Letters before a name in which another city's stands."""
 
+_OUTSIDE: Final = _Alias(None, "outside")
+
 Found = tuple[_Alias, Field, str]
 
 
@@ -84,16 +85,19 @@ Found = tuple[_Alias, Field, str]
 class Gazetteer:
     """Full names and bare aliases of the townships, areas that are no more, places elsewhere.
 
-    `within`: the city's name and what it lies in; `outside`: other cities, counties, provinces.
+    `hint`: with which letters a name of ours begins. `within`: the city and what it lies in;
+    `outside`, found by `afar`: other cities, counties, provinces.
     """
 
     version: str
     aliases: Mapping[str, _Alias]
     scanner: Scanner
+    hint: re.Pattern[str]
     beside: _Beside
     city: str
     within: tuple[str, ...]
     outside: frozenset[str]
+    afar: Scanner
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any]) -> Gazetteer:
@@ -118,8 +122,7 @@ class Gazetteer:
             for number, text in enumerate(words_of(entry, "names", code), start=1):
                 add(text, _Alias(None, f"abolished-{code}-{number}"))
         outside = words_of(raw, "outside", "")
-        for text in outside:
-            add(text, _Alias(None, "outside", outside=True))
+        scanner = Scanner.of(aliases)
         city = str(raw.get("city", ""))
         beside = _Beside(
             not_before=words_of(raw, "bare_not_before", ""),
@@ -130,15 +133,19 @@ class Gazetteer:
         return cls(
             version=str(raw.get("version", "")),
             aliases=aliases,
-            scanner=Scanner.of(aliases),
+            scanner=scanner,
+            hint=re.compile("|".join(map(re.escape, sorted(scanner.pairs))) or "(?!)"),
             beside=beside,
             city=city,
             within=(city, *words_of(raw, "within", "")),
             outside=frozenset(outside),
+            afar=Scanner.of(outside),
         )
 
     def in_name(self, field: Field, text: str) -> list[Place]:
         """The places in the normalised name of an employer or a project (domain 5.3)."""
+        if not self.hint.search(text):
+            return []
         return _best([(alias, field, name) for _, name, alias in self._named(text)])
 
     def in_address(self, text: str) -> list[Place]:
@@ -150,7 +157,7 @@ class Gazetteer:
         if ours or not self.city or self._names_city(text):
             return ours
         elsewhere = self._elsewhere(text)
-        return [] if elsewhere is None else [Place("address", elsewhere, None, "outside")]
+        return [] if elsewhere is None else _best([(_OUTSIDE, "address", elsewhere)])
 
     def in_text(self, text: str, pairs: frozenset[str] | None = None) -> list[Place]:
         """The places named in a normalised text, by what it says of them (domain 5.3).
@@ -171,7 +178,7 @@ class Gazetteer:
         for start, name in self.scanner.find(text, pairs):
             alias = self.aliases[name]
             end = start + len(name)
-            if alias.outside or (name.endswith(("办", "辦")) and text.startswith("事", end)):
+            if name.endswith(("办", "辦")) and text.startswith("事", end):
                 continue
             if alias.bare and not self.beside.fits(text, start, end):
                 continue
@@ -201,25 +208,27 @@ class Gazetteer:
             if name not in self.outside and text.startswith(name, start):
                 start += len(name)
                 start += text.startswith(_SUFFIXES, start)
-        for position, name in self.scanner.find(text):
+        for position, name in self.afar.find(text):
             end = position + len(name)
-            if not self.aliases[name].outside or text.startswith(_STREETS, end):
+            if text.startswith(_STREETS, end):
                 continue
             if position == start or text.startswith(_SUFFIXES, end) or name.endswith(_SUFFIXES):
                 return name
         return _AFAR if _ELSEWHERE.match(text, start) else None
 
     def _work_elsewhere(self, text: str, pairs: frozenset[str] | None) -> Iterator[Found]:
-        for start, name in self.scanner.find(text, pairs):
-            alias, end = self.aliases[name], start + len(name)
-            if not alias.outside or text.startswith(_STREETS, end):
+        for start, name in self.afar.find(text, pairs):
+            end = start + len(name)
+            if text.startswith(_STREETS, end) or self.city in text[end : end + _LONGEST]:
                 continue
-            if self.city not in text[end : end + _LONGEST] and is_work_at(text, start, end):
-                yield alias, "work", name
+            if is_work_at(text, start, end):
+                yield _OUTSIDE, "work", name
 
 
 def _best(found: Sequence[Found]) -> list[Place]:
     """Each rule once in each field; full names before bare ones of the same field."""
+    if not found:
+        return []
     full = {field for alias, field, _ in found if not alias.bare}
     kept: dict[tuple[Field, str], Place] = {}
     for alias, field, name in found:

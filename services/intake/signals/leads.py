@@ -64,11 +64,11 @@ _ORGAN = (
 _ORGAN_OWES = re.compile(
     rf"(?:{_ORGAN})(?:恶意|长期|无故|公然|非法|一直|还|至今|却)?(?:拖欠|克扣|扣发|扣押|欠|不发|未发|不给)"
 )
-_ORGAN_BUILDS = re.compile(
+_BUILT_FOR_ORGAN = re.compile(
     rf"(?:与|和|跟|为|给|替|帮|由)[^，。；\n]{{0,12}}?(?:{_ORGAN})[^，。；\n]{{0,10}}?"
     rf"(?:签订|签了|签的|承建|修建|建设|施工|装修|安装|开发的|发包|做工程)"
-    rf"|(?:{_ORGAN})(?:的)?(?:工程|项目|办公楼|大楼|宿舍|装修|工地)"
 )
+_ORGAN_S_WORKS = re.compile(rf"(?:{_ORGAN})(?:的)?(?:工程|项目|办公楼|大楼|宿舍|装修|工地)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def features(
         training * min(ONE, levels["public_staff"]) // ONE,
         (ONE - site) * min(ONE, levels["employee"]) // ONE,
         ONE if _ORGAN_OWES.search(text) else 0,
-        site if _ORGAN_BUILDS.search(text) else 0,
+        site if _ORGAN_S_WORKS.search(text) or _BUILT_FOR_ORGAN.search(text) else 0,
     )
 
 
