@@ -186,7 +186,8 @@ PIECES = [
     st.one_of(st.text(max_size=300), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 )
 def test_any_text_is_read_within_bounds_and_nothing_of_it_is_kept(text: str) -> None:
-    found = extract(text, address=text, lexicon=lexicon(), gazetteer=gazetteer())
+    names = {"project": text, "employer": text}
+    found = extract(text, address=text, lexicon=lexicon(), gazetteer=gazetteer(), **names)
     assert found.workers is None or 0 < found.workers <= MAX_WORKERS + 1
     assert found.amount_fen is None or 0 < found.amount_fen <= MAX_FEN
     assert found.months is None or 0 < found.months <= MAX_MONTHS
@@ -194,7 +195,7 @@ def test_any_text_is_read_within_bounds_and_nothing_of_it_is_kept(text: str) -> 
     assert found.leads == {} or abs(sum(found.leads.values()) - 1_000_000) <= len(LEADS)
     assert list(found.leads.values()) == sorted(found.leads.values(), reverse=True)
     assert strings(found.as_data()) <= known_strings()
-    assert found == extract(text, address=text, lexicon=lexicon(), gazetteer=gazetteer())
+    assert found == extract(text, address=text, lexicon=lexicon(), gazetteer=gazetteer(), **names)
 
 
 def test_only_the_beginning_of_a_very_long_text_is_read() -> None:
