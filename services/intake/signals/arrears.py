@@ -55,7 +55,7 @@ _AFTER = re.compile(
     rf"无着落|没有着落|没人[管发给]|没有?结果|无果|谁[来管给发]|何时能?[发到]|什么时候能?[发给结拿到]|啥时候能?[发给结拿到]|"
     rf"未清|被扣|扣[押着住]|押[着了在]|压[着了在]|压(?=我)|能不能按时|赖|一分没|分文|[只就][发给](?:了|过)?|[发给结]了?一半|"
     rf"[要讨追]回来|被{NEAR}{{0,4}}?[挪卷吞花]|[卷吞黑]了|[让叫]{NEAR}{{0,4}}[卷花挪]|打了?水漂|打了?白条|克扣|停发|悬着)|"
-    rf"卡{NEAR}{{0,6}}?(?:(?:没有?|未|不)(?:见|再|收到?|来|有)?(?:进账|到账|钱)|一分钱?都?没))"
+    rf"卡{NEAR}{{0,6}}?(?:(?:没有?|未|不)(?:见|再|收到?|来|有)?(?:进账|到账|钱)|一分钱?都?没|没有?动静))"
 )
 _NEXT = re.compile(
     rf"{_PAY}{NEAR}{{0,10}}，{NEAR}{{0,8}}?(?:{_NOT_PAID}|拖到|一直拖|一拖再拖|欠着|无果|没有?结果)"
@@ -64,10 +64,10 @@ _NEXT = re.compile(
 _MONEY = "(?:钱|[账帐](?!号|户)|一分|一毛|分文)"
 _NO_MONEY = (
     rf"(?:(?:{_NOT_PAID}){NEAR}{{0,6}}{_MONEY}|{_MONEY}{NEAR}{{0,8}}?(?:{_NOT_PAID}|扣着)|"
-    "[只就][给发]了)"
+    "[只就][给发]了|只[拿领]到)"
 )
 _WORK = (
-    "干[活了完的]|活干|做[了完事工]|打工|上班|完工|收工|工地|工头|民工|工友|老板|东家|雇主|替人|给人|帮人|厂[里长]|矿[上里]|"
+    "干[活了完的]|活干|做[了完事工]|打工|打了[0-9一二两三四五六七八九十几半多个年月天]{1,5}工|上班|完工|收工|工地|工头|民工|工友|老板|东家|雇主|替人|给人|帮人|厂[里长]|矿[上里]|"
     "施工队|工程队|装修公司|劳务公司|司机|骑手|外卖|快递|环卫|保[洁安姆]|木工|瓦工|电工|焊工|小工|普工|护工|砌|钢筋|"
     "看大门|看孩子|修[的完好了]|盖[的完好了]|建[的完好了]"
 )
@@ -142,6 +142,12 @@ _AT_WORK = re.compile(
 )
 
 
+_BOSS = re.compile(
+    rf"(?:老板|工头){SENTENCE}{{0,12}}?(?:[没不][发给付结开](?=[，。！？]|我|了|过|$)|"
+    rf"(?:承诺|答应|说){NEAR}{{0,8}}?[给发付结](?=[，。！？]|$))"
+)
+
+
 def trouble(text: str) -> Clauses:
     """Of a short text without such a clause: it tells no story, so what little it says of pay and
     of any trouble is its matter (domain 2.4)."""
@@ -149,7 +155,7 @@ def trouble(text: str) -> Clauses:
         return NOTHING
     if _SIGN_AFTER.search(text) or _SIGN_BEFORE.search(text):
         return Clauses(1, int(bool(_SELF.search(text))), 0)
-    if _AT_WORK.search(text) and not _OTHER_MONEY.search(text):
+    if (_AT_WORK.search(text) or _BOSS.search(text)) and not _OTHER_MONEY.search(text):
         return Clauses(1, int(bool(_SELF.search(text))), 1)
     return NOTHING
 
