@@ -1059,8 +1059,9 @@ class MatchFound(RoutingDecision):
 
 
 class RepeatFound(RoutingDecision):
-    """重复反映, on the later case: the same claim stood under `repeat_of`, closed too long ago to
-    be reopened (domain 2.3). It changes nothing; who handles it should know.
+    """重复反映, on the later case: its claim stood under `repeat_of`, closed too long ago to reopen.
+
+    It changes nothing; who handles the case should know (domain 2.3).
     """
 
     match: str
