@@ -1059,7 +1059,7 @@ class MatchFound(RoutingDecision):
 
 
 class RepeatFound(RoutingDecision):
-    """重复反映, on the later case: its claim stood under `repeat_of`, closed too long ago to reopen.
+    """重复反映, on the later case: its claim stood under `repeat_of`, closed too long ago.
 
     It changes nothing; who handles the case should know (domain 2.3).
     """
