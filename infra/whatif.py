@@ -19,6 +19,7 @@ import orjson
 from infra.history import History, read
 from infra.problem import Refused
 from infra.world import World
+from shared.calendar import CalendarEnds
 from shared.envelope import data_json
 from shared.events import Decision, Event, instant_text
 from shared.policy import Policy, PolicyError, check_book, content_hash, line_of, parse_yaml
@@ -135,7 +136,12 @@ def run(policy: Path, log: Path | None) -> int:
     first = history.books[0]
     raw = read_book(policy, first.raw)
     other = Policy(check_book(raw), raw, content_hash(raw), first.adopted_at, first.adoption_id)
-    before, after = decide(history, history.books), decide(history, [other])
+    try:
+        before, after = decide(history, history.books), decide(history, [other])
+    except CalendarEnds as error:
+        raise Refused(
+            f"{policy}: a deadline lies beyond the calendar of the book: {error}"
+        ) from None
     counts: Counter[tuple[str, str]] = Counter()
     for difference in differences(before, after):
         sys.stdout.buffer.write(difference.line())

@@ -83,6 +83,10 @@ class CalendarEntry(Rules):
     makeup: tuple[date, ...]
 
 
+Days = Annotated[int, Field(ge=1, le=366)]
+"""To handle a case in, counted from the day after: none would be overdue as it comes."""
+
+
 class Phase(Rules):
     """阶段 (方案 四): civil dates inclusive; `handle_wd`: length of T09 for assignments in it."""
 
@@ -90,7 +94,7 @@ class Phase(Rules):
     name: str
     first: date
     last: date
-    handle_wd: int
+    handle_wd: Days
     ranking_every_days: int | None
 
 
@@ -130,7 +134,7 @@ class Campaign(Rules):
     """
 
     phases: tuple[Phase, ...]
-    default_handle_wd: int
+    default_handle_wd: Days
     dates: tuple[CampaignDate, ...]
     caps: tuple[Cap, ...]
     duty: tuple[DutyWindow, ...]
@@ -146,7 +150,7 @@ class Length(Rules):
     """A period: `wd` working days, `cd` calendar days, `h` clock hours, `min` minutes."""
 
     unit: Literal["wd", "cd", "h", "min", "months"]
-    n: int
+    n: Annotated[int, Field(ge=0, le=1000)]
 
 
 Duty = Literal["handler", "task_force", "office", "labour"]
@@ -206,8 +210,8 @@ class LadderRules(Rules):
 class HandlingRules(Rules):
     """Numbers of T02, T06, T09-T18 that are not plain lengths."""
 
-    urgent_handle_wd: int
-    group_handle_wd: int
+    urgent_handle_wd: Days
+    group_handle_wd: Days
     late_filing_wd: int
     petition_window_cd: int
     petition_sources: tuple[str, ...]

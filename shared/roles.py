@@ -7,6 +7,7 @@ a task force would. Where the papers are silent the table is lenient.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, get_args
 
@@ -222,6 +223,22 @@ _HOMES: Final[dict[Role, tuple[str, ...]]] = {
 or order and file in the name of 市人社局 and the police (I-08).
 """
 
+_WORDS: Final[dict[Place, str]] = {
+    "handler": "the unit that handles the case",
+    "task_force": "the case's task force",
+    "labour": LABOUR,
+    "head": f"the head of {LABOUR}",
+    "office": OFFICE,
+    "police": POLICE,
+    "conveners": "a convener",
+    "approver": "the role that approves",
+    "any": "any unit",
+    "unit": "the unit itself",
+    "owner": "who was put in charge of it",
+    "addressee": "whom the notice went to",
+}
+"""How a refusal names who may do what; of other places their own names say it."""
+
 _UNIT_ROLES: Final[frozenset[Role]] = frozenset(
     ("township", "task_force", "leader", "inspector", "clerk", "office")
 )
@@ -352,9 +369,15 @@ def may(
     if any(_stands(by, place, state, owner) for place in places):
         return None
     if any(_right_role(by, place) for place in places):
-        reason = f"{by.unit} is not the unit that may record {fact} here"
+        reason = f"{by.unit} is not the unit that may record {fact} here ({_who(places)} may)"
         return Refusal(403, "UNIT", reason, "/by/unit")
-    return Refusal(403, "ROLE", f"role {by.role} may not record {fact}", "/by/role")
+    reason = f"role {by.role} may not record {fact} ({_who(places)} may)"
+    return Refusal(403, "ROLE", reason, "/by/role")
+
+
+def _who(places: Sequence[Place]) -> str:
+    """The places of an act, in words."""
+    return " or ".join(_WORDS.get(place, f"the {place.replace('_', ' ')}") for place in places)
 
 
 def _fits(by: By, state: Responsible) -> bool:

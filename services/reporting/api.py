@@ -230,6 +230,8 @@ class Api:
     ) -> dict[str, Any]:
         first = instant(start, "from") if start is not None else None
         last = instant(to, "to") if to is not None else None
+        if first is not None and last is not None and last <= first:
+            raise Malformed("to", f"'{to}' does not lie after `from`")
         async with self.at(as_of) as (snapshot, cut):
             window = rankings.window_of(cut, first, last)
             found = await rankings.ranking(snapshot, cut, of, window)

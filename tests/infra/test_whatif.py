@@ -58,10 +58,25 @@ def test_a_longer_first_contact_moves_its_deadline_and_alerts(
     assert summary["by_type"][f"DeadlineSet {lines[-1]['change']}"] == 2
 
 
-def test_a_wrong_book_is_refused_by_field(tmp_path: Path, log: Path) -> None:
+@pytest.mark.parametrize(
+    ("book", "named"),
+    [
+        ("handling: {extension_wd: many}", "handling/extension_wd"),
+        ("handling: {urgent_handle_wd: -5}", "handling/urgent_handle_wd"),
+        ("campaign: {default_handle_wd: 1000000}", "campaign/default_handle_wd"),
+    ],
+)
+def test_a_wrong_book_is_refused_by_field(book: str, named: str, tmp_path: Path, log: Path) -> None:
     path = tmp_path / "book.yaml"
-    path.write_text("handling: {extension_wd: many}\n")
-    with pytest.raises(Refused, match="handling/extension_wd"):
+    path.write_text(f"{book}\n")
+    with pytest.raises(Refused, match=named):
+        whatif.run(path, log)
+
+
+def test_a_deadline_beyond_the_calendar_is_said(tmp_path: Path, log: Path) -> None:
+    path = tmp_path / "book.yaml"
+    path.write_text("timers: [{id: T07, length: {unit: wd, n: 1000}}]\n")
+    with pytest.raises(Refused, match="beyond the calendar"):
         whatif.run(path, log)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -506,6 +507,9 @@ def test_the_office_decides_about_a_worker_whom_somebody_has_asked(asked: dict[s
     assert follow_up().when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
     tried = follow_up().and_(**asked)
     assert tried.when("FollowUpWaived", waived) == "ok"
+    by = f"{tried.file.township}/office/p"
+    own = replace(tried, events=[*tried.events[:-1], tried.events[-1].replace(actor=by)])
+    assert own.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP", "who handles it asks nobody"
     again = tried.and_("ClosureReturned", stage="office").and_("ClosureRequested", kind="WITHDRAWN")
     for stage in ("tf", "office"):
         again = again.and_("ClosureReviewPassed", stage=stage)

@@ -34,6 +34,18 @@ def test_every_way_of_pay_not_to_come(not_paid: str, pay: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "怎么投诉？厂里欠工资四个月",
+        "请问怎么投诉，工厂欠了三个月工资没发",
+        "请问去哪里投诉？我和工友被拖欠工资三个月",
+    ],
+)
+def test_who_asks_where_to_turn_with_a_matter_of_his_own_claims_it(text: str) -> None:
+    assert signals_of(text).claim
+
+
+@pytest.mark.parametrize(
     "text", ["从来没有拖欠过工资。", "工资已经全部付清了。", "谢谢，工钱要回来了。", "工资按时发。"]
 )
 def test_what_is_over_or_never_was_is_no_claim(text: str) -> None:

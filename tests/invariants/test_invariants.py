@@ -198,7 +198,7 @@ FAULTS: list[tuple[str, Any, str, Any]] = [
     ("I-02", routing_case, "_assignment", _none),
     ("I-02", standing, "merging", _merged_without_its_lines),
     ("I-02", cases, "unmerged", _no_clock_after_a_merge),
-    ("I-03", handling, "owe_replies", lambda state, event, conclusion, sources: state),
+    ("I-03", handling, "owe_replies", lambda state, event, conclusion: state),
     ("I-04", judge, "_wrong_unit", _nothing),
     ("I-04", routing_case, "_assigned", _two_leads),
     ("I-04", routing_case, "township_of", _somewhere),

@@ -266,6 +266,7 @@ async def test_a_key_is_needed_but_for_the_public(client: httpx.AsyncClient) -> 
     ("path", "query", "status"),
     [
         ("/v1/cases", {"as_of": "yesterday"}, 422),
+        ("/v1/rankings/townships", {"from": "2022-01-01T00:00Z", "to": "2021-12-01T00:00Z"}, 422),
         ("/v1/cases", {"as_of": "2022-01-01T00:00:00"}, 422),
         ("/v1/cases", {"as_of": "9999-12-31T23:59:59.999999Z"}, 422),
         ("/v1/cases", {"as_of": "0001-01-01T00:00:00+08:00"}, 422),

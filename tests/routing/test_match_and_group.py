@@ -179,6 +179,23 @@ def test_a_repeat_after_that_is_a_case_of_its_own_that_names_the_old_one() -> No
     assert merged(city) == []
 
 
+def test_it_stays_a_case_of_its_own_when_the_old_one_is_reopened() -> None:
+    """Else what its unit has done by then would end with it (design 3)."""
+    reopened = of_case(
+        "A", ev.CaseReopened(cause="x", reason="PAYMENT_REVERSED"), "2021-12-27 09:00"
+    )
+    city = world(
+        received("A", "2021-11-15 09:00", "w1"),
+        paid_and_closed("A", "2021-11-19 12:00"),
+        received("B", "2021-12-23 09:00", "w1"),
+        of_case("B", ev.ComplaintAccepted(), "2021-12-23 10:00"),
+        reopened.replace(decidedby="story"),
+    )
+
+    assert merged(city) == []
+    assert found(city, ev.AssignmentWithdrawn) == []
+
+
 @pytest.mark.parametrize(
     ("told", "reopens"),
     [("2021-12-19 23:00", True), ("2021-12-20 00:00", False), ("2021-11-18 09:00", False)],

@@ -649,6 +649,25 @@ class TestLanes:
         assert story.alerts("T09", "C01") == ["2021-11-23 10:00 L4"]
         assert "市公安局" in story.one("AlertRaised", "C01", timer="T09")["recipients"]
 
+    def test_fled_goes_along_when_a_member_is_on_its_own(self, story: Story) -> None:
+        """Unless other facts were found meanwhile."""
+        for number in range(1, 11):
+            story.assigned(
+                f"2021-11-22 09:{number:02}",
+                f"C{number:02}",
+                project=TOWER,
+                claims=[claim(number, 500_000)],
+            )
+        for case in ("C05", "C06"):
+            story.verified("2021-11-23 10:00", (500_000, 2), case=case, root_cause="FLED")
+        story.verified("2021-11-23 11:00", (500_000, 2), case="C06", root_cause="CASH_FLOW")
+        story.signed("2021-11-23 12:00", "C01")
+        story.reviewed("2021-11-24 10:00", "C01", kind="WITHDRAWN")
+        story.followed_up("2021-11-24 10:00", "C01", got_paid="N")
+        story.run("2021-11-24 12:00")
+        assert story.alerts("T09", "C05") == ["2021-11-24 10:00 L4"]
+        assert story.alerts("T09", "C06") == []
+
     def test_fled_stands_through_an_extension(self, story: Story) -> None:
         """No lower level after it, and only the end of the handling ends it (domain 4.3, I-20)."""
         story.assigned("2021-11-11 10:00")

@@ -122,6 +122,14 @@ class TestTheirSide:
         assert story.dues("T33") == ["2022-01-18 00:00"]
         assert story.dues("T38") == ["2022-01-21 00:00"]
 
+    def test_told_again_after_it_is_over_nothing_runs(self, story: Story) -> None:
+        self.delivered(story, "2022-01-12 15:00")
+        act(story, "2022-01-13 09:00", "ReferralApproved")
+        act(story, "2022-01-13 10:00", "PoliceFiled", doc_no="立1")
+        act(story, "2022-01-14 15:00", "ReferralReceipted")
+        story.run("2022-01-24 00:00")
+        assert story.alerts("T31") == story.alerts("T33") == story.alerts("T32") == []
+
     def test_delivered_anew_after_the_police_declined(self, story: Story) -> None:
         self.delivered(story, "2022-01-12 15:00")
         act(story, "2022-01-13 10:00", "PoliceDeclined", doc_no="不立1")

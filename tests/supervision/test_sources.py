@@ -80,11 +80,11 @@ class TestSources:
         case.at("2021-11-19 09:00", ev.ComplaintNotAccepted(reason="NOT_WAGES"))
         assert [data.conclusion for data in case.of(ev.SourceReplyOwed)] == ["NOT_ACCEPTED"]
 
-    def test_one_already_answered_is_not_turned_away_twice(self) -> None:
+    def test_one_already_answered_is_told_that_it_was_passed_on(self) -> None:
         case = received("2021-11-18 09:00", source="12345")
         case.at("2021-11-19 09:00", ev.SourceReplied(source="12345", source_ref="1"))
         case.at("2021-11-19 10:00", ev.ComplaintTransferredOut(to_body="sealed:x"))
-        assert case.of(ev.SourceReplyOwed) == []
+        assert [d.conclusion for d in case.of(ev.SourceReplyOwed)] == ["TRANSFERRED_OUT"]
 
 
 def _added(registered_at: str) -> ev.ClaimLinesAdded:

@@ -6,7 +6,9 @@ from shared import events as ev
 from tests.supervision.spec import (
     assigned,
     local,
+    paid,
     received,
+    reversed_,
 )
 
 
@@ -25,11 +27,43 @@ class TestStatutory:
         case.at("2021-11-30 10:00", ev.InspectionClosed())
         assert case.due("T22") == "2021-12-22 00:00"
         case.at("2021-12-01 10:00", ev.PaymentOrderIssued(doc_no="D1"))
-        assert case.due("T22", item="service") == "2021-12-11 00:00"
+        assert case.due("T22", item="service|D1") == "2021-12-11 00:00"
         case.at("2021-12-01 11:00", ev.PenaltyDecided(amount_fen=200_000))
         assert "T22" in case.running(), "the order still waits to be served"
         case.at("2021-12-02 10:00", ev.PaymentOrderServed(doc_no="D1", service_mode="direct"))
         assert "T22" not in case.running()
+
+    def test_each_order_is_served_in_its_own_time(self) -> None:
+        case = assigned("2021-11-11 10:00")
+        case.at("2021-11-11 11:00", ev.PaymentOrderIssued(doc_no="D1"))
+        case.at("2021-11-22 10:00", ev.PaymentOrderIssued(doc_no="D2"))
+        assert case.due("T22", item="service|D1") == "2021-11-23 00:00"
+        assert case.due("T22", item="service|D2") == "2021-12-02 00:00"
+        case.at("2021-11-22 11:00", ev.PaymentOrderServed(doc_no="D1", service_mode="direct"))
+        case.until("2021-12-02 00:00")
+        assert case.alerts("T22")[-1] == ("2021-12-02 00:00", "L3")
+        assert [level for _, level in case.alerts("T22")].count("L3") == 1
+
+    def test_what_was_served_is_not_waited_for(self) -> None:
+        """Its issue, or the end of the investigation, is recorded after the service."""
+        case = assigned("2021-11-11 10:00")
+        case.at("2021-11-12 10:00", ev.PaymentOrderServed(doc_no="D1", service_mode="direct"))
+        case.at("2021-11-12 16:00", ev.PaymentOrderIssued(doc_no="D1"), happened="2021-11-11 17:00")
+        case.at("2021-11-12 17:00", ev.InspectionClosed())
+        assert "T22" not in case.running()
+
+    def test_a_reversal_brings_the_time_to_enforce_back(self) -> None:
+        case = assigned("2021-11-11 10:00")
+        decision = ev.PaymentOrderServed(doc_no="D1", doc_type="decision", service_mode="direct")
+        case.at("2021-11-12 10:00", decision)
+        before = [clock.started_at for clock in case.stream.state.clocks if clock.timer == "T24"]
+        paid(case, "2021-11-16 10:00")
+        assert "T24" not in case.running()
+        reversed_(case, "2021-11-17 10:00")
+        assert [c.started_at for c in case.stream.state.clocks if c.timer == "T24"] == before
+        case.at("2021-11-18 10:00", ev.EnforcementApplied())
+        case.at("2021-11-19 10:00", ev.ProgressReported())
+        assert "T24" not in case.running()
 
     def test_a_fine_is_a_decision_on_the_investigation(self) -> None:
         case = assigned("2021-11-11 10:00")

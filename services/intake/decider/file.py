@@ -95,6 +95,7 @@ class CaseFile(Frozen, frozen=True):
     group: str | None = None
     received_at: datetime | None = None
     tries: int | None = None
+    lapsed_at: datetime | None = None
     asked: bool = False
     ways: tuple[str, ...] = ()
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
@@ -246,9 +247,11 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.SupplementRequested():
             return replace(state, state="SUPPLEMENTING", tries=None)
         case e.SupplementLapsed():
-            return replace(state, tries=0)
+            return replace(state, tries=0, lapsed_at=event.time)
         case e.ContactTried():
-            return state if state.tries is None else replace(state, tries=state.tries + 1)
+            if state.tries is None or state.lapsed_at is None or event.time < state.lapsed_at:
+                return state
+            return replace(state, tries=state.tries + 1)
         case e.SupplementReceived():
             return replace(state, state="RECEIVED")
         case e.ComplaintAccepted():
@@ -320,7 +323,9 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
                 return replace(state, tf_passed=True)
             return replace(state, state="FOLLOW_UP", asked=False)
         case e.FollowUpAttempted() | e.FollowUpCompleted():
-            return replace(state, asked=True)
+            # Not by who handles the case (I-19).
+            leads = (state.township, state.department, state.task_force)
+            return state if event.unit in leads else replace(state, asked=True)
         case e.ClosureReturned():
             return replace(state, state="HANDLING")
         case e.ClosureRefused():

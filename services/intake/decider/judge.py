@@ -404,6 +404,14 @@ def _wrong_unit(data: e.TriageDecided | e.HandlerDesignated, policy: Policy) -> 
         return Refusal(422, "UNKNOWN_UNIT", "no such department", "/data/department")
     if data.township != "NO_TOWNSHIP" and data.township not in policy.townships:
         return Refusal(422, "UNKNOWN_UNIT", "no such township", "/data/township")
+    return _unknown_co_handler(data.co_handlers or (), policy)
+
+
+def _unknown_co_handler(units: Sequence[str], policy: Policy) -> Refusal | None:
+    known = {*policy.task_forces, *policy.content.organisation.departments, *policy.townships}
+    for number, unit in enumerate(units):
+        if unit not in known:
+            return Refusal(422, "UNKNOWN_UNIT", "no such unit", f"/data/co_handlers/{number}")
     return None
 
 

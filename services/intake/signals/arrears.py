@@ -196,7 +196,11 @@ _OF_LAW = re.compile(
     r"(?:哪个|什么)(?:部门|单位)|电话|哪里|哪儿|条例|规定|政策|标准|流程|材料|保证金|专户|专用账户|多久|期限|"
     r"怎[么样](?:办理|开|算|交|查|投诉|举报)|如何|力度|加大|加强|严惩|处罚|打击|坐牢|判刑|犯法|犯罪|违法"
 )
-_OWN_MATTER = re.compile(r"我的|我们|我[被在是]|[欠拖差]了?我|本人|老板|工头|推了|不理|拖了")
+_OWN_MATTER = re.compile(
+    r"[0-9一二两三四五六七八九十半]+个?多?(?:月|年|[万千百块元])|我和|工友|厂里|"
+    r"我的|我们|我[被在是]|[欠拖差]了?我|本人|老板|工头|推了|不理|拖了"
+)
+"""Whose matter it is: who asks names a span or a sum, or those with whom it is shared."""
 
 
 def asks_about_law(text: str, head: str) -> bool:

@@ -33,6 +33,10 @@ _AT = re.compile(rf"(?:在|到|去|给|为|帮|至|于){_CITY}$")
 _WORK_NEAR = re.compile(rf"{_CLAUSE}{{0,8}}?(?:{_WORK})")
 _WORK_AFTER_AT = re.compile(rf"{_CLAUSE}{{0,20}}?(?:{_WORK})")
 _ON_SITE = re.compile(r"[^，。]{0,3}?(?:工地|工棚)")
+_SITE_AT = re.compile(rf"(?:工地|项目|工程|活|厂子?|矿)(?:就?在|位于|设在){_CITY}$")
+_DONE_AT = re.compile(rf"{_CLAUSE}{{0,6}}?(?:干完|做完|干了|做了|打工|干活|上班|务工|做工)")
+_THEIRS = re.compile(rf"(?:老板|包工头|工头|老总|经理|负责人){_CLAUSE}{{0,8}}$")
+"""Of somebody else: where the employer went or lives tells nothing of the place of work."""
 
 _BEFORE: Final = 16
 """Letters before a name that are looked at."""
@@ -41,7 +45,11 @@ _BEFORE: Final = 16
 def role_of(text: str, start: int, end: int) -> Role:
     """The role of the name at `start:end` of a normalised text (domain 5.3)."""
     left = text[max(0, start - _BEFORE) : start]
-    if _ON_SITE.match(text, end):
+    if _ON_SITE.match(text, end) or _SITE_AT.search(left):
+        return "work"
+    if _THEIRS.search(left):
+        return "text"
+    if _AT.search(left) and _DONE_AT.match(text, end):
         return "work"
     if _HOME_BEFORE.search(left) or _HOME_AFTER.match(text, end):
         return "home"

@@ -558,7 +558,9 @@ def _assigned(
         "task_force": answer.lead if department is None else None,
         "department": department,
         "township": place.code,
-        "co_handlers": tuple(unit for unit in dict.fromkeys(answer.co) if unit != answer.lead),
+        "co_handlers": tuple(
+            unit for unit in dict.fromkeys(answer.co) if unit not in (answer.lead, department)
+        ),
         "rule": answer.rule,
         "runner_up": runner_up,
         "township_from": place.source,

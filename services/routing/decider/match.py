@@ -112,6 +112,9 @@ def owed(state: Matches, policy: Policy) -> list[Event]:
     for index, entry in enumerate(state.entries):
         if f"{entry.case}|{entry.line}" in state.answered or entry.status != "open":
             continue
+        if f"{entry.case}|{entry.line}" in state.repeats:
+            # It was told that it is a case of its own, and is handled as one by now (design 3).
+            continue
         alike = [
             earlier
             for earlier in state.entries[:index]
@@ -129,9 +132,7 @@ def owed(state: Matches, policy: Policy) -> list[Event]:
 
 
 def _repeated(state: Matches, entry: Entry, alike: list[Entry]) -> list[Event]:
-    """RepeatFound with the latest of these that was closed before, once."""
-    if f"{entry.case}|{entry.line}" in state.repeats:
-        return []
+    """RepeatFound with the latest of these that was closed before."""
     for earlier in reversed(alike):
         root = _root(state, earlier.case, entry.case)
         closed_at = root.since if root is not None and root.status == "closed" else None

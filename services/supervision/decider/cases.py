@@ -200,15 +200,16 @@ def supplement_lapsed(state: Watch, event: Event) -> Watch:
 def left(state: Watch, event: Event, conclusion: str) -> Watch:
     """The case leaves the base: every clock of it stops, its sources are answered."""
     state = stop(replace(state, out=True), event, *ENDS_WITH_CASE, *POLICE_LANE)
-    return owe_replies(state, event, conclusion, [s for s in state.sources if not s.replied])
+    return owe_replies(state, event, conclusion)
 
 
 # --- sources -------------------------------------------------------------------------------------
 
 
-def owe_replies(state: Watch, event: Event, conclusion: str, sources: Sequence[Source]) -> Watch:
-    """SourceReplyOwed, one a source (I-03)."""
-    for source in sources:
+def owe_replies(state: Watch, event: Event, conclusion: str) -> Watch:
+    """SourceReplyOwed, one a source (I-03): each is told how it ended, also one that had an answer
+    in the meantime (T10)."""
+    for source in state.sources:
         fields: dict[str, str | list[str] | None] = {
             "source": source.source,
             "source_ref": source.source_ref,

@@ -177,10 +177,10 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.InspectionFiled():
             return start_once(stop(state, event, "T20"), "T21", event)
         case ev.InspectionClosed():
-            return start_once(stop(state, event, "T21"), "T22", event)
+            state = stop(state, event, "T21")
+            return state if state.orders else start_once(state, "T22", event)
         case ev.PaymentOrderIssued():
-            decided = stop(state, event, "T22", exact=True)
-            return start_once(decided, "T22", event, item="service", variant="next")
+            return handling.order_issued(state, event, data)
         case ev.PaymentOrderServed():
             return handling.order_served(state, event, data)
         case ev.PaymentOrderComplied():
@@ -195,14 +195,17 @@ def evolve(state: Watch, event: Event) -> Watch:
             return start_once(stop(state, event, "T39"), "T30", event)
         case ev.ReferralApproved():
             state = stop(replace(state, referral_decided=True), event, "T30", "T39")
-            return start_once(state, "T31", event)
+            return state if state.with_police else start_once(state, "T31", event)
         case ev.ReferralDeclined():
             state = stop(replace(state, referral_decided=True), event, "T30", "T39")
             return stop(state, event, "T31", "T32", "T33")
         case ev.ReferralDelivered():
             return handling.referral_delivered(state, event, data)
         case ev.ReferralReceipted():
-            state = start_once(stop(state, event, "T31"), "T32", event, item="pass_on")
+            state = stop(state, event, "T31")
+            if state.police_filed:
+                return state
+            state = start_once(state, "T32", event, item="pass_on")
             return start_once(state, "T33", event)
         case ev.PoliceSupplementAsked():
             state = stop(state, event, "T32", item="pass_on")
@@ -224,7 +227,7 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.SupervisionSuggested():
             return stop(state, event, "T34", "T36")
         case ev.PoliceReasonsAsked():
-            return start_once(state, "T37", event)
+            return state if state.clock("T37") else start_once(state, "T37", event)
         case ev.FilingOrdered():
             return start_once(state, "T37", event, variant="next")
         case ev.MaterialsHandedOver():
@@ -232,7 +235,7 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.CreditListingDecided():
             return stop(replace(state, listed=True), event, "T42")
         case ev.EnforcementApplied():
-            return stop(state, event, "T24")
+            return stop(replace(state, enforced=True), event, "T24")
         case ev.LegalPathEntered():
             return handling.legal_path_entered(state, event, data)
         case ev.LegalPathEnded():

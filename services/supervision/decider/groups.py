@@ -87,7 +87,8 @@ def _on_its_own(state: Watch, event: Event, group: str) -> Watch:
     if leaders or ended or redo or state.handler is None:
         return state
     # The due that it had before, alone, limits nothing: the group was handled for it meanwhile.
-    return handle(replace(state, handle_by=None, first_handle_by=None), event)
+    state = handle(replace(state, handle_by=None, first_handle_by=None), event)
+    return jump(state, event, "L4") if state.fled else state
 
 
 def leave(state: Watch) -> Watch:

@@ -76,8 +76,9 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
     asked = state.funds_requested or state.clock("T54") is not None
     if data.root_cause == "GOV_FUNDS" and not asked:
         state = start(state, "T54", event)
+    if data.root_cause is not None:
+        state = replace(state, fled=data.root_cause == "FLED")
     if data.root_cause == "FLED":
-        state = replace(state, fled=True)
         # A member of a group has no clock of its own: the case that leads it hears of it.
         state = state if state.group_member else jump(state, event, "L4")
     return _orders_paid(state, event)
@@ -245,20 +246,46 @@ def instalment_defaulted(state: Watch, event: Event, data: ev.InstalmentDefaulte
 # --- payment order -------------------------------------------------------------------------------
 
 
+_SERVICE = "service"
+
+
+def _service(doc_no: str | None) -> str:
+    return _SERVICE if doc_no is None else f"{_SERVICE}|{doc_no}"
+
+
+def order_issued(state: Watch, event: Event, data: ev.PaymentOrderIssued) -> Watch:
+    """T22: it is decided, and each document is to be served in its own time."""
+    state = stop(state, event, "T22", exact=True)
+    if data.doc_no is not None and any(order.doc_no == data.doc_no for order in state.orders):
+        # Its service was recorded first.
+        return state
+    return start_once(state, "T22", event, item=_service(data.doc_no), variant="next")
+
+
 def order_served(state: Watch, event: Event, data: ev.PaymentOrderServed) -> Watch:
     """T23 runs, T22 ends. A document is served once: told again, its limit does not move (I-07)."""
     if any(order.doc_no == data.doc_no for order in state.orders):
         return state
     order = Order(data.doc_no, data.doc_type, event.time, data.limit_at)
-    state = stop(replace(state, orders=(*state.orders, order)), event, "T22")
+    state = replace(state, orders=(*state.orders, order))
+    for item in (None, _SERVICE, _service(data.doc_no)):
+        state = stop(state, event, "T22", item=item, exact=True)
     if data.doc_type == "decision":
-        suit_ends = end_of(months_after(civil(event.time), SUIT_MONTHS))
-        known_at = max(suit_ends, event.known_at)
-        state = start(
-            state, "T24", event, item=data.doc_no, started_at=suit_ends, known_at=known_at
-        )
         state = start(state, "T42", event, item=f"decision|{data.doc_no}")
     return _orders_paid(state, event)
+
+
+def _enforcement(state: Watch, event: Event, order: Order) -> Watch:
+    """T24 of a decision, from when the time to sue is over, unless everything is paid; a reversal
+    brings it back (强制法 53)."""
+    clock = state.clock("T24", order.doc_no)
+    if paid_in_full(state) or state.enforced:
+        return stop(state, event, "T24", item=order.doc_no) if clock else state
+    if order.doc_type != "decision" or clock is not None or state.ended:
+        return state
+    suit_ends = end_of(months_after(civil(order.served_at), SUIT_MONTHS))
+    known_at = max(suit_ends, event.known_at)
+    return start(state, "T24", event, item=order.doc_no, started_at=suit_ends, known_at=known_at)
 
 
 def lines_changed(state: Watch, event: Event) -> Watch:
@@ -274,6 +301,7 @@ def _orders_paid(state: Watch, event: Event) -> Watch:
     for order in state.orders:
         under = ordered(state, order)
         paid = paid_in_full(under) or (order.paid and not under.lines)
+        state = _enforcement(state, event, order)
         open_ = not (paid or order.complied or order.default_id)
         clock = state.clock("T23", order.doc_no)
         if open_ and clock is None and not state.ended:
@@ -291,7 +319,6 @@ def _orders_paid(state: Watch, event: Event) -> Watch:
             obeyed = replace(order, paid=True, lines=state.lines)
             orders = tuple(obeyed if other is order else other for other in state.orders)
             state = replace(state, orders=orders)
-    state = stop(state, event, "T24") if paid_in_full(state) else state
     return _seen_in_time(state, event) if any(o.default_id for o in state.orders) else state
 
 
@@ -505,7 +532,6 @@ def follow_up_waived(state: Watch, event: Event) -> Watch:
 
 
 def closed(state: Watch, event: Event, data: ev.CaseClosed) -> Watch:
-    """Every source is told how it ended, also one that had an answer in the meantime (T10)."""
     state = without_owed(state, "CaseClosed", data.cause)
     state = stop(state, event, *ENDS_WITH_CASE)
     state = replace(
@@ -516,7 +542,7 @@ def closed(state: Watch, event: Event, data: ev.CaseClosed) -> Watch:
         reviewing=False,
         fast_lane=None,
     )
-    state = owe_replies(state, event, data.kind, state.sources)
+    state = owe_replies(state, event, data.kind)
     return start(start(state, "T14", event), "T15", event)
 
 

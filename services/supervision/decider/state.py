@@ -402,6 +402,7 @@ class Watch(Frozen, frozen=True):
     police_filed: bool = False
     with_police: bool = False
     fled: bool = False
+    enforced: bool = False
     legal_ended: bool = False
     listed: bool = False
     funds_requested: bool = False
