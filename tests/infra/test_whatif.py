@@ -75,7 +75,7 @@ def test_a_wrong_book_is_refused_by_field(book: str, named: str, tmp_path: Path,
 
 def test_a_deadline_beyond_the_calendar_is_said(tmp_path: Path, log: Path) -> None:
     path = tmp_path / "book.yaml"
-    path.write_text("timers: [{id: T07, length: {unit: wd, n: 1000}}]\n")
+    path.write_text("timers: [{id: T07, length: {unit: months, n: 1000}}]\n")
     with pytest.raises(Refused, match="beyond the calendar"):
         whatif.run(path, log)
 
