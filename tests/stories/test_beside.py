@@ -634,7 +634,8 @@ class TestLanes:
         assert "市公安局" in at_once["recipients"]
         assert story.times("SupervisionNoticeIssued", timer="T09") == ["2021-11-15 10:00"]
 
-    def test_fled_on_a_member_is_raised_on_the_case_that_leads(self, story: Story) -> None:
+    def ten(self, story: Story) -> None:
+        """A group under C01, a worker a case."""
         for number in range(1, 11):
             story.assigned(
                 f"2021-11-22 09:{number:02}",
@@ -642,6 +643,9 @@ class TestLanes:
                 project=TOWER,
                 claims=[claim(number, 500_000)],
             )
+
+    def test_fled_on_a_member_is_raised_on_the_case_that_leads(self, story: Story) -> None:
+        self.ten(story)
         story.verified("2021-11-23 10:00", (500_000, 2), case="C05", root_cause="FLED")
         story.verified("2021-11-24 10:00", (500_000, 2), case="C06", root_cause="FLED")
         story.run("2021-11-25 00:00")
@@ -651,13 +655,7 @@ class TestLanes:
 
     def test_fled_goes_along_when_a_member_is_on_its_own(self, story: Story) -> None:
         """Unless other facts were found meanwhile."""
-        for number in range(1, 11):
-            story.assigned(
-                f"2021-11-22 09:{number:02}",
-                f"C{number:02}",
-                project=TOWER,
-                claims=[claim(number, 500_000)],
-            )
+        self.ten(story)
         for case in ("C05", "C06"):
             story.verified("2021-11-23 10:00", (500_000, 2), case=case, root_cause="FLED")
         story.verified("2021-11-23 11:00", (500_000, 2), case="C06", root_cause="CASH_FLOW")
