@@ -65,8 +65,8 @@ class CaseFile(Frozen, frozen=True):
     goes back to. `handle_by`: the last due of the handling (T09). `received_at`: of its own
     complaint; `receipts`: of those of which lines have come to stand here, by case; `ways`: those
     that stand here whole (`claims.bound`). `notices`: the numbers of those that were issued here.
-    `tries`: to reach the complainant, since the supplement lapsed; None: it has not. `asked`:
-    whether anybody tried to follow up since the review passed.
+    `lapsed_at`: when the time to supplement ran out; `tries`: to reach the complainant since.
+    `asked`: whether anybody tried to follow up since the review passed.
     """
 
     subject: str
@@ -94,7 +94,7 @@ class CaseFile(Frozen, frozen=True):
     handle_by: datetime | None = None
     group: str | None = None
     received_at: datetime | None = None
-    tries: int | None = None
+    tries: int = 0
     lapsed_at: datetime | None = None
     asked: bool = False
     ways: tuple[str, ...] = ()
@@ -245,11 +245,11 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.DeadlineSet():
             return replace(state, handle_by=data.due_at) if data.timer == "T09" else state
         case e.SupplementRequested():
-            return replace(state, state="SUPPLEMENTING", tries=None)
+            return replace(state, state="SUPPLEMENTING", lapsed_at=None)
         case e.SupplementLapsed():
             return replace(state, tries=0, lapsed_at=event.time)
         case e.ContactTried():
-            if state.tries is None or state.lapsed_at is None or event.time < state.lapsed_at:
+            if state.lapsed_at is None or event.time < state.lapsed_at:
                 return state
             return replace(state, tries=state.tries + 1)
         case e.SupplementReceived():

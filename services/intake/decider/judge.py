@@ -522,7 +522,7 @@ def _not_later(to: datetime, running: datetime | None) -> Refusal | None:
 
 def _untried(state: CaseFile, policy: Policy) -> Refusal | None:
     """SUPPLEMENTING leaves to NOT_ACCEPTED by timeout and contact tries (domain 3.3, T02)."""
-    if state.tries is None:
+    if state.lapsed_at is None:
         reason = "the time to supplement has not lapsed (T02)"
         return Refusal(409, "NOT_LAPSED", reason)
     wanted = policy.content.handling.supplement_tries

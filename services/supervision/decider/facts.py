@@ -227,7 +227,7 @@ def evolve(state: Watch, event: Event) -> Watch:
         case ev.SupervisionSuggested():
             return stop(state, event, "T34", "T36")
         case ev.PoliceReasonsAsked():
-            return state if state.clock("T37") else start_once(state, "T37", event)
+            return state if state.clock("T37") else start(state, "T37", event)
         case ev.FilingOrdered():
             return start_once(state, "T37", event, variant="next")
         case ev.MaterialsHandedOver():

@@ -73,9 +73,8 @@ def facts_verified(state: Watch, event: Event, data: ev.FactsVerified) -> Watch:
     lines += [Line(line.line, None, line.months, 1, line.amount_fen, line.months) for line in found]
     claims = verified(state.claims, [line.line for line in data.lines])
     state = replace(state, lines=tuple(lines), claims=claims, facts_at=event.known_at)
-    asked = state.funds_requested or state.clock("T54") is not None
-    if data.root_cause == "GOV_FUNDS" and not asked:
-        state = start(state, "T54", event)
+    if data.root_cause == "GOV_FUNDS" and not state.funds_requested:
+        state = start_once(state, "T54", event)
     if data.root_cause is not None:
         state = replace(state, fled=data.root_cause == "FLED")
     if data.root_cause == "FLED":

@@ -10,6 +10,7 @@ from services.supervision.decider.derivation import length_of
 from services.supervision.decider.state import Clock, Jump, Watch
 from shared.calendar import at_hour, civil, end_of, last_day_of
 from shared.policy import Duty, Policy, Rung
+from shared.roles import CYBERSPACE, LABOUR, POLICE
 from shared.streams import CITY, unit_code
 
 MORNING: Final = 9
@@ -22,10 +23,6 @@ _OWN_EVENT: Final = frozenset(("T02", "T05", "T16", "T17", "T23"))
 
 _SILENT: Final = frozenset((("T06", "window"), ("T02", "tries"), ("T32", "pass_on")))
 """What raises nothing: the window to return a case, and what no act of ours would stop."""
-
-POLICE: Final = "市公安局"
-CYBERSPACE: Final = "市委网信办"
-LABOUR: Final = "市人社局"
 
 
 class Beside(NamedTuple):
