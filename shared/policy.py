@@ -231,6 +231,8 @@ class HandlingRules(Rules):
     incident_update_hours: int
     supplement_tries: int = 3
     """Contact tries that a refusal needs after the supplement lapsed (domain 3.3)."""
+    unreached_days: int = 2
+    """Days on which a worker is tried at least before the office does without (T13)."""
     tell_wd: int = 5
     """告知 (条例 10): working days after an ending; 若干规定 18 names five for a refusal."""
 

@@ -220,6 +220,13 @@ def tried(given: Given, times: int) -> Given:
     return given
 
 
+def unreached(given: Given, *days_ago: int) -> Given:
+    """Tried in vain to follow up so many days ago."""
+    for days in days_ago:
+        given = given.and_("FollowUpAttempted", at=NOW - timedelta(days=days))
+    return given
+
+
 FILES: dict[State, Given] = {
     "RECEIVED": received(),
     "SUPPLEMENTING": tried(lapsed(), 3),
@@ -230,7 +237,7 @@ FILES: dict[State, Given] = {
     "HANDLING": assigned().and_("AssignmentDeemedSigned"),
     "SUSPENDED": handling().and_("CaseSuspended"),
     "CLOSURE_REVIEW": in_review(),
-    "FOLLOW_UP": follow_up().and_("FollowUpAttempted"),
+    "FOLLOW_UP": unreached(follow_up(), 3, 2, 2),
     "CLOSED": closed(),
     "WRITTEN_OFF": closed().and_("CaseWrittenOff"),
     "NOT_ACCEPTED": received().and_("ComplaintNotAccepted", reason="NOT_WAGES"),
@@ -494,18 +501,17 @@ def test_an_unsatisfied_or_unreached_worker_waits_for_the_office(reason: str) ->
     assert waiting.when("ClosureReturned", {"stage": "office"}) == "ok"
 
 
-ASKED: list[dict[str, Any]] = [
-    {"type": "FollowUpAttempted"},
-    {"type": "FollowUpCompleted", "got_paid": "N", "satisfaction": "unreached"},
+ASKED = [
+    unreached(follow_up(), 3, 3, 2),
+    follow_up().and_("FollowUpCompleted", got_paid="N", satisfaction="unreached"),
 ]
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_the_office_decides_about_a_worker_whom_somebody_has_asked(asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("tried", ASKED, ids=("tried", "completed"))
+def test_the_office_decides_about_a_worker_whom_somebody_has_asked(tried: Given) -> None:
     """Domain 3.3: unreachable x3, or unsatisfied, and then the office: never nobody was asked."""
     waived = PLAIN["FollowUpWaived"]
     assert follow_up().when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
-    tried = follow_up().and_(**asked)
     assert tried.when("FollowUpWaived", waived) == "ok"
     by = f"{tried.file.township}/office/p"
     own = replace(tried, events=[*tried.events[:-1], tried.events[-1].replace(actor=by)])
@@ -514,6 +520,17 @@ def test_the_office_decides_about_a_worker_whom_somebody_has_asked(asked: dict[s
     for stage in ("tf", "office"):
         again = again.and_("ClosureReviewPassed", stage=stage)
     assert again.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP", "since the review passed"
+
+
+@pytest.mark.parametrize("days", [(2,), (2, 1), (2, 2, 2)])
+def test_a_worker_is_unreachable_after_three_tries_on_two_days(days: tuple[int, ...]) -> None:
+    """T13: three tries on two days; what reached somebody is no try in vain."""
+    waived = PLAIN["FollowUpWaived"]
+    tried = unreached(follow_up(), *days)
+    assert tried.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
+    reached = tried.and_("FollowUpAttempted", reached=True, at=NOW - timedelta(days=1))
+    assert reached.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
+    assert unreached(tried, *(3, 3, 3)[len(days) - 1 :]).when("FollowUpWaived", waived) == "ok"
 
 
 def test_a_reopened_case_is_handled_again() -> None:

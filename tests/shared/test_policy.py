@@ -69,9 +69,11 @@ class TestReading:
             check_book(changed(**parts))
 
     def test_a_book_that_was_adopted_before_it_had_a_number_means_what_was_done_then(self) -> None:
-        numbers = {key: n for key, n in RAW["handling"].items() if key != "supplement_tries"}
-        older = check_book(changed(handling=numbers))
-        assert older.handling.supplement_tries == 3 == RAW["handling"]["supplement_tries"]
+        later = {"supplement_tries": 3, "unreached_days": 2}
+        numbers = {key: n for key, n in RAW["handling"].items() if key not in later}
+        older = check_book(changed(handling=numbers)).handling
+        assert {key: getattr(older, key) for key in later} == later
+        assert {key: RAW["handling"][key] for key in later} == later
 
 
 def files(**changes: tuple[str, str]) -> dict[str, str]:

@@ -16,6 +16,12 @@ def settled(story: Story, at: str = "2021-11-15 09:00", **fields: Any) -> None:
     story.paid(at, payment="款一")
 
 
+def unreached(story: Story, *times: str) -> None:
+    """Tries to follow up that reach nobody."""
+    for at in times:
+        story.line(at, "A", "FollowUpAttempted")
+
+
 class TestReview:
     def test_over_the_make_up_days(self, story: Story) -> None:
         settled(story, "2022-01-27 09:00")
@@ -194,6 +200,7 @@ class TestFollowUp:
 
     def test_the_office_cannot_waive_money(self, story: Story) -> None:
         self.reviewed(story)
+        unreached(story, "2021-11-16 15:00", "2021-11-16 18:00", "2021-11-17 08:30")
         story.line(
             "2021-11-17 09:00",
             "A",
@@ -201,7 +208,6 @@ class TestFollowUp:
             payment="款一",
             lines=[{"line": "1", "amount_fen": 1}],
         )
-        story.line("2021-11-17 09:30", "A", "FollowUpAttempted")
         story.line("2021-11-17 10:00", "A", "FollowUpWaived", reason="三次未联系上")
         story.run("2021-11-17 10:00")
         assert story.one("ClosureRefused")["reasons"] == ["NOT_PAID"]
@@ -214,7 +220,7 @@ class TestFollowUp:
         story.signed("2021-11-15 10:00")
         story.paid("2021-11-17 10:00", payment="一")
         story.reviewed("2021-11-17 11:00")
-        story.line("2021-11-17 12:00", "A", "FollowUpAttempted")
+        unreached(story, "2021-11-17 12:00", "2021-11-18 09:00", "2021-11-18 09:30")
         at = "2021-11-18 10:00"
         story.line(at, "A", "FollowUpWaived", reason="三次未联系上", happened_="2021-11-17 09:00")
         story.line("2021-11-18 11:00", "A", "FollowUpWaived", reason="三次未联系上")
@@ -226,11 +232,13 @@ class TestFollowUp:
         self.reviewed(story)
         waived = {"reason": "三次未联系上"}
         early = story.line("2021-11-17 10:00", "A", "FollowUpWaived", **waived)
-        story.line("2021-11-17 11:00", "A", "FollowUpAttempted")
-        story.line("2021-11-17 12:00", "A", "FollowUpWaived", **waived)
-        story.run("2021-11-17 12:00", refused=1)
-        assert story.refusals() == [(early, 409, "NO_FOLLOW_UP")]
-        assert story.times("CaseClosed") == ["2021-11-17 12:00"]
+        unreached(story, "2021-11-17 11:00", "2021-11-17 15:00", "2021-11-17 17:00")
+        one_day = story.line("2021-11-17 18:00", "A", "FollowUpWaived", **waived)
+        unreached(story, "2021-11-18 09:00")
+        story.line("2021-11-18 12:00", "A", "FollowUpWaived", **waived)
+        story.run("2021-11-18 12:00", refused=2)
+        assert story.refusals() == [(early, 409, "NO_FOLLOW_UP"), (one_day, 409, "NO_FOLLOW_UP")]
+        assert story.times("CaseClosed") == ["2021-11-18 12:00"]
 
     def test_asked_by_the_handlers_own_unit(self, story: Story) -> None:
         self.reviewed(story)

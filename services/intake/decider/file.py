@@ -66,7 +66,8 @@ class CaseFile(Frozen, frozen=True):
     complaint; `receipts`: of those of which lines have come to stand here, by case; `ways`: those
     that stand here whole (`claims.bound`). `notices`: the numbers of those that were issued here.
     `lapsed_at`: when the time to supplement ran out; `tries`: to reach the complainant since.
-    `asked`: whether anybody tried to follow up since the review passed.
+    Since the review passed: `asked`: whether a follow-up was completed; `unreached`: when the
+    worker was tried and not reached.
     """
 
     subject: str
@@ -97,6 +98,7 @@ class CaseFile(Frozen, frozen=True):
     tries: int = 0
     lapsed_at: datetime | None = None
     asked: bool = False
+    unreached: tuple[datetime, ...] = ()
     ways: tuple[str, ...] = ()
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
 
@@ -321,11 +323,9 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ClosureReviewPassed():
             if data.stage == "tf":
                 return replace(state, tf_passed=True)
-            return replace(state, state="FOLLOW_UP", asked=False)
+            return replace(state, state="FOLLOW_UP", asked=False, unreached=())
         case e.FollowUpAttempted() | e.FollowUpCompleted():
-            # Not by who handles the case (I-19).
-            leads = (state.township, state.department, state.task_force)
-            return state if event.unit in leads else replace(state, asked=True)
+            return _followed_up(state, event)
         case e.ClosureReturned():
             return replace(state, state="HANDLING")
         case e.ClosureRefused():
@@ -403,6 +403,17 @@ def _complied(orders: tuple[Order, ...], doc_no: str | None) -> tuple[Order, ...
         replace(order, complied=True) if doc_no in (None, order.doc_no) else order
         for order in orders
     )
+
+
+def _followed_up(state: CaseFile, event: e.Event) -> CaseFile:
+    """By another unit than handles the case (I-19)."""
+    if event.unit in (state.township, state.department, state.task_force):
+        return state
+    if isinstance(event.data, e.FollowUpCompleted):
+        return replace(state, asked=True)
+    if isinstance(event.data, e.FollowUpAttempted) and not event.data.reached:
+        return replace(state, unreached=(*state.unreached, event.time))
+    return state
 
 
 def _closure_refused(state: CaseFile, data: e.ClosureRefused) -> CaseFile:

@@ -490,9 +490,7 @@ def _lacking(act: Act, state: CaseFile, policy: Policy) -> Refusal | None:
         case e.ExtensionRequested() | e.ExtensionApproved():
             return _not_later(data.to, state.handle_by)
         case e.FollowUpWaived() if not state.asked:
-            # 方案 五(二)三, I-01: somebody asks the worker before the office does without.
-            reason = "nobody has tried to follow up since the review passed"
-            return Refusal(409, "NO_FOLLOW_UP", reason)
+            return _unasked(state, policy)
         case e.MeasureCompleted():
             known = state.measure(data.ref)
             if known is not None and known.done:
@@ -530,6 +528,21 @@ def _untried(state: CaseFile, policy: Policy) -> Refusal | None:
         reason = f"{state.tries} of {wanted} contact tries are recorded since it lapsed (T02)"
         return Refusal(409, "NOT_TRIED", reason)
     return None
+
+
+def _unasked(state: CaseFile, policy: Policy) -> Refusal | None:
+    """方案 五(二)三, I-01: the worker is asked, or tried so often (T13), before the office does
+    without.
+    """
+    handling = policy.content.handling
+    tries, days = len(state.unreached), len({civil(at) for at in state.unreached})
+    if tries >= handling.unreached_tries and days >= handling.unreached_days:
+        return None
+    reason = (
+        f"since the review passed no follow-up was completed, and the worker was tried {tries} of "
+        f"{handling.unreached_tries} times, on {days} of {handling.unreached_days} days (T13)"
+    )
+    return Refusal(409, "NO_FOLLOW_UP", reason)
 
 
 def _is_unpaid(order: Order, at: datetime, policy: Policy) -> bool:
