@@ -116,6 +116,8 @@ class Kafka:
             cached = archive(classpath, say)
         self._choose_ports()
         self.home.mkdir(parents=True, exist_ok=True)
+        # What a platform sends to `feed-complaints` names persons in clear; nobody else reads it.
+        self.home.chmod(0o700)
         config = self._write_config()
         self._format(classpath, config, cached)
         temporary.emptied(_temporary(self.home))

@@ -109,6 +109,11 @@ async def test_the_broker_stamps_what_it_appends_and_the_database_answers(
     assert await value(stack.database_url, "SHOW fsync") == "on"
 
 
+def test_what_platforms_send_is_read_by_no_other_user(stack: LocalStack) -> None:
+    """It names persons in clear until the topic drops it (design 3, 9)."""
+    assert stack.kafka.home.stat().st_mode & 0o077 == 0
+
+
 async def test_what_was_acknowledged_survives_a_power_cut_on_the_same_ports(
     own: LocalStack,
 ) -> None:
