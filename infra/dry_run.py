@@ -34,6 +34,7 @@ from infra.world import World
 from services.intake.complaint import Refused as BadComplaint
 from services.intake.complaint import admit, check, problems_of, read_object
 from services.intake.decider import Act, CaseFile, Refusal, decide, evolve, initial
+from services.intake.personal import refuse_numbers_of_persons
 from shared.envelope import case_id_of, derived_id
 from shared.events import TYPES, AnyData, Decision, Event, MergeApproved
 from shared.keys import key_of
@@ -72,6 +73,7 @@ class DryRun:
         given = {self._subject(k): v for k, v in given_decisions(lines).items()}
         self._files: dict[str, CaseFile] = {}
         self._bodies: dict[str, bytes] = {}
+        self._sources: dict[str, str] = {}
         self._line_ids: dict[str, str] = {}
         self._matcher = Matcher(os.urandom(KEY_BYTES))
         self._story: set[str] = set()
@@ -156,12 +158,18 @@ class DryRun:
             check(complaint, line.at, self.policy)
             data = admit(complaint, subject, self._sealer(subject), self.policy)
             self._bodies[subject] = body
+            self._sources[subject] = complaint.source
             time = complaint.received_at
         else:
             plain = self._with_ids(line.data)
             sealed = self._sealer(subject).seal_fields(model, plain, str(line.number))
             data = model.model_validate(sealed)
+            refuse_numbers_of_persons(sealed)
         by = author(line, default_by(line.type, file, data), file)
+        if line.type == "SupplementReceived" and not self._may_add(by, file):
+            reason = "who adds to it may not post the source of this case"
+            self._refuse(line, 403, "NOT_YOUR_SOURCE", reason)
+            return None
         master = self._files.get(data.master) if isinstance(data, MergeApproved) else None
         verdict = decide(Act(line.type, data, time, by), file, line.at, self.policy, master)
         if isinstance(verdict, Refusal):
@@ -185,6 +193,15 @@ class DryRun:
             return True
         key = key_of(self.policy, by)
         return key is not None and key.may_post(source)
+
+    def _may_add(self, by: By, file: CaseFile) -> bool:
+        """The same of a platform's supplement: it adds to what it has brought itself."""
+        if by.role != "platform":
+            return True
+        cases = (file.subject, *file.receipts)
+        brought = [self._sources[case] for case in cases if case in self._sources]
+        key = key_of(self.policy, by)
+        return not brought or (key is not None and any(map(key.may_post, brought)))
 
     def _given_decision(self, line: Line, subject: str, model: type[AnyData]) -> Event:
         """A decision that the story gives stands as if another writer had made it."""

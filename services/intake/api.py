@@ -233,8 +233,19 @@ class Api:
             client=key.name,
             key=idempotency,
         )
+        if key.role == "platform" and body.type == "SupplementReceived":
+            await self._only_its_own(key, subject)
         record = self.intake.governing.govern if governs else self.intake.desk.record
         return _json({"event_id": await record(report)}, 202)
+
+    async def _only_its_own(self, key: Key, case_id: str) -> None:
+        """Contract 2: a key posts only its own source, so a platform adds nothing to what another
+        one has brought. Answers 403; what is no case is for the desk to say.
+        """
+        sources = await self.intake.desk.sources(case_id)
+        if sources and not any(map(key.may_post, sources)):
+            detail = "the key may not post the source of this case"
+            raise Answer(403, "NOT_YOUR_SOURCE", detail)
 
     def _occurred(self, body: FactBody, governs: bool) -> datetime:
         if body.occurred_at is not None:

@@ -398,6 +398,16 @@ class Desk:
         await self.view.reach(partition, end, _WAIT_SECONDS)
         return await self.view.read(connection, subject)
 
+    async def sources(self, subject: str) -> set[str]:
+        """Whose complaints stand under a case, by source. Raises Behind, Unavailable."""
+        async with self.pool.acquire() as connection:
+            folder = await self.folder(connection, subject)
+            rows = await connection.fetch(
+                f"SELECT DISTINCT source FROM {self.tables.complaints} WHERE case_id = ANY($1)",
+                [subject, *folder.file.receipts],
+            )
+        return {row["source"] for row in rows}
+
     async def _numbered(
         self, connection: Connection, given: Sequence[AnyData], now: datetime
     ) -> list[AnyData]:

@@ -25,6 +25,7 @@ from services.intake.complaint import (
     site_of,
     spelt_ill,
 )
+from services.intake.personal import refuse_numbers_of_persons
 from services.intake.reading import read_text
 from shared.events import (
     TYPES,
@@ -101,13 +102,17 @@ def _nuls(value: Any, place: str) -> Iterator[str]:
 def seal_fact(fact: AnyData | Supplement, sealer: Sealer, policy: Policy, place: str) -> AnyData:
     """The fact as it stands on the log. `place`: its event id. Raises Refused."""
     if isinstance(fact, Supplement):
-        return _supplement(fact, sealer, policy, place)
+        supplement = _supplement(fact, sealer, policy, place)
+        refuse_numbers_of_persons(supplement.model_dump(mode="json", exclude_none=True))
+        return supplement
     model = type(fact)
     data = fact.model_dump(mode="json", by_alias=True, exclude_none=True)
+    fields = sealer.seal_fields(model, data, place)
     try:
-        sealed: AnyData = model.model_validate(sealer.seal_fields(model, data, place))
+        sealed: AnyData = model.model_validate(fields)
     except ValidationError as error:
         raise Refused(problems_of(error, "/data")) from None
+    refuse_numbers_of_persons(fields)
     return sealed
 
 

@@ -381,6 +381,37 @@ def test_who_posts_a_complaint_posts_a_source_of_its_own(
     assert refusals(played(path, [told])) == refused
 
 
+@pytest.mark.parametrize(
+    ("unit", "refused"),
+    [
+        ("national", []),
+        ("platform", []),
+        ("henan", [(3, 403, "NOT_YOUR_SOURCE")]),
+        ("nowhere", [(3, 403, "NOT_YOUR_SOURCE")]),
+    ],
+)
+def test_a_platform_adds_to_what_it_has_brought_itself(
+    path: Path, unit: str, refused: list[tuple[int, int, str]]
+) -> None:
+    by = {"unit": unit, "role": "platform"}
+    lines = [
+        complaint("2021-11-10 09:00", source="national"),
+        line("2021-11-10 10:00", "A", "SupplementRequested", items=["工资条"]),
+        line("2021-11-10 11:00", "A", "SupplementReceived", text="补充") | {"by": by},
+    ]
+
+    assert refusals(played(path, lines)) == refused
+
+
+def test_a_number_of_a_person_in_clear_is_refused_as_intake_refuses_it(path: Path) -> None:
+    lines = [
+        complaint("2021-11-10 09:00"),
+        line("2021-11-10 10:00", "A", "PaymentOrderIssued", doc_no="410125199001319903"),
+    ]
+
+    assert refusals(played(path, lines)) == [(2, 422, "MALFORMED")]
+
+
 def test_a_unit_that_no_book_has_is_refused_as_intake_refuses_it(path: Path) -> None:
     lines = [
         *PLAIN,

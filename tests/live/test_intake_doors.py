@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +349,29 @@ async def test_an_erased_case_says_nothing_of_persons_any_more(desk: Desk) -> No
     )
     assert (reveal.status_code, reveal.json()["code"]) == (409, "ERASED")
     assert (await desk.post(complaint("erased"))).json()["status"] == "duplicate"
+
+
+async def test_a_platform_adds_nothing_to_what_another_one_has_brought(desk: Desk) -> None:
+    """Contract 2: a key may post only its own source."""
+    body = complaint("supplement", source="henan")
+    case_id = (await desk.post(body)).json()["case_id"]
+    url = f"/v1/cases/{case_id}/events"
+    items = {"items": ["工资条"]}
+    asked = await desk.fact(url, "SupplementRequested", items, name="office")
+    assert asked.status_code == 202, asked.text
+
+    async def supplement(name: str, at: str = url) -> tuple[int, str | None]:
+        now = datetime.now(UTC).isoformat()
+        text = {"text": "补"}
+        answer = await desk.fact(
+            at, "SupplementReceived", text, name=name, key=name, occurred_at=now
+        )
+        return answer.status_code, answer.json().get("code")
+
+    assert await supplement("platform-national") == (403, "NOT_YOUR_SOURCE")
+    assert await supplement("platform-national", "/v1/cases/nobody/events") == (404, "UNKNOWN_CASE")
+    assert await supplement("platform-henan") == (202, None)
+    assert await supplement("platform") == (409, "STATE")
 
 
 async def test_a_key_that_the_vault_lacks_was_not_erased(desk: Desk) -> None:
