@@ -32,7 +32,7 @@ from services.intake.likeness import (
     known,
     likeness,
 )
-from services.intake.privacy import FIELDS, Caller, Privacy, masked, names_in
+from services.intake.privacy import FIELDS, Caller, Privacy, masked_fields, names_in
 from services.intake.reception import Reception
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Vault
@@ -420,8 +420,7 @@ class Lookalikes:
             if event.data.kind == "report":
                 fields = [f for f in fields if f.split("/")[0] not in ("contact", "claims", "text")]
             told = await self.privacy.reveal(case_id, fields, reason, caller)
-            names = names_in(told["fields"].values())
-            values = {field: masked(value, names) for field, value in told["fields"].items()}
+            values = masked_fields(told["fields"], names_in(told["fields"].values()))
             sides[name] = {"case_id": case_id, "fields": values}
         return {"id": match_id, "score": proposal.score, "parts": proposal.parts} | sides
 

@@ -7,14 +7,17 @@ the answer leaves. A bulk export waits for a second person.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import orjson
 
-from services.intake.decider import CaseFile, Refusal
+from services.intake.complaint import Problem, Refused
+from services.intake.decider import ENDED, CaseFile, Refusal
 from services.intake.desk import Desk, Refusing
+from services.intake.personal import SPELLED
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Erased, Missing, Vault
 from shared.clock import wall_now
@@ -27,7 +30,7 @@ from shared.events import (
     PiiAccessed,
     PiiErased,
 )
-from shared.keys import Key
+from shared.keys import ALL, Key
 from shared.roles import LABOUR
 from shared.sealing import CannotOpen, Sealer
 from shared.streams import CITY
@@ -111,7 +114,10 @@ class Privacy:
     async def reveal(
         self, case_id: str, fields: list[str], reason: str, caller: Caller
     ) -> dict[str, Any]:
-        """The fields asked for, opened or masked. Raises Refusing (403 on record, 404, 409)."""
+        """The fields asked for, opened or masked.
+
+        Raises Refusing (403 on record, 404, 409), Refused (no such field or claim line).
+        """
         async with self.pool.acquire() as connection:
             folder = await self.desk.folder(connection, case_id)
             event = await self.desk.view.received(connection, case_id)
@@ -121,6 +127,14 @@ class Privacy:
             allowed = sight(caller.key, folder.file, data)
             if allowed == "none" or hides_reporter(caller.key, folder.file, data, fields):
                 await self._deny(case_id, "reveal", caller)
+            # What is put on record below is a name of ours, never what somebody typed.
+            unknown = [
+                Problem(f"/fields/{index}", "unknown_field", f"it has {', '.join(_all(data))}")
+                for index, name in enumerate(fields)
+                if name not in _all(data)
+            ]
+            if unknown:
+                raise Refused(unknown)
             opener = await self._opener(connection, case_id)
             values = {name: _opened(data, name, opener) for name in fields}
             names = names_in(_opened(data, name, opener) for name in _named(data))
@@ -129,17 +143,24 @@ class Privacy:
             )
             await self._record(case_id, accessed, caller)
         if allowed == "masked":
-            values = {name: masked(value, names) for name, value in values.items()}
+            values = masked_fields(values, names)
         return {"case_id": case_id, "sight": allowed, "fields": values}
 
     async def erase(self, case_id: str, reason: str, caller: Caller) -> None:
-        """Destroy a case's key (PIPL 47), the fact first. Raises Refusing."""
+        """Destroy a case's key (PIPL 47), the fact first. Raises Refusing.
+
+        Not of a case that goes on: deletion yields to what the law has kept (domain 7), and who is
+        unknown can no longer be paid, called or told.
+        """
         async with self.pool.acquire() as connection:
             folder = await self.desk.folder(connection, case_id)
             if folder.file.state == "NONE":
                 raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
             if caller.key.role != "office":
                 await self._deny(case_id, "erase", caller)
+            if folder.file.state not in ENDED:
+                reason = f"a case in state {folder.file.state} has not ended; its data are needed"
+                raise Refusing(Refusal(409, "STATE", reason))
             opener = await self._opener(connection, case_id)
             erased = PiiErased(reason=opener.seal(reason, self._stamp(caller)))
             await self._record(case_id, erased, caller)
@@ -161,7 +182,9 @@ class Privacy:
     async def ask_export(self, query: dict[str, Any], reason: str, caller: Caller) -> str:
         """Put an export down for a second person's approval; its id. Raises Refusing."""
         async with self.pool.acquire() as connection:
-            if caller.key.role not in ("office", "clerk", "auditor"):
+            source, own = query.get("source"), _exported(caller.key)
+            entitled = caller.key.role in ("office", "clerk", "auditor")
+            if not entitled or (source is not None and own is not None and source not in own):
                 await self._deny(CITY, "export", caller)
             now = self.desk.governance.clock.now()
             body = orjson.dumps([query, reason], option=orjson.OPT_SORT_KEYS).decode()
@@ -209,16 +232,19 @@ class Privacy:
                 raise Refusing(Refusal(409, "NOT_APPROVED", reason))
             accessed = PiiAccessed(fields=("export", export_id), reason=row["reason"])
             await self._record(CITY, accessed, caller)
-            return [item async for item in self._rows(connection, orjson.loads(row["query"]))]
+            query = orjson.loads(row["query"])
+            return [item async for item in self._rows(connection, query, caller.key)]
 
     async def _rows(
-        self, connection: Connection, query: dict[str, Any]
+        self, connection: Connection, query: dict[str, Any], key: Key
     ) -> AsyncIterator[dict[str, Any]]:
         found = await connection.fetch(
             f"""SELECT case_id FROM {self.tables.complaints}
-            WHERE $1::text IS NULL OR source = $1 ORDER BY source, source_ref LIMIT $2""",
+            WHERE ($1::text IS NULL OR source = $1) AND ($3::text[] IS NULL OR source = ANY($3))
+            ORDER BY source, source_ref LIMIT $2""",
             query.get("source"),
             min(int(query.get("limit", MAX_EXPORT)), MAX_EXPORT),
+            _exported(key),
         )
         for row in found:
             event = await self.desk.view.received(connection, row["case_id"])
@@ -228,7 +254,7 @@ class Privacy:
                 opener = await self.vault.opener(connection, row["case_id"])
             except (Erased, Missing):
                 continue
-            names = [*FIELDS, *(f"claims/{claim.line}" for claim in event.data.claims)]
+            names = _all(event.data)
             yield {
                 "case_id": row["case_id"],
                 "source": event.data.source,
@@ -285,6 +311,11 @@ class Privacy:
         return f"{caller.actor}|{wall_now().isoformat()}"
 
 
+def _exported(key: Key) -> list[str] | None:
+    """Of which sources a key exports: a clerk of their own intake (domain 7); None: of all."""
+    return None if key.role != "clerk" or key.may_post(ALL) else list(key.sources)
+
+
 def _opened(data: ComplaintReceived, name: str, opener: Sealer) -> Any:
     """One field in clear; None where nothing was said."""
     if name.startswith("claims/"):
@@ -306,6 +337,30 @@ _DIGITS: Final = re.compile(
     rf"(?<!\d)(?!{_DATE})\d(?:[ \t\u3000.·_/()（）-]{{0,2}}\d){{6,}}[Xx]?|\d{{6}}[Xx]"
 )
 """Seven digits or more, as numbers of persons are written: in one, or in groups; no date."""
+_SPELLED: Final = re.compile(rf"[{SPELLED}](?:[ \t\u3000.·_/-]{{0,2}}[{SPELLED}]){{6,}}")
+"""The same written out (一三八…): no sum of money has seven digits without a unit between."""
+_COUNT: Final = r"[\d零〇一二三四五六七八九十百]+"
+_PART: Final = r"(?:村民)?(?:小组|组|队|号楼|号院|号|栋|幢|单元|室|户|排)"
+_DOOR: Final = re.compile(rf"(?:(?<=村)|(?<=社区)|(?<=小区))(?:第?{_COUNT}{_PART}[ 之]?)+")
+"""Where in a village or an estate somebody lives: 七组42号."""
+_VILLAGE: Final = re.compile(r".*?(?:村|社区)(?![镇乡路街])|.*?(?:街道|[镇乡])")
+_ADDRESS: Final = "site/address"
+
+
+def masked_fields(values: Mapping[str, Any], names: Iterable[str] = ()) -> dict[str, Any]:
+    """Fields of one complaint, as `masked`; of an address nothing below the village."""
+    return {
+        name: _to_village(value) if name == _ADDRESS and value else masked(value, names)
+        for name, value in values.items()
+    }
+
+
+def _to_village(address: str) -> str:
+    """唐庄镇某某村****: to the village or community, where none is told to the town."""
+    plain = unicodedata.normalize("NFKC", address)
+    found = _VILLAGE.match(plain)
+    told = found[0] if found else ""
+    return told + "*" * (len(plain) - len(told))
 
 
 def masked(value: Any, names: Iterable[str] = ()) -> Any:
@@ -314,6 +369,8 @@ def masked(value: Any, names: Iterable[str] = ()) -> Any:
         return {key: _masked_part(key, str(part)) for key, part in value.items()}
     if isinstance(value, str):
         starred = _DIGITS.sub(lambda found: re.sub(r"[\dXx]", "*", found[0]), value)
+        for pattern in (_SPELLED, _DOOR):
+            starred = pattern.sub(lambda found: "*" * len(found[0]), starred)
         for name in sorted(names, key=len, reverse=True):
             spaced = r"\s*".join(map(re.escape, name))
             starred = re.sub(spaced, _masked_part("name", name), starred)
@@ -325,6 +382,11 @@ def names_in(parts: Iterable[Any]) -> set[str]:
     """The names of persons in opened contacts and claim lines; one sign alone is a word."""
     named = (str(part.get("name") or "").split() for part in parts if isinstance(part, dict))
     return {name for words in named if len(name := "".join(words)) > 1}
+
+
+def _all(data: ComplaintReceived) -> tuple[str, ...]:
+    """Everything of a complaint that can be revealed."""
+    return (*FIELDS, *(f"claims/{claim.line}" for claim in data.claims))
 
 
 def _named(data: ComplaintReceived) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from services.intake import privacy
 from services.intake.decider import CaseFile
-from services.intake.privacy import FIELDS, masked, names_in, tells_reporter
+from services.intake.privacy import FIELDS, masked, masked_fields, names_in, tells_reporter
 from shared.events import ComplaintReceived
 from shared.keys import Key
 from shared.roles import ROLES
@@ -38,10 +38,35 @@ FILES = (
         ("卡号6222 0212 3456 7890 123", "卡号**** **** **** **** ***"),
         ("2021-07-09至2021-09-10欠12000元", "2021-07-09至2021-09-10欠12000元"),
         ("2021年7月", "2021年7月"),
+        ("电话幺三八零零零零一二三四", "电话***********"),
+        ("一三八 一二三四 五六七八", "*************"),
+        ("二〇二一年一月至三月欠一万二千元", "二〇二一年一月至三月欠一万二千元"),
+        ("住示例村七组42号，靠河", "住示例村*****，靠河"),
+        ("示例小区3号楼2单元501室", "示例小区**********"),
+        ("示例村十二人被欠", "示例村十二人被欠"),
     ],
 )
 def test_numbers_of_persons_are_starred_in_texts(text: str, shown: str) -> None:
     assert masked(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("登封市唐庄镇示例村七组42号", "登封市唐庄镇示例村*****"),
+        ("登封市卢店街道示例社区3号楼", "登封市卢店街道示例社区***"),
+        ("高村镇示例村８组", "高村镇示例村**"),
+        ("登封市卢店街道某路9号", "登封市卢店街道****"),
+        ("登封市唐庄镇", "登封市唐庄镇"),
+        ("某路9号", "****"),
+        (None, None),
+    ],
+)
+def test_of_an_address_the_village_is_shown_and_nothing_below(
+    address: str | None, shown: str | None
+) -> None:
+    """Domain 7: masking."""
+    assert masked_fields({"site/address": address}) == {"site/address": shown}
 
 
 @pytest.mark.parametrize(

@@ -149,10 +149,10 @@ _ANSWERS: Final = frozenset(
 payment, a lawsuit or a reply may be older than what this worker tells.
 """
 
-_NO_MASTERS: Final[frozenset[State]] = frozenset(
+ENDED: Final[frozenset[State]] = frozenset(
     ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
 )
-"""States in which a case takes no complaint that a person finds to be the same."""
+"""States in which a case does not go on: nothing is merged into it any more."""
 
 
 def decide(
@@ -216,7 +216,7 @@ def _into(fact: e.MergeApproved, master: CaseFile | None) -> e.MergeApproved | R
     if master is None or master.state == "NONE":
         reason = "no such case to merge into"
         return Refusal(422, "UNKNOWN_CASE", reason, "/data/master")
-    if master.state in _NO_MASTERS:
+    if master.state in ENDED:
         reason = f"a case in state {master.state} takes no other"
         return Refusal(409, "MASTER_ENDED", reason, "/data/master")
     same = {}
