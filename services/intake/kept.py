@@ -8,9 +8,12 @@ it, and folded again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from services.intake.tables import Tables, lock
+
+SCOPE: Final = "quarantine"
+"""What is sealed of a refused line is sealed under the key `quarantine:<its id>`."""
 
 
 class Kept:

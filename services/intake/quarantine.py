@@ -20,7 +20,7 @@ import orjson
 from services.intake.complaint import Problem
 from services.intake.decider import Refusal
 from services.intake.desk import Refusing
-from services.intake.kept import Kept
+from services.intake.kept import SCOPE, Kept
 from services.intake.preparing import Prepared, Receipt
 from services.intake.privacy import Caller
 from services.intake.vault import Vault
@@ -43,7 +43,6 @@ UNKNOWN: Final = "unknown"
 
 _WAITS: Final = frozenset(("topic", "stream", "upload"))
 """Doors whose sender may not be there to correct; the others were answered at once."""
-_SCOPE: Final = "quarantine"
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,10 @@ class Quarantine:
         sealed: list[str | None] = []
         wrapped: list[bytes] = []
         for id, item in items.items():
-            sealer, secret = self.vault.safe.fresh(f"{_SCOPE}:{id}")
+            sealer, secret = self.vault.safe.fresh(f"{SCOPE}:{id}")
             text = None if item.raw is None or state == "returned" else _text(item.raw)
             wrapped.append(secret)
-            sealed.append(None if text is None else sealer.seal(text, f"{_SCOPE}/payload"))
+            sealed.append(None if text is None else sealer.seal(text, f"{SCOPE}/payload"))
         async with self.pool.acquire() as connection:
             rows = await connection.fetch(
                 f"""WITH given AS (
@@ -96,7 +95,7 @@ class Quarantine:
                     AS g(id, source, place, reason, pointer, payload, times, secret)
                 ), secrets AS (
                     INSERT INTO {self.kept.keys} (subject, key)
-                    SELECT '{_SCOPE}:' || id, secret FROM given WHERE payload IS NOT NULL
+                    SELECT '{SCOPE}:' || id, secret FROM given WHERE payload IS NOT NULL
                     ON CONFLICT DO NOTHING
                 ) INSERT INTO {self.kept.quarantine} AS old (id, source, door, form, place, reason,
                     pointer, payload, times, sent_by, first_at, last_at, state, closed_at)
@@ -125,9 +124,9 @@ class Quarantine:
     def _id(self, item: Refused, door: Door, key: Key, now: datetime) -> str:
         """Of what was sent, by whom, through which door; of an overlong line its place and day."""
         if item.raw is None:
-            return derived_id(_SCOPE, door, key.name, item.place, f"{civil(now)}")
-        content = self.vault.matcher.hash(_SCOPE, item.raw.decode("latin-1"))
-        return derived_id(_SCOPE, door, key.name, content)
+            return derived_id(SCOPE, door, key.name, item.place, f"{civil(now)}")
+        content = self.vault.matcher.hash(SCOPE, item.raw.decode("latin-1"))
+        return derived_id(SCOPE, door, key.name, content)
 
     def source_of(self, raw: bytes | None, key: Key) -> str:
         """The source that a refused line says, if it is one; else the only one of its key."""
@@ -216,7 +215,7 @@ class Quarantine:
         """What was sent, in clear. None where nothing was kept."""
         if row["payload"] is None:
             return None
-        opener = await self.vault.opener(connection, f"{_SCOPE}:{row['id']}")
+        opener = await self.vault.opener(connection, f"{SCOPE}:{row['id']}")
         return opener.open(row["payload"])
 
     # --- closing --------------------------------------------------------------------------------
@@ -228,8 +227,8 @@ class Quarantine:
         """Close an item; one that is closed already stays as it is."""
         note = None
         if reason is not None:
-            sealer = await self.vault.sealer(connection, f"{_SCOPE}:{id}")
-            note = sealer.seal(reason, f"{_SCOPE}/note")
+            sealer = await self.vault.sealer(connection, f"{SCOPE}:{id}")
+            note = sealer.seal(reason, f"{SCOPE}/note")
         person = self.vault.matcher.person(caller.person)
         await connection.execute(
             f"""UPDATE {self.kept.quarantine} SET state = $2, closed_at = $3, closed_by = $4,

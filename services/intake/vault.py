@@ -16,6 +16,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.intake.kept import SCOPE, Kept
 from services.intake.tables import Connection, Tables
 from shared.sealing import KEY_BYTES, FirstSealer, Matcher, Sealer
 
@@ -96,11 +97,20 @@ class Vault:
         return self._opened(await self._rows(connection, subjects))
 
     async def erase(self, connection: Connection, subject: str) -> None:
-        """Destroy the subject's key, for good."""
-        await connection.execute(
-            f"UPDATE {self.tables.keys} SET key = NULL, erased_at = now() WHERE subject = $1",
-            subject,
-        )
+        """Destroy the subject's key, for good; also those of refused lines that became this case,
+        which say of persons what it says.
+        """
+        async with connection.transaction():
+            lines = await connection.fetch(
+                f"""UPDATE {Kept(self.tables).quarantine} SET payload = NULL WHERE case_id = $1
+                RETURNING id""",
+                subject,
+            )
+            await connection.execute(
+                f"""UPDATE {self.tables.keys} SET key = NULL, erased_at = now()
+                WHERE subject = ANY($1)""",
+                [subject, *(f"{SCOPE}:{row['id']}" for row in lines)],
+            )
 
     async def verify(self, connection: Connection) -> None:
         """Whether this is the master key that wrapped what is stored. Raises VaultError."""

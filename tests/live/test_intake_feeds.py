@@ -317,6 +317,34 @@ async def test_what_a_stream_refuses_waits_for_those_of_its_source(desk: Desk) -
     assert (sent.status_code, sent.json()["status"]) == (202, "received")
 
 
+async def test_erasing_a_case_erases_the_refused_line_that_became_it(desk: Desk) -> None:
+    """Erasing the key erases the person (design 9), wherever the same was kept."""
+    bad = complaint("erased", source="rmw", workers=0)
+    await desk.stream([orjson.dumps(bad)], name="platform-rmw")
+    (item,) = await quarantined(desk, "platform-rmw")
+    right = complaint("erased", source="rmw")
+    sent = await act(desk, item["id"], "resend", {"payload": right}, "platform-rmw")
+    url = f"/v1/cases/{sent.json()['case_id']}"
+    reason = {"reason": "NOT_WAGES"}
+    ended = await desk.fact(f"{url}/events", "ComplaintNotAccepted", reason, name="office")
+    assert ended.status_code == 202, ended.text
+    look = {"reason": "核对"}
+    before = (await act(desk, item["id"], "reveal", look)).json()["payload"]
+    assert orjson.loads(before)["contact"] == right["contact"]
+
+    erased = await desk.http.post(f"{url}/erase", json=look, headers=desk.bearer("office"))
+
+    assert erased.status_code == 202, erased.text
+    assert (await act(desk, item["id"], "reveal", look)).json()["payload"] is None
+    assert not (await quarantined(desk, "platform-rmw"))[0]["kept"]
+    database = await asyncpg.connect(desk.settings.database)
+    left = await database.fetchval(
+        f"SELECT key FROM {desk.tables.keys} WHERE subject = $1", f"quarantine:{item['id']}"
+    )
+    await database.close()
+    assert left is None
+
+
 async def test_two_persons_who_correct_one_line_make_one_case(desk: Desk) -> None:
     bad = complaint("two", source="henan_xf", workers=0)
     await desk.stream([orjson.dumps(bad)], name="platform-henan_xf")
