@@ -231,7 +231,7 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
     "ClockAdvanced": ("时钟推进至{to:time}。", "Clock advanced to {to:time}."),
     "PiiAccessed": ("{unit}查阅封存信息：{fields}。", "{unit} read sealed fields: {fields}."),
     "PiiErased": ("个人信息已清除。", "Personal data erased."),
-    "AccessDenied": ("{unit}的{action}被拒绝：{reason}。", "{action} by {unit} denied: {reason}."),
+    "AccessDenied": ("{unit}{action}被拒绝：{reason}。", "Denied to {unit}: {action} ({reason})."),
     # --- routing -----------------------------------------------------------------------------
     "MatchRegistered": ("登记比对。", "Registered for matching."),
     "MatchUpdated": ("比对状态：{status}。", "Match status: {status}."),
@@ -349,6 +349,16 @@ TEMPLATES: Final[dict[str, tuple[str, str]]] = {
 }
 
 WORDS: Final[dict[str, tuple[str, str]]] = {
+    "reveal": ("查阅个人信息", "reading personal data"),
+    "erase": ("清除个人信息", "erasing personal data"),
+    "export": ("导出个人信息", "exporting personal data"),
+    "approve_export": ("批准导出", "approving an export"),
+    "quarantine": ("查阅退回线索", "reading a refused line"),
+    "resend": ("更正退回线索", "correcting a refused line"),
+    "discard": ("作废退回线索", "discarding a refused line"),
+    "dossier": ("移送材料", "a dossier"),
+    "NOT_ENTITLED": ("无权限", "not entitled"),
+    "ROLE": ("不属于本职责", "not of this role"),
     "NAT": ("国家级", "national"),
     "PROV": ("省级", "provincial"),
     "ZZ": ("郑州市级", "Zhengzhou"),

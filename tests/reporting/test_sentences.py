@@ -57,6 +57,13 @@ def test_no_sentence_is_left_open(seed: int, book: Policy) -> None:
             "Assigned to TF1, township 410185109, with 市住建局 (rule R7).",
         ),
         (
+            "AccessDenied",
+            {"action": "reveal", "reason": "NOT_ENTITLED"},
+            "白坪乡",
+            "白坪乡查阅个人信息被拒绝：无权限。",
+            "Denied to 白坪乡: reading personal data (not entitled).",
+        ),
+        (
             "FactsVerified",
             {"lines": [{"amount_fen": 123456}, {"amount_fen": 44}], "root_cause": "FLED"},
             "410185109",
