@@ -19,7 +19,7 @@ from services.intake.decider import ENDED, CaseFile, Refusal
 from services.intake.desk import Desk, Refusing
 from services.intake.personal import SPELLED
 from services.intake.tables import Connection, Tables
-from services.intake.vault import Erased, Missing, Vault
+from services.intake.vault import Erased, Missing, Vault, destroy
 from shared.clock import wall_now
 from shared.envelope import derived_id
 from shared.events import (
@@ -164,7 +164,7 @@ class Privacy:
             opener = await self._opener(connection, case_id)
             erased = PiiErased(reason=opener.seal(reason, self._stamp(caller)))
             await self._record(case_id, erased, caller)
-            await self.vault.erase(connection, case_id)
+            await destroy(connection, self.tables, [case_id])
 
     async def looked(self, fields: tuple[str, ...], reason: str, caller: Caller) -> None:
         """Put on the city's record that somebody opened what no case holds (the quarantine)."""

@@ -96,22 +96,6 @@ class Vault:
         """The sealers of those subjects that have a key."""
         return self._opened(await self._rows(connection, subjects))
 
-    async def erase(self, connection: Connection, subject: str) -> None:
-        """Destroy the subject's key, for good; also those of refused lines that became this case,
-        which say of persons what it says.
-        """
-        async with connection.transaction():
-            lines = await connection.fetch(
-                f"""UPDATE {Kept(self.tables).quarantine} SET payload = NULL WHERE case_id = $1
-                RETURNING id""",
-                subject,
-            )
-            await connection.execute(
-                f"""UPDATE {self.tables.keys} SET key = NULL, erased_at = now()
-                WHERE subject = ANY($1)""",
-                [subject, *(f"{SCOPE}:{row['id']}" for row in lines)],
-            )
-
     async def verify(self, connection: Connection) -> None:
         """Whether this is the master key that wrapped what is stored. Raises VaultError."""
         known = await connection.fetchval(f"SELECT fingerprint FROM {self.tables.master}")
@@ -149,6 +133,23 @@ class Vault:
         if row[0] is None:
             raise Erased(subject)
         return self.safe.open(subject, row[0])
+
+
+async def destroy(connection: Connection, tables: Tables, subjects: Sequence[str]) -> None:
+    """Destroy keys of cases, for good; also those of refused lines that became these cases, which
+    say of persons what they say. Doing it again changes nothing.
+    """
+    async with connection.transaction():
+        lines = await connection.fetch(
+            f"""UPDATE {Kept(tables).quarantine} SET payload = NULL WHERE case_id = ANY($1)
+            RETURNING id""",
+            subjects,
+        )
+        await connection.execute(
+            f"""UPDATE {tables.keys} SET key = NULL, erased_at = now()
+            WHERE subject = ANY($1) AND key IS NOT NULL""",
+            [*subjects, *(f"{SCOPE}:{row['id']}" for row in lines)],
+        )
 
 
 def _derive(master: bytes, purpose: str) -> bytes:

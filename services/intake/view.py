@@ -23,10 +23,11 @@ import msgspec
 from services.intake.decider import CaseFile, evolve, initial, opened
 from services.intake.preparing import Prepared
 from services.intake.tables import Connection, Tables
+from services.intake.vault import destroy
 from shared.claims import Claims
 from shared.database import PASSING
 from shared.envelope import Unreadable, decode
-from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact
+from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact, PiiErased
 from shared.journal import journal
 from shared.log import (
     CASE_EVENTS,
@@ -353,6 +354,10 @@ class View:
             if isinstance(event.data, ComplaintReceived)
         ]
         numbers = _numbers(batch.events)
+        # Before the position passes it: of a vault that is older than the log (restored, or its
+        # process died between the two) as well.
+        if erased := [e.subject for e in batch.events if isinstance(e.data, PiiErased)]:
+            await destroy(self._connection, self.tables, erased)
         whole = await self._connection.fetchval(
             self._statement,
             partitions,

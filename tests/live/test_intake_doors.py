@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from shared.envelope import case_id_of
-from shared.events import TYPES
+from shared.events import TYPES, Event, PiiErased
 from shared.log import (
     CASE_EVENTS,
     FEED_COMPLAINTS,
@@ -359,6 +359,32 @@ async def test_an_erased_case_says_nothing_of_persons_any_more(desk: Desk) -> No
     )
     assert (reveal.status_code, reveal.json()["code"]) == (409, "ERASED")
     assert (await desk.post(complaint("erased"))).json()["status"] == "duplicate"
+
+
+async def test_what_the_log_says_is_erased_is_erased_in_an_older_vault_too(desk: Desk) -> None:
+    """As after a kill between the fact and the key, or where the vault was restored from before."""
+    case_id = (await desk.post(complaint("erased-before"))).json()["case_id"]
+    now = datetime.now(UTC)
+    erased = Event(
+        id="e-before",
+        subject=case_id,
+        time=now,
+        recordedtime=now,
+        data=PiiErased(),
+        actor="联席办/office/-",
+    )
+    async with desk.producer("intake") as producer:
+        await producer.publish([erased])
+
+    async def reveal() -> tuple[int, str | None]:
+        answer = await desk.http.post(
+            f"/v1/cases/{case_id}/reveal",
+            json={"fields": ["contact"], "reason": "核实"},
+            headers=desk.bearer("office"),
+        )
+        return answer.status_code, answer.json().get("code")
+
+    assert await reveal() == (409, "ERASED")
 
 
 async def test_a_platform_adds_nothing_to_what_another_one_has_brought(desk: Desk) -> None:
