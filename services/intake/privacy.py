@@ -75,7 +75,7 @@ def sight(key: Key, file: CaseFile, data: ComplaintReceived) -> Sight:
             return "full"
         case "township" | "leader" if by.unit in (file.township, file.department):
             return "full"
-        case "police" if file.referral_approved:
+        case "police" if file.referred:
             return "full"
         case "task_force" if by.unit in (file.task_force, *file.co_handlers):
             return "masked"

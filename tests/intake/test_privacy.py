@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 
 from services.intake import privacy
-from services.intake.decider import CaseFile
+from services.intake.decider import CaseFile, evolve
 from services.intake.privacy import FIELDS, masked, masked_fields, names_in, tells_reporter
-from shared.events import ComplaintReceived
+from shared.events import (
+    AnyData,
+    ComplaintReceived,
+    Event,
+    ReferralApproved,
+    ReferralDelivered,
+    ReferralProposed,
+)
 from shared.keys import Key
 from shared.roles import ROLES
 
@@ -22,7 +29,7 @@ FILES = (
     CaseFile("c"),
     CaseFile("c", assigned=True, township=HERE, task_force="TF1"),
     CaseFile("c", assigned=True, township=HERE, department="市教育局", co_handlers=("TF2",)),
-    CaseFile("c", assigned=True, township=HERE, task_force="TF1", referral_approved=True),
+    CaseFile("c", assigned=True, township=HERE, task_force="TF1", referred=True),
 )
 
 
@@ -130,6 +137,25 @@ def test_a_reporter_is_hidden_from_who_handles_and_a_complainant_from_all_others
     assert seen_wrongly() == []
     assert any(key.role == "township" for key, _, _ in looks("complaint"))
     assert any(key.role == "clerk" and field == "contact" for key, _, field in looks("report"))
+
+
+def test_the_police_see_a_case_from_its_delivery_on() -> None:
+    """Domain 7: for referred cases. Before, the agency's head has only decided."""
+    data = ComplaintReceived(
+        source="mayor", source_ref="1", tier="CITY", received_at=datetime(2021, 11, 10, tzinfo=UTC)
+    )
+    police = Key("police", "市公安局", "police")
+    file, seen = CaseFile("c", state="HANDLING", assigned=True, township=HERE), []
+    for said in (ReferralProposed(), ReferralApproved(), ReferralDelivered()):
+        file = evolve(file, fact(said))
+        seen.append(privacy.sight(police, file, data))
+
+    assert seen == ["none", "none", "full"]
+
+
+def fact(data: AnyData) -> Event:
+    at = datetime(2021, 11, 20, tzinfo=UTC)
+    return Event(id="e", subject="c", time=at, recordedtime=at, data=data, actor="-/inspector/-")
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ class CaseFile(Frozen, frozen=True):
     complaint; `receipts`: of those of which lines have come to stand here, by case; `ways`: those
     that stand here whole (`claims.bound`). `notices`: the numbers of those that were issued here.
     `lapsed_at`: when the time to supplement ran out; `tries`: to reach the complainant since.
+    `referred`: whether its papers were delivered to the police.
     Since the review passed: `asked`: whether a follow-up was completed; `unreached`: when the
     worker was tried and not reached.
     """
@@ -88,6 +89,7 @@ class CaseFile(Frozen, frozen=True):
     orders: tuple[Order, ...] = ()
     threshold_met: bool = False
     referral_approved: bool = False
+    referred: bool = False
     incidents: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
@@ -152,7 +154,6 @@ Unheard: TypeAlias = (
     | e.AssetQueryApprovalGranted
     | e.PoliceAssistanceAsked
     | e.ReferralProposed
-    | e.ReferralDelivered
     | e.ReferralReceipted
     | e.PoliceSupplementAsked
     | e.SupplementSent
@@ -318,6 +319,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return replace(state, referral_approved=True)
         case e.ReferralDeclined():
             return replace(state, referral_approved=False)
+        case e.ReferralDelivered():
+            return replace(state, referred=True)
         case e.ClosureRequested():
             return replace(state, state="CLOSURE_REVIEW", tf_passed=False)
         case e.ClosureReviewPassed():
