@@ -2,7 +2,8 @@
 
 Reads the log (Kafka, or an export) and no service's table. Every stream of every service is
 replayed from the bytes (design 5.5); what all streams owe is pooled and compared by id with what
-is on the log. Exit 0 clean, 1 findings, 2 could not read.
+is on the log. What was published is made again from the same bytes (design 8). Exit 0 clean, 1
+findings, 2 could not read.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from infra import export
 from infra.audit.findings import KINDS, Finding
 from infra.audit.log import LogFile
 from infra.audit.pool import Proof, Rules, audit_log, real_rules
+from infra.audit.remade import Remade
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.checkpoint import holds, key_id
@@ -46,6 +48,7 @@ class Audit:
     signed: Mapping[str, int]
     """Checkpoints by the key that they say they are of."""
     proof: Proof = field(default_factory=Proof)
+    remade: Remade = field(default_factory=Remade)
 
     @property
     def clean(self) -> bool:
@@ -58,7 +61,7 @@ class Audit:
             f"{self.events} events, {self.streams} streams re-decided in {self.seconds:.1f} s "
             f"({rate:.0f} events/s)"
         )
-        head += "".join(f"\n{line}" for line in self._checkpoints())
+        head += "".join(f"\n{line}" for line in (*self._checkpoints(), *self._bulletins()))
         if self.clean:
             return f"{head}\nverdict: clean"
         counts = Counter(finding.finding for finding in self.findings)
@@ -80,6 +83,17 @@ class Audit:
         if not self.signed:
             yield "no checkpoint: that nobody changed the log is not proved"
 
+    def _bulletins(self) -> Iterator[str]:
+        """How many were made again, or why none was."""
+        made = self.remade
+        if made.hindrance is not None:
+            yield f"publications not made again: {made.hindrance}"
+        elif made.issues:
+            what = "bulletin" if made.issues == 1 else "bulletins"
+            yield f"{made.issues} {what} made again from the log in {made.seconds:.1f} s"
+        if not made.ledgers:
+            yield "ledgers not compared: spreadsheets are compressed otherwise on this machine"
+
 
 def audit_file(path: Path, rules: Rules | None = None) -> Audit:
     """Audit an export. Raises Unready where it cannot be read."""
@@ -88,9 +102,16 @@ def audit_file(path: Path, rules: Rules | None = None) -> Audit:
     with _few_collections():
         log = LogFile(path)
         found = audit_log(log, rules)
-    seconds = perf_counter() - begun
-    proof = rules.proof
-    return Audit(log.survey.lines, found.streams, seconds, found.findings, found.signed, proof)
+    seconds = perf_counter() - begun - found.remade.seconds
+    return Audit(
+        log.survey.lines,
+        found.streams,
+        seconds,
+        found.findings,
+        found.signed,
+        rules.proof,
+        found.remade,
+    )
 
 
 def _own_key() -> tuple[Ed25519PublicKey, ...]:

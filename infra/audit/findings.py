@@ -88,7 +88,21 @@ def _flatten(value: Any, path: str, flat: dict[str, Any]) -> None:
 
 def differences(expected: Event, found: Event) -> tuple[dict[str, Any], dict[str, Any]]:
     """The pointers at which two events differ, with each one's value there."""
-    one, other = content(expected), content(found)
+    return _apart(content(expected), content(found))
+
+
+def differing(
+    expected: dict[str, Any], found: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same of what two events say."""
+    one: dict[str, Any] = {}
+    other: dict[str, Any] = {}
+    _flatten(expected, "/data", one)
+    _flatten(found, "/data", other)
+    return _apart(one, other)
+
+
+def _apart(one: dict[str, Any], other: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     paths = [path for path in one | other if one.get(path) != other.get(path)]
     return {path: one.get(path) for path in paths}, {path: other.get(path) for path in paths}
 

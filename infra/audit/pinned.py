@@ -13,7 +13,7 @@ from infra.audit.records import Entry, Governance
 from services.reporting import ledgers
 from services.reporting.bulletins import content_hash
 from services.reporting.issues import issues
-from services.reporting.publications import PUBLISHED, Publications, comes_out_at
+from services.reporting.publications import PUBLISHED, Publications, comes_out_at, id_of
 from shared.calendar import end_of
 from shared.checkpoint import place_name
 from shared.envelope import derived_id
@@ -39,7 +39,7 @@ def misnamed(entries: Iterable[Entry]) -> list[Finding]:
         event = entry.event
         if not isinstance(event.data, PUBLISHED):
             continue
-        expected = derived_id(event.subject, event.type, event.data.natural_key())
+        expected = id_of(event.data)
         if event.id != expected:
             sentence = f"The id of {name_of(event)} is not that of its issue."
             found.append(entry.finding("wrong", expected, event.id, sentence))
@@ -65,7 +65,7 @@ def unpublished(state: Governance, *, strict: bool) -> list[Finding]:
         publications.hear(entry.event)
     bulletins = publications.bulletins
     found = [
-        _lacking("BulletinIssued", number)
+        lacking("BulletinIssued", number)
         for number in _owed(publications, state, horizon)
         if strict or (bulletins and number < max(bulletins))
     ]
@@ -74,9 +74,9 @@ def unpublished(state: Governance, *, strict: bool) -> list[Finding]:
     signs = strict or bool(publications.checkpoints)
     last = bulletins[max(bulletins)] if bulletins else None
     if signs and publications.owes_checkpoint and last is not None and last.recordedtime < horizon:
-        found.append(_lacking("CheckpointSigned", f"after issue {max(bulletins)}"))
+        found.append(lacking("CheckpointSigned", f"after issue {max(bulletins)}"))
     elif strict and not publications.checkpoints and _a_day_ended(publications, state, horizon):
-        found.append(_lacking("CheckpointSigned", "of any day"))
+        found.append(lacking("CheckpointSigned", "of any day"))
     return found
 
 
@@ -100,7 +100,7 @@ def _parts(publications: Publications, number: int, bulletin: BulletinIssued) ->
     wanted = [("RankingPublished", f"{kind}|{number}") for kind in ("task_forces", "townships")]
     wanted += [("LedgerSnapshotTaken", f"{name}|{as_of}") for name in get_args(ledgers.Name)]
     return [
-        _lacking(kind, key)
+        lacking(kind, key)
         for kind, key in wanted
         if derived_id(GOVERNANCE, kind, key) not in publications.ids
     ]
@@ -111,7 +111,8 @@ def _a_day_ended(publications: Publications, state: Governance, horizon: datetim
     return state.time.kind == "wall" and publications.day_is_over(horizon)
 
 
-def _lacking(kind: str, what: object) -> Finding:
+def lacking(kind: str, what: object) -> Finding:
+    """A publication that is owed and not there; `what` tells which one of its kind."""
     sentence = f"{kind} ({what}) is owed and does not stand on the log."
     return Finding("omitted", GOVERNANCE, None, GOVERNANCE_EVENTS, 0, None, what, None, sentence)
 

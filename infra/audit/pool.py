@@ -13,6 +13,7 @@ from infra.audit.findings import Finding
 from infra.audit.log import Line, LogFile, Partition
 from infra.audit.pinned import Cuts, misnamed, unpublished
 from infra.audit.records import Entry, Governance, Records, governance
+from infra.audit.remade import Remade, remake
 from infra.audit.streams import Case, Context, examine, judge, no_policy, omitted, unowed
 from infra.audit.trees import Head, Leaves, forged, heads_of, signers
 from shared.envelope import Unreadable, from_document, writer_of
@@ -40,11 +41,14 @@ class Proof:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a log is audited by: who decides on which kind of stream, and which acts can be."""
+    """What a log is audited by: who decides on which kind of stream, which acts can be, and how
+    publications are made again.
+    """
 
     deciders: Deciders
     acts: Callable[[str, Sequence[Entry]], list[Finding]] = lambda subject, entries: []
     proof: Proof = field(default_factory=Proof)
+    publications: Callable[[LogFile, Governance], Remade] = lambda log, state: Remade()
 
 
 def real_rules(proof: Proof | None = None) -> Rules:
@@ -54,7 +58,7 @@ def real_rules(proof: Proof | None = None) -> Rules:
     from services.supervision.decider import STREAMS as SUPERVISION
 
     deciders: Deciders = {"routing": ROUTING, "supervision": SUPERVISION}
-    return Rules(deciders, impossible_acts, proof or Proof())
+    return Rules(deciders, impossible_acts, proof or Proof(), remake)
 
 
 @dataclass
@@ -139,10 +143,13 @@ def _crossing(log: LogFile) -> dict[tuple[Service, str], dict[str, Entry]]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Number of streams replayed, the checkpoints by key, every finding in the log's order."""
+    """Number of streams replayed, the checkpoints by key, the publications made again, and every
+    finding in the log's order.
+    """
 
     streams: int
     signed: Counter[str]
+    remade: Remade
     findings: list[Finding]
 
 
@@ -152,7 +159,12 @@ def audit_log(log: LogFile, rules: Rules) -> Verdict:
     pool = _pool(log, rules, state)
     proof = rules.proof
     heads = heads_of(state.entries, proof.kept)
-    findings += misnamed(state.entries)
+    told = misnamed(state.entries)
+    remade = rules.publications(log, state)
+    # One that says other things than its hash is told so once.
+    named = {finding.event_id for finding in told}
+    findings += told
+    findings += [item for item in remade.findings if item.event_id not in named]
     findings += forged(state.entries, proof.keys, strict=proof.strict)
     findings += unpublished(state, strict=proof.strict)
     for partition in log.partitions():
@@ -161,7 +173,8 @@ def audit_log(log: LogFile, rules: Rules) -> Verdict:
         pool.rest()
         findings += pool.settle()
     streams = pool.streams if pool else 0
-    return Verdict(streams, signers(state.entries), sorted(findings, key=_place))
+    signed = signers(state.entries)
+    return Verdict(streams, signed, remade, sorted(findings, key=_place))
 
 
 def unlike_checkpoints(log: LogFile) -> list[Finding]:

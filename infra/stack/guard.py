@@ -7,7 +7,10 @@ ends (SIGKILL too), we read the end of file and stop what its ``run`` folder sti
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.stack.process import running
@@ -25,6 +28,29 @@ def stop_all(run: Path) -> list[str]:
 
 
 _ORDER = {"kafka": 1, "postgres": 2}
+
+
+def start_guard(run: Path) -> subprocess.Popen[bytes]:
+    """A guard of what `run` names; closing its standard input ends it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "infra.stack.guard", str(run)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def guarded(run: Path) -> Iterator[None]:
+    """While a guard watches over what `run` names."""
+    guard = start_guard(run)
+    try:
+        yield
+    finally:
+        assert guard.stdin is not None
+        guard.stdin.close()
+        guard.wait(30)
 
 
 def main() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from infra.stack.guard import stop_all
+from infra.stack.guard import start_guard, stop_all
 from infra.stack.kafka import Kafka
 from infra.stack.postgres import Postgres
 from infra.stack.process import alone, locked
@@ -100,7 +99,7 @@ class LocalStack:
         with locked(self.run):
             mine = not (self.kafka.alive or self.postgres.alive)
             if not self.keep and self._guard is None:
-                self._guard = _start_guard(self.run)
+                self._guard = start_guard(self.run)
             try:
                 self.kafka.launch(self.say)
                 self.postgres.launch()
@@ -150,13 +149,3 @@ class LocalStack:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-def _start_guard(run: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "infra.stack.guard", str(run)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )

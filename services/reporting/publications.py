@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from services.reporting.issues import Issue, issues
 from shared.calendar import CalendarEnds, at_hour, civil, end_of, last_day_of
+from shared.envelope import derived_id
 from shared.events import (
     BulletinIssued,
     CheckpointSigned,
@@ -26,6 +27,7 @@ from shared.events import (
     RankingPublished,
 )
 from shared.policy import Policy
+from shared.streams import GOVERNANCE
 
 PUBLISHED = (
     RankingPublished
@@ -36,6 +38,11 @@ PUBLISHED = (
     | CheckpointSigned
 )
 """What this service writes; each has a natural key."""
+
+
+def id_of(data: PUBLISHED) -> str:
+    """The id of the event that says this: there is one of each natural key."""
+    return derived_id(GOVERNANCE, type(data).__name__, data.natural_key())
 
 
 def comes_out_at(issue: Issue, policy: Policy) -> datetime | None:
@@ -88,11 +95,15 @@ class Publications:
         """An issue stands on the log that no checkpoint has signed."""
 
     def hear(self, event: Event) -> None:
-        """Take in one event; of a checkpoint without its marks, which are most of it."""
+        """Take in one event; of a checkpoint without its marks, which are most of it.
+
+        One whose id is not that of its issue is none of ours, and keeps none of ours from coming
+        out.
+        """
         data = event.data
         if isinstance(data, PolicyAdopted) and self.began is None:
             self.began = event.recordedtime
-        if not isinstance(data, PUBLISHED):
+        if not isinstance(data, PUBLISHED) or event.id != id_of(data):
             return
         if isinstance(data, CheckpointSigned) and not self.is_ours(data):
             return

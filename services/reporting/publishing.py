@@ -21,13 +21,12 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from services.reporting import clearance, ledgers
 from services.reporting.bulletins import bulletin, content_hash
 from services.reporting.follower import Follower
-from services.reporting.publications import PUBLISHED, Due
+from services.reporting.publications import PUBLISHED, Due, id_of
 from services.reporting.reading import Cut, Reading, Snapshot, position_of
 from services.reporting.signing import PLACES, STRETCH, Signer, unsigned
 from shared.checkpoint import Rewritten, place_name
 from shared.clock import WallClock
 from shared.database import PASSING, alone
-from shared.envelope import derived_id
 from shared.events import (
     BulletinIssued,
     CorrectionIssued,
@@ -180,7 +179,7 @@ class Publisher:
 
     def _event(self, data: PUBLISHED, at: datetime, policy: Policy) -> Event:
         return Event(
-            id=derived_id(GOVERNANCE, type(data).__name__, data.natural_key()),
+            id=id_of(data),
             subject=GOVERNANCE,
             time=at,
             recordedtime=self.governance.clock.now(),

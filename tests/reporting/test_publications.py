@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from services.reporting.issues import issues
-from services.reporting.publications import Publications, comes_out_at
+from services.reporting.publications import PUBLISHED, Publications, comes_out_at, id_of
 from shared.calendar import at_hour, end_of, start_of
 from shared.events import AnyData, BulletinIssued, CheckpointSigned, Event, PolicyAdopted
 from shared.policy import Policy, adopt, content_hash
@@ -19,7 +19,7 @@ END = end_of(date(2022, 4, 30))
 
 
 def told(data: AnyData, at: datetime) -> Event:
-    name = f"{type(data).__name__} {at.isoformat()}"
+    name = id_of(data) if isinstance(data, PUBLISHED) else f"{type(data).__name__} {at}"
     return Event(id=name, subject=GOVERNANCE, time=at, recordedtime=at, data=data)
 
 
@@ -55,6 +55,18 @@ def test_an_issue_comes_out_on_the_first_working_morning(
 ) -> None:
     [issue] = [item for item in issues(book, END) if item.at == end_of(cut_off)]
     assert comes_out_at(issue, book) == at_hour(comes_out, 9)
+
+
+def test_a_bulletin_under_another_id_keeps_no_issue_from_coming_out(book: Policy) -> None:
+    """Whoever wrote it: the issue has one id, under which its own bulletin still comes out."""
+    found = began(book)
+    first = found.next_issue(book)
+    assert first is not None
+    event = issued(first.issue.no, first.issue.at)
+    event.id = "another"
+    found.hear(event)
+    assert found.next_issue(book) == first
+    assert found.bulletins == {}
 
 
 def test_one_after_the_other_is_owed(book: Policy) -> None:
