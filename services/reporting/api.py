@@ -233,6 +233,10 @@ class Api:
         if first is not None and last is not None and last <= first:
             raise Malformed("to", f"'{to}' does not lie after `from`")
         async with self.at(as_of) as (snapshot, cut):
+            if first is not None and first >= cut.end:
+                # What falls due between would count as late, which nobody knows yet.
+                as_of_text = instant_text(cut.as_of)
+                raise Malformed("from", f"'{start}' lies after {as_of_text}, of which is answered")
             window = rankings.window_of(cut, first, last)
             found = await rankings.ranking(snapshot, cut, of, window)
             beside = found.apart

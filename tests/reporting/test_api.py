@@ -239,6 +239,17 @@ async def test_rankings_have_the_shape_of_the_contract(client: httpx.AsyncClient
     assert found["window"] == {"start": "2021-11-30T16:00:00Z", "end": "2021-12-31T16:00:00Z"}
 
 
+async def test_a_window_begins_when_something_of_it_is_known(client: httpx.AsyncClient) -> None:
+    """One that lies ahead would call late what is not due yet."""
+    path, last_known = "/v1/rankings/task-forces", "2021-12-05T00:00:00+08:00"
+    begins_then = await get(client, path, **{"from": last_known, "as_of": last_known})
+    assert begins_then["window"]["start"] == "2021-12-04T16:00:00Z"
+    ahead = {"from": "2021-12-05T00:00:00.000001+08:00", "as_of": last_known}
+    found = await problem(client, path, 422, **ahead)
+    assert [error["pointer"] for error in found["errors"]] == ["/query/from"]
+    assert "2021-12-04T16:00:00Z" in found["detail"]
+
+
 async def test_clearance_has_the_shape_of_the_contract(client: httpx.AsyncClient) -> None:
     found = await get(client, "/v1/clearance", as_of="2022-01-10T00:00:00+08:00")
     assert [item["predicate"] for item in found["items"]] == [
