@@ -24,8 +24,6 @@ from infra.audit.log import LogFile
 from infra.audit.pinned import lacking
 from infra.audit.records import Entry, Governance
 from infra.problem import Unready
-from infra.stack.guard import guarded
-from infra.stack.postgres import Postgres
 from services.reporting.issues import issues
 from services.reporting.projection import Projection
 from services.reporting.publications import PUBLISHED, Due, Publications, id_of
@@ -93,6 +91,14 @@ def remake(log: LogFile, state: Governance) -> Remade:
 @contextmanager
 def _database() -> Iterator[str]:
     """URL of an empty database that goes with its server. Raises Unready where none can be had."""
+    try:
+        # Not at the head: an image of the services has no local stack, and audits the rest.
+        from infra.stack.guard import guarded
+        from infra.stack.postgres import Postgres
+    except ModuleNotFoundError as error:
+        raise Unready(
+            f"no PostgreSQL of its own: {error.name} is missing. Fix: make setup"
+        ) from None
     with tempfile.TemporaryDirectory(prefix="qingqian-audit-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # Started by root, PostgreSQL runs as another user and passes through.

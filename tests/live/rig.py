@@ -181,7 +181,7 @@ class Rig:
         path = self.folder / "audited.jsonl"
         with path.open("wb") as out:
             await export.write(self.settings, out.writelines)
-        return audit_file(path, Rules(deciders) if deciders else None)
+        return await asyncio.to_thread(audit_file, path, Rules(deciders) if deciders else None)
 
     # --- workers ----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from infra import export
 from infra.audit import Audit, audit_file
 from infra.audit.pool import Proof, Rules
+from infra.audit.remade import remake
 from services.reporting.bulletins import content_hash
 from services.reporting.signing import signing_key
 from shared.calendar import at_hour
@@ -67,11 +69,14 @@ def public_key(settings: Settings) -> Ed25519PublicKey:
 
 
 async def audited(rig: Rig, name: str) -> Audit:
-    """The log against checkpoints and pinned positions; its made-up decisions are not judged."""
+    """The log against checkpoints, pinned positions and what its publications say; its made-up
+    decisions are not judged.
+    """
     path = rig.folder / name
     with path.open("wb") as out:
         await export.write(rig.settings, out.writelines)
-    return audit_file(path, Rules({}, proof=Proof((public_key(rig.settings),), strict=True)))
+    proof = Proof((public_key(rig.settings),), strict=True)
+    return await asyncio.to_thread(audit_file, path, Rules({}, proof=proof, publications=remake))
 
 
 async def test_an_issue_comes_out_once_and_is_signed(rig: Rig, token: str) -> None:

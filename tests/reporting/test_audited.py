@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from infra.audit import Audit
 from infra.audit.log import LogFile
 from infra.audit.records import governance
 from infra.audit.remade import Remade, remake
@@ -274,3 +276,16 @@ async def test_spreadsheets_of_another_compression_are_not_compared(published: P
 
     found = await published.audited(compress_otherwise)
     assert (found.findings, found.ledgers) == ([], False)
+
+
+async def test_without_a_database_of_its_own_it_says_so(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an image of the services, which carries no local stack."""
+    monkeypatch.setitem(sys.modules, "infra.stack.postgres", None)
+    found = await published.audited(lambda docs: None)
+    assert (found.issues, found.findings) == (0, [])
+    assert found.hindrance is not None
+    assert "infra.stack.postgres is missing" in found.hindrance
+    audit = Audit(0, 0, 0.0, [], {}, remade=found)
+    assert f"publications not made again: {found.hindrance}" in audit.report()
