@@ -13,7 +13,13 @@ from infra.audit.records import Entry, Governance
 from services.reporting import ledgers
 from services.reporting.bulletins import content_hash
 from services.reporting.issues import issues
-from services.reporting.publications import PUBLISHED, Publications, comes_out_at, id_of
+from services.reporting.publications import (
+    KINDS,
+    PUBLISHED,
+    Publications,
+    comes_out_at,
+    id_of,
+)
 from shared.calendar import end_of
 from shared.checkpoint import place_name
 from shared.envelope import derived_id
@@ -82,22 +88,24 @@ def unpublished(state: Governance, *, strict: bool) -> list[Finding]:
 
 def _owed(publications: Publications, state: Governance, horizon: datetime) -> list[int]:
     """Numbers of issues that were to come out before the end of the log and did not."""
-    out, policy = publications.cut_offs, state.books[-1]
+    out, there, policy = publications.cut_offs, publications.bulletins, state.books[-1]
     holes = [
-        number for number in range(min(out, default=1), max(out, default=0)) if number not in out
+        number for number in range(min(out, default=1), max(out, default=0)) if number not in there
     ]
     end = end_of(policy.content.campaign.phases[-1].last)
     for issue in issues(policy, end, out):
         at = comes_out_at(issue, policy)
-        if issue.no not in out and publications.came_out(issue) and at is not None and at < horizon:
+        if issue.no in there or not publications.came_out(issue):
+            continue
+        if at is not None and at < horizon:
             holes.append(issue.no)
     return sorted(holes)
 
 
 def _parts(publications: Publications, number: int, bulletin: BulletinIssued) -> list[Finding]:
     """Of an issue that came out, rankings and ledgers that are not there."""
-    as_of = instant_text(bulletin.as_of)
-    wanted = [("RankingPublished", f"{kind}|{number}") for kind in ("task_forces", "townships")]
+    as_of = instant_text(publications.cut_offs.get(number, bulletin.as_of))
+    wanted = [("RankingPublished", f"{kind}|{number}") for kind in KINDS]
     wanted += [("LedgerSnapshotTaken", f"{name}|{as_of}") for name in get_args(ledgers.Name)]
     return [
         lacking(kind, key)

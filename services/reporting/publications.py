@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from services.reporting.issues import Issue, issues
 from shared.calendar import CalendarEnds, at_hour, civil, end_of, last_day_of
@@ -38,6 +38,10 @@ PUBLISHED = (
     | CheckpointSigned
 )
 """What this service writes; each has a natural key."""
+
+
+KINDS: Final[tuple[Literal["task_forces", "townships"], ...]] = ("task_forces", "townships")
+"""The rankings of an issue."""
 
 
 def id_of(data: PUBLISHED) -> str:
@@ -86,7 +90,8 @@ class Publications:
     def __init__(self) -> None:
         self.ids: set[str] = set()
         self.bulletins: dict[int, Standing[BulletinIssued]] = {}
-        """Of the issues that are out, by number."""
+        """By the number of their issue."""
+        self._ranked: dict[tuple[int, str], datetime] = {}
         self.checkpoints: list[Standing[CheckpointSigned]] = []
         self.is_ours: Callable[[CheckpointSigned], bool] = lambda _: True
         """Whether a checkpoint is of this installation; others are heard as if not there."""
@@ -108,7 +113,9 @@ class Publications:
         if isinstance(data, CheckpointSigned) and not self.is_ours(data):
             return
         self.ids.add(event.id)
-        if isinstance(data, BulletinIssued):
+        if isinstance(data, RankingPublished):
+            self._ranked[data.issue_no, data.kind] = data.as_of
+        elif isinstance(data, BulletinIssued):
             self.bulletins[data.issue_no] = Standing(event.id, event.recordedtime, data)
             self.owes_checkpoint = True
         elif isinstance(data, CheckpointSigned):
@@ -119,16 +126,26 @@ class Publications:
     def next_issue(self, policy: Policy) -> Due | None:
         """The issue that comes out next; None where the campaign has no other."""
         all_ = issues(policy, end_of(policy.content.campaign.phases[-1].last), self.cut_offs)
+        out = self.cut_offs
         for issue in all_:
-            if self.came_out(issue) and issue.no not in self.bulletins:
+            if self.came_out(issue) and issue.no not in out:
                 at = comes_out_at(issue, policy)
                 return Due(issue, self.before(issue, all_), at) if at is not None else None
         return None
 
     @property
     def cut_offs(self) -> dict[int, datetime]:
-        """Of the issues that are out, by number."""
-        return {number: item.data.as_of for number, item in self.bulletins.items()}
+        """Of the issues that are out, by number.
+
+        Ours come out with their rankings. A bulletin without them, or of another cut-off than
+        theirs, is somebody else's: the issue is still to come out, and none after it is passed
+        over.
+        """
+        return {
+            number: self._ranked[number, KINDS[0]]
+            for number in self.bulletins
+            if all((number, kind) in self._ranked for kind in KINDS)
+        }
 
     def before(self, issue: Issue, among: Sequence[Issue]) -> Issue | None:
         """The issue that `issue` corrects: the one before it, if that one came out."""

@@ -17,7 +17,7 @@ from infra.audit.pool import Proof, Rules
 from infra.audit.remade import remake
 from services.reporting.bulletins import content_hash
 from services.reporting.signing import signing_key
-from shared.calendar import at_hour
+from shared.calendar import at_hour, end_of
 from shared.checkpoint import Heads
 from shared.envelope import decode, derived_id, encode
 from shared.events import BulletinIssued, CheckpointSigned, ClockAdopted, Event
@@ -35,6 +35,7 @@ pytestmark = pytest.mark.live
 
 FIRST_OUT = at_hour(date(2021, 11, 17), 9)
 SECOND_OUT = at_hour(date(2021, 11, 24), 9)
+CAMPAIGN_ENDS = end_of(date(2022, 4, 30))
 SECONDS = 60.0
 
 
@@ -109,6 +110,31 @@ async def test_an_issue_comes_out_once_and_is_signed(rig: Rig, token: str) -> No
     assert (bulletin.recordedtime, bulletin.time) == (FIRST_OUT, bulletin.data.as_of)
     audit = await audited(rig, "once.jsonl")
     assert audit.clean, [finding.sentence for finding in audit.findings]
+
+
+async def test_a_forged_bulletin_is_named_and_passes_no_issue_over(rig: Rig, token: str) -> None:
+    """Written under the issue's own id, ahead of it, with the campaign's end for a cut-off."""
+    await begin(rig, FIRST_OUT - timedelta(seconds=1))
+    forged = BulletinIssued(issue_no=1, as_of=CAMPAIGN_ENDS, hash="sha256:made up", positions={})
+    at = FIRST_OUT - timedelta(seconds=1)
+    name = derived_id(GOVERNANCE, "BulletinIssued", forged.natural_key())
+    event = Event(id=name, subject=GOVERNANCE, time=at, recordedtime=at, data=forged)
+    await (await rig.producer.send(GOVERNANCE_EVENTS, GOVERNANCE, encode(event)))
+    process = reporting(rig)
+    process.start()
+    await Caller(rig, process, token).ready()
+    for hour in (FIRST_OUT, SECOND_OUT):
+        await rig.advance(hour)
+        await rig.quiet([process], clock=hour, seconds=SECONDS)
+
+    ids = Counter(event.id for event in await published(rig))
+    assert set(ids.values()) == {1}
+    ranked = [event.data for event in await published(rig) if event.type == "RankingPublished"]
+    assert [getattr(data, "issue_no", None) for data in ranked] == [1, 1, 2, 2]
+    assert derived_id(GOVERNANCE, "BulletinIssued", "2") in ids
+    audit = await audited(rig, "forged.jsonl")
+    assert {finding.event_id for finding in audit.findings} == {name}
+    assert {finding.finding for finding in audit.findings} == {"wrong", "premature"}
 
 
 async def test_a_clock_without_a_book_is_not_ready(rig: Rig, token: str) -> None:

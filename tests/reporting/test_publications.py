@@ -8,9 +8,22 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from services.reporting.issues import issues
-from services.reporting.publications import PUBLISHED, Publications, comes_out_at, id_of
+from services.reporting.publications import (
+    KINDS,
+    PUBLISHED,
+    Publications,
+    comes_out_at,
+    id_of,
+)
 from shared.calendar import at_hour, end_of, start_of
-from shared.events import AnyData, BulletinIssued, CheckpointSigned, Event, PolicyAdopted
+from shared.events import (
+    AnyData,
+    BulletinIssued,
+    CheckpointSigned,
+    Event,
+    PolicyAdopted,
+    RankingPublished,
+)
 from shared.policy import Policy, adopt, content_hash
 from shared.streams import GOVERNANCE
 
@@ -32,6 +45,14 @@ def began(book: Policy, at: datetime = BEFORE) -> Publications:
 
 def issued(no: int, at: datetime) -> Event:
     return told(BulletinIssued(issue_no=no, as_of=at, hash="sha256:", positions={}), at)
+
+
+def come_out(publications: Publications, no: int, at: datetime) -> None:
+    """An issue as reporting publishes it, the bulletin last."""
+    for kind in KINDS:
+        data = RankingPublished(kind=kind, issue_no=no, as_of=at, hash="sha256:", positions={})
+        publications.hear(told(data, at))
+    publications.hear(issued(no, at))
 
 
 def signed(at: datetime) -> Event:
@@ -69,6 +90,22 @@ def test_a_bulletin_under_another_id_keeps_no_issue_from_coming_out(book: Policy
     assert found.bulletins == {}
 
 
+def test_a_bulletin_that_somebody_wrote_ahead_of_its_issue_passes_none_over(book: Policy) -> None:
+    """It has the issue's id, and whatever cut-off; the issue's rankings come out all the same."""
+    publications = began(book)
+    first, second, third, *_ = issues(book, END)
+    come_out(publications, first.no, first.at)
+    publications.hear(issued(second.no, END))
+    publications.hear(issued(99, END))
+    due = publications.next_issue(book)
+    assert due is not None
+    assert due.issue == second
+    come_out(publications, second.no, second.at)
+    due = publications.next_issue(book)
+    assert due is not None
+    assert (due.issue, due.before) == (third, second)
+
+
 def test_one_after_the_other_is_owed(book: Policy) -> None:
     publications = began(book)
     for issue in issues(book, END):
@@ -76,7 +113,7 @@ def test_one_after_the_other_is_owed(book: Policy) -> None:
         assert due is not None
         assert due.issue == issue
         assert (due.before.no if due.before else 0) == issue.no - 1
-        publications.hear(issued(issue.no, issue.at))
+        come_out(publications, issue.no, issue.at)
     assert publications.next_issue(book) is None
 
 
@@ -86,7 +123,7 @@ def test_nothing_is_owed_of_before_the_log_began(book: Policy) -> None:
     assert due is not None
     assert due.issue.at == end_of(date(2021, 12, 7))
     assert due.before is None, "an issue that nobody published is corrected by none"
-    publications.hear(issued(due.issue.no, due.issue.at))
+    come_out(publications, due.issue.no, due.issue.at)
     following = publications.next_issue(book)
     assert following is not None
     assert following.before == due.issue
