@@ -5,10 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 
 MEDIA_TYPE: Final = "application/problem+json"
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 def document_of(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -21,6 +23,19 @@ def document_of(status: int, code: str, detail: str, **more: Any) -> dict[str, A
         "detail": detail,
         **more,
     }
+
+
+def allowed(app: FastAPI, request: Request) -> str:
+    """`Allow` of a 405 (RFC 9110, 15.5.6): every method of the path, whichever routes share it.
+
+    The framework names those of one route.
+    """
+    found = []
+    for method in _METHODS:
+        asked = {**request.scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in app.routes):
+            found.append(method)
+    return ", ".join(found)
 
 
 def unknown_parameters(request: Request) -> tuple[list[str], str]:

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import parse_qs
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response, Security
 from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.security import HTTPBearer
 
 from services.reporting import (
     answers,
@@ -36,16 +37,16 @@ from services.reporting.cases import MOST, Cursor, Filters, cursor_of
 from services.reporting.issues import Issue, issues
 from services.reporting.problem import Answer, install
 from services.reporting.publications import Standing, comes_out_at
-from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant, position_of
+from services.reporting.reading import Cut, Malformed, Reading, Snapshot, instant
 from services.reporting.refusals import refusal
 from services.reporting.service import Reporting
-from services.reporting.stream import Feed
+from services.reporting.stream import Feed, resumed
 from shared.calendar import civil
 from shared.envelope import data_json
 from shared.events import BulletinIssued, Tier, instant_text
 from shared.health import observe, router
 from shared.keys import Key
-from shared.problem import unknown_parameters
+from shared.problem import MEDIA_TYPE, unknown_parameters
 from shared.roles import LABOUR
 
 MEDIA: Final[dict[bulletins.Form, str]] = {
@@ -65,14 +66,19 @@ After = Annotated[str | None, Query(alias="cursor", description="`next` of the p
 From = Annotated[str | None, Query(alias="from", description="start of the window, inclusive")]
 To = Annotated[str | None, Query(description="end of the window, exclusive")]
 
+
+def _problem(description: str) -> dict[str, Any]:
+    """A refusal as the document tells it, under the media type that it is sent with."""
+    content = {MEDIA_TYPE: {"schema": answers.Problem.model_json_schema()}}
+    return {"description": description, "content": content}
+
+
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"model": answers.Problem, "description": "no or an unknown key"},
-    422: {"model": answers.Problem, "description": "a parameter is malformed"},
-    503: {"model": answers.Problem, "description": "not ready; Retry-After says when"},
+    401: _problem("no or an unknown key"),
+    422: _problem("a parameter is malformed"),
+    503: _problem("not ready; Retry-After says when"),
 }
-NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"model": answers.Problem, "description": "not known as of then"}
-}
+NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: _problem("not known as of then")}
 
 
 class Api:
@@ -441,11 +447,7 @@ class Api:
     ) -> Response:
         """Events as they are folded, from now on or after Last-Event-ID; `id:` is the position."""
         now = await self.reading.positions()
-        positions = now
-        if last_event_id is not None:
-            positions = position_of(last_event_id)
-            if positions.keys() != now.keys():
-                raise Malformed("Last-Event-ID", "this position is of another log")
+        positions = now if last_event_id is None else resumed(last_event_id, now)
         feed = Feed(self.reading, self.reporting.bell, positions)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=headers)
@@ -518,7 +520,10 @@ async def _case(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any]:
 def routes(api: Api) -> APIRouter:
     """Every route with its operation id, model and problems."""
     known = Depends(only_known)
-    keyed = APIRouter(prefix="/v1", dependencies=[Depends(api.key), known], responses=PROBLEMS)
+    # What the document says of the key; `api.key` judges it.
+    bearer = Security(HTTPBearer(scheme_name="key", auto_error=False))
+    needs = [Depends(api.key), bearer, known]
+    keyed = APIRouter(prefix="/v1", dependencies=needs, responses=PROBLEMS)
     table: tuple[tuple[str, Any, Any, str], ...] = (
         ("/cases", api.list_cases, answers.Cases, "listCases"),
         ("/cases/{case}", api.one_case, answers.OneCase, "getCase"),
@@ -548,8 +553,8 @@ def routes(api: Api) -> APIRouter:
         response_class=Response,
         responses=NOT_FOUND
         | {
-            403: {"model": answers.Problem, "description": "not an officer of the labour bureau"},
-            409: {"model": answers.Problem, "description": "the referral no longer stands"},
+            403: _problem("not an officer of the labour bureau"),
+            409: _problem("the referral no longer stands"),
             200: {
                 "content": {MEDIA["json"]: {}, MEDIA["docx"]: {}},
                 "description": "the dossier",
@@ -611,9 +616,7 @@ def routes(api: Api) -> APIRouter:
         operation_id="getPublicOverview",
         dependencies=[known],
     )
-    limited: dict[int | str, dict[str, Any]] = {
-        429: {"model": answers.Problem, "description": "too often; see Retry-After"}
-    }
+    limited: dict[int | str, dict[str, Any]] = {429: _problem("too often; see Retry-After")}
     everyone.add_api_route(
         "/status/{code}",
         api.public_status,
@@ -638,9 +641,7 @@ def routes(api: Api) -> APIRouter:
         methods=["POST"],
         response_class=HTMLResponse,
         operation_id="postStatusPage",
-        responses=html
-        | limited
-        | {413: {"model": answers.Problem, "description": "longer than a form is"}},
+        responses=html | limited | {413: _problem("longer than a form is")},
         openapi_extra={
             "requestBody": {
                 "content": {
@@ -648,7 +649,6 @@ def routes(api: Api) -> APIRouter:
                         "schema": {
                             "type": "object",
                             "properties": {"code": {"type": "string"}},
-                            "required": ["code"],
                         }
                     }
                 }

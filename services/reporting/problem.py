@@ -9,13 +9,14 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from services.reporting.reading import Malformed
 from shared.clock import ClockUnset
 from shared.governance import Ungoverned
 from shared.journal import journal
 from shared.log import Unavailable
-from shared.problem import MEDIA_TYPE, document_of
+from shared.problem import MEDIA_TYPE, allowed, document_of
 
 log = journal("problem")
 
@@ -51,13 +52,16 @@ def answer_of(error: Exception) -> Answer:
     match error:
         case Answer():
             return error
-        case Malformed(name=name, reason=reason):
-            return Answer(422, "MALFORMED", reason, ((f"/query/{name}", reason),))
+        case Malformed(name=name, reason=reason, part=part):
+            return Answer(422, "MALFORMED", reason, ((f"/{part}/{name}", reason),))
         case RequestValidationError():
             return _refused(error)
         case HTTPException(status_code=status, detail=detail, headers=headers):
             name = HTTPStatus(status).name
             return Answer(status, name, str(detail), headers=dict(headers or {}))
+        case ClientDisconnect():
+            # Nobody hears it: the client went away before its form was whole.
+            return Answer(400, "CUT_OFF", "the form ended early")
         case asyncpg.DataError() | asyncpg.CharacterNotInRepertoireError():
             reason = "a value is none that a case could have"
             return Answer(422, "MALFORMED", reason, (("/query", reason),))
@@ -87,13 +91,17 @@ def _later(code: str, detail: str) -> Answer:
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem."""
 
-    async def answer(_: Request, error: Exception) -> Response:
-        return answer_of(error).response()
+    async def answer(request: Request, error: Exception) -> Response:
+        found = answer_of(error)
+        if found.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            found.headers = {"allow": allowed(app, request)}
+        return found.response()
 
     for kind in (
         Answer,
         Malformed,
         RequestValidationError,
+        ClientDisconnect,
         HTTPException,
         Ungoverned,
         ClockUnset,

@@ -33,12 +33,13 @@ _LAST = datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class Malformed(ValueError):
-    """A parameter that cannot be read; `name` is the parameter."""
+    """A parameter that cannot be read; `name` is the parameter, `part` what of the request."""
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, part: str = "query") -> None:
         super().__init__(reason)
         self.name = name
         self.reason = reason
+        self.part = part
 
 
 def instant(text: str, name: str) -> datetime:
@@ -46,7 +47,7 @@ def instant(text: str, name: str) -> datetime:
 
     A `+` that a form decoded into a space is put back.
     """
-    restored = re.sub(r" (\d\d:?\d\d)$", r"+\1", text.strip())
+    restored = re.sub(r" (\d\d:?\d\d)$", r"+\1", text.strip()).upper()  # RFC 3339 has t, z too
     try:
         found = datetime.fromisoformat(restored)
     except ValueError:
@@ -63,10 +64,10 @@ def position_text(positions: Mapping[int, int]) -> str:
     return ".".join(str(positions[number]) for number in sorted(positions))
 
 
-def position_of(text: str, name: str = "Last-Event-ID") -> dict[int, int]:
-    """The next offset of each partition. Raises Malformed."""
+def position_of(text: str) -> dict[int, int]:
+    """The next offset of each partition. Raises ValueError."""
     if not _POSITION.fullmatch(text):
-        raise Malformed(name, f"'{text}' is no position of this stream")
+        raise ValueError(f"'{text}' is no position of this stream")
     return dict(enumerate(int(part) for part in text.split(".")))
 
 

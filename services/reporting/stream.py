@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from services.reporting.cases import told
-from services.reporting.reading import Reading, position_text
+from services.reporting.reading import Malformed, Reading, position_of, position_text
 from services.reporting.sentences import Names
 from shared.streams import kind_of
 
@@ -47,6 +47,23 @@ class Bell:
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
         return event.is_set()
+
+
+def resumed(last_event_id: str, now: dict[int, int]) -> dict[int, int]:
+    """The positions after a client's Last-Event-ID. Raises Malformed.
+
+    One that the log has not reached is of a log that is gone: the client would hear nothing until
+    this one is as long, and would never know what it missed.
+    """
+    try:
+        positions = position_of(last_event_id)
+        if positions.keys() != now.keys():
+            raise ValueError("this position is of another log")
+        if any(positions[number] > now[number] for number in now):
+            raise ValueError("this position is later than the log, so of another one")
+    except ValueError as error:
+        raise Malformed("Last-Event-ID", str(error), "header") from None
+    return positions
 
 
 class Feed:

@@ -326,6 +326,30 @@ async def test_a_parameter_that_a_read_does_not_have_is_named(
     assert "as_of" in found["detail"]
 
 
+async def test_an_instant_may_be_written_in_small_letters(client: httpx.AsyncClient) -> None:
+    """RFC 3339, 5.6: t and z are T and Z."""
+    small = await get(client, "/v1/clearance", as_of="2021-12-01t00:00:00z")
+    assert small == await get(client, "/v1/clearance", as_of="2021-12-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("place", ["x", "1.2", "9999999{}", "-1{}"])
+async def test_a_stream_goes_on_only_after_what_was_on_this_log(
+    client: httpx.AsyncClient, read: Read, place: str
+) -> None:
+    """Who comes back with the position of a log that is gone would hear nothing, and not know."""
+    position = place.format(".0" * (len(read.follower.positions) - 1))
+    answer = await client.get("/v1/stream", headers={"last-event-id": position})
+    assert (answer.status_code, answer.json()["code"]) == (422, "MALFORMED")
+    assert answer.json()["errors"][0]["pointer"] == "/header/Last-Event-ID"
+
+
+async def test_a_method_that_a_path_does_not_have_is_told_with_those_it_has(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.put("/v1/public/status")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
 async def test_what_is_not_yet_is_not_answered(client: httpx.AsyncClient) -> None:
     """An answer for an instant to come could be another one when it has come: it is of now."""
     now = (await get(client, "/v1/clearance"))["meta"]["as_of"]
@@ -524,6 +548,14 @@ async def test_the_openapi_document_names_every_operation(client: httpx.AsyncCli
         if path.startswith("/v1/")
     }
     assert {"listCases", "getCase", "getTimeline", "rankTownships", "getClearance"} <= ids
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            keyed = path.startswith("/v1/") and not path.startswith("/v1/public/")
+            assert (operation.get("security") == [{"key": []}]) == keyed, path
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400 and path.startswith("/v1/"):
+                    assert set(answer["content"]) == {"application/problem+json"}, (path, status)
     example = document["components"]["schemas"]["Meta"]["properties"]["as_of"]["examples"]
     assert example == ["2022-01-01T00:00:00Z"]
 
