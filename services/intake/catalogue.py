@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from services.intake.complaint import Complaint
 from shared.events import TYPES
 from shared.log import CASE_EVENTS, FEED_COMPLAINTS, GOVERNANCE_EVENTS
@@ -43,12 +45,16 @@ def listing() -> dict[str, Any]:
 
 @cache
 def asyncapi() -> dict[str, Any]:
-    """AsyncAPI 3.0: the two topics of the log and the feed, with a message for every type."""
+    """AsyncAPI 3.0: the two topics of the log and the feed, with a message for every type.
+
+    A `$ref` is read from the document's root, so what schemas share stands in its components.
+    """
+    schemas: dict[str, Any] = {}
     case: list[str] = []
     governance: list[str] = []
     for name, model in TYPES.items():
         (governance if model.streams == ("governance",) else case).append(name)
-    messages = {name: _message(name) for name in TYPES}
+    messages = {name: _message(name, schemas) for name in TYPES}
     messages["Complaint"] = {
         "name": "Complaint",
         "contentType": "application/json",
@@ -56,7 +62,10 @@ def asyncapi() -> dict[str, Any]:
             "type": "object",
             "properties": {"source": {"type": "string", "description": _SOURCE_HEADER}},
         },
-        "payload": {"schemaFormat": _FORMAT, "schema": _complaint_schema()},
+        "payload": {
+            "schemaFormat": _FORMAT,
+            "schema": {"$schema": DIALECT, **_shared(Complaint, schemas, "Complaint.")},
+        },
     }
     channels = {
         "caseEvents": _channel(CASE_EVENTS, "Every fact and decision, keyed by subject.", case),
@@ -83,7 +92,7 @@ def asyncapi() -> dict[str, Any]:
         "defaultContentType": "application/cloudevents+json",
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages},
+        "components": {"messages": messages, "schemas": schemas},
     }
 
 
@@ -102,17 +111,17 @@ def _channel(address: str, description: str, names: list[str]) -> dict[str, Any]
     }
 
 
-def _message(name: str) -> dict[str, Any]:
+def _message(name: str, schemas: dict[str, Any]) -> dict[str, Any]:
     summary = (TYPES[name].__doc__ or name).strip().splitlines()[0]
     return {
         "name": name,
         "summary": summary,
         "contentType": "application/cloudevents+json",
-        "payload": {"schemaFormat": _FORMAT, "schema": _envelope(name)},
+        "payload": {"schemaFormat": _FORMAT, "schema": _envelope(name, schemas)},
     }
 
 
-def _envelope(name: str) -> dict[str, Any]:
+def _envelope(name: str, schemas: dict[str, Any]) -> dict[str, Any]:
     text = {"type": "string"}
     instant = {"type": "string", "format": "date-time"}
     properties: dict[str, Any] = {
@@ -131,11 +140,20 @@ def _envelope(name: str) -> dict[str, Any]:
         "policy": text,
         "traceparent": text,
         "bodyhash": text,
-        "data": schema_of(name),
+        "data": _shared(TYPES[name], schemas),
     }
     required = ["specversion", "id", "type", "source", "subject", "time", "recordedtime", "data"]
     return {"type": "object", "properties": properties, "required": required}
 
 
-def _complaint_schema() -> dict[str, Any]:
-    return {"$schema": DIALECT, **Complaint.model_json_schema()}
+def _shared(model: type[BaseModel], schemas: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The schema of a model; what it is made of goes to `schemas`, named with the prefix.
+
+    A complaint has parts of the same names as the log's, unsealed: so they have one.
+    """
+    template = f"#/components/schemas/{prefix}{{model}}"
+    schema = model.model_json_schema(by_alias=True, ref_template=template)
+    for name, part in schema.pop("$defs", {}).items():
+        known = schemas.setdefault(prefix + name, part)
+        assert known == part, f"two shapes of the name {prefix + name}"
+    return schema
