@@ -2,7 +2,8 @@
 
 An ASGI loop of its own reads the body: reading never waits for the client to take its receipts,
 which wait in a spooled file. So a client may send everything before it reads anything, and every
-line still gets its receipt. (Framework helpers that read the body and write the answer from one
+line still gets its receipt; and one that sends a line and waits gets it before it sends the next.
+(Framework helpers that read the body and write the answer from one
 generator lose what arrives while the answer is held back.)
 """
 
@@ -118,9 +119,15 @@ class Exchange:
         try:
             while True:
                 pause = _PAUSE_SECONDS if waiting else None
-                done, _ = await asyncio.wait((message,), timeout=pause)
-                if not done:
-                    waiting = await self._take(waiting)
+                oldest = (self._batches[0],) if self._batches else ()
+                done, _ = await asyncio.wait(
+                    (message, *oldest), timeout=pause, return_when=asyncio.FIRST_COMPLETED
+                )
+                if message not in done:
+                    if done:
+                        await self._write_oldest()
+                    else:
+                        waiting = await self._take(waiting)
                     continue
                 got = message.result()
                 if got["type"] == "http.disconnect":
