@@ -37,7 +37,7 @@ from shared.journal import journal
 from shared.keys import Key
 from shared.problem import unknown_parameters
 from shared.roles import ROLES, By
-from shared.streams import CITY, GOVERNANCE, unit_subject
+from shared.streams import CITY, GOVERNANCE, kind_of, unit_subject
 
 log = journal("intake.api")
 
@@ -141,8 +141,18 @@ class ReasonBody(Part):
     person: Line | None = None
 
 
+def plain_body(request: Request) -> None:
+    """Answers 415 for a body that is coded (gzip, …): its bytes are no JSON (RFC 9110, 15.5.16)."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        detail = "a body is read as it is; send it without Content-Encoding"
+        headers = {"accept-encoding": "identity"}
+        raise Answer(415, "CODED_BODY", detail, headers=headers)
+
+
 async def body_of(request: Request, most: int = MAX_BYTES) -> bytes:
     """The whole body. Answers 413 above its limit, a complaint's, without reading on."""
+    plain_body(request)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -208,6 +218,10 @@ class Api:
 
     async def case_fact(self, request: Request, case_id: str) -> Response:
         """Record a fact of a case."""
+        if kind_of(case_id) != "case":
+            # A unit, the city, a match: streams that have a door of their own, or none.
+            self.caller(request)
+            raise Answer(404, "UNKNOWN_CASE", "no such case")
         return await self._fact(request, case_id)
 
     async def unit_fact(self, request: Request, code: str) -> Response:
@@ -412,11 +426,14 @@ class StreamEndpoint:
 
     def __init__(self, api: Api) -> None:
         self.api = api
+        self.route = Route("/v1/complaints:stream", endpoint=self, methods=["POST"])
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["route"] = self.route  # As routes with a framework's endpoint do: it is measured.
         request = Request(scope, receive)
         try:
             key = self.api.caller(request)
+            plain_body(request)
         except Answer as answer:
             await answer.response()(scope, receive, send)
             return
@@ -517,6 +534,7 @@ def routes(api: Api) -> APIRouter:
     get("/v1/exports/{export_id}", api.export, *private)
     get("/v1/schemas", api.schemas, 422)
     get("/v1/schemas/{type_name}", api.schema, 404, 422)
+    get("/v1/schemas/{type_name}/1", api.schema, 404, 422)  # An event's `dataschema`.
     get("/v1/asyncapi.json", api.asyncapi, 422)
     return routes
 
@@ -528,9 +546,7 @@ def application(intake: Intake, *doors: Doors) -> FastAPI:
     """The ASGI app over a running (or starting) Intake; `doors` add their own routes."""
     app = FastAPI(title="Qingqian intake", version="1", docs_url=None, redoc_url=None)
     api = Api(intake)
-    app.router.routes.append(
-        Route("/v1/complaints:stream", endpoint=StreamEndpoint(api), methods=["POST"])
-    )
+    app.router.routes.append(StreamEndpoint(api).route)
     app.include_router(routes(api))
     for more in doors:
         more(app, api)

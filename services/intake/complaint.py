@@ -159,6 +159,9 @@ def pointer(parts: Path) -> str:
 def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     """What pydantic found, as problems; never repeats the input, which may name a person."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
+    within = {item["loc"][:end] for item in found for end in range(len(item["loc"]))}
+    # A list whose items were refused is not too short as well, though pydantic says so.
+    found = [item for item in found if item["type"] != "too_short" or item["loc"] not in within]
     return [
         Problem(
             prefix + pointer(item["loc"]),

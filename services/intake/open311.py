@@ -323,6 +323,7 @@ _MEANINGS: Final = {
     403: "api_key missing, not known, or not of one source",
     404: "jurisdiction_id, service_code or service_request_id was not found",
     413: "longer than is read",
+    415: "a coded body (Content-Encoding); it is read only as it is",
     503: "not acknowledged; Retry-After says when to send again",
 }
 
@@ -382,7 +383,7 @@ def install(app: FastAPI, api: Api) -> None:
 
     both("GET", "/services", own.services, place, 404)
     both("GET", "/services/{id}", own.definition, place, 404)
-    both("POST", "/requests", own.post, _FORM, 400, 403, 404, 413)
+    both("POST", "/requests", own.post, _FORM, 400, 403, 404, 413, 415)
     both("GET", "/requests", own.requests, {"parameters": list(query.values())}, 400, 403, 404)
     both("GET", "/requests/{id}", own.one, place, 404)
     app.include_router(routes)

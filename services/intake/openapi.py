@@ -42,13 +42,16 @@ _MEANINGS: Final = {
     404: "no such case, unit, type or export",
     409: "not possible in this state, or known with other content",
     413: "longer than is read",
+    415: "a coded body (Content-Encoding); it is read only as it is",
     422: "malformed; `errors` has the places",
     503: "not caught up or not acknowledged; Retry-After says when to send again",
 }
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": _MEANINGS[status], "content": _PROBLEM} for status in statuses}
+    """The problems of a route. One that has 413 reads a body, and refuses a coded one."""
+    told = (*statuses, 415) if 413 in statuses else statuses
+    return {status: {"description": _MEANINGS[status], "content": _PROBLEM} for status in told}
 
 
 def body_schema(model: type[Part]) -> dict[str, Any]:
@@ -77,6 +80,7 @@ _OPEN: Final = frozenset(
         "/metrics",
         "/v1/schemas",
         "/v1/schemas/{type_name}",
+        "/v1/schemas/{type_name}/1",
         "/v1/asyncapi.json",
     )
 )
@@ -114,6 +118,6 @@ def _stream_operation() -> dict[str, Any]:
         "requestBody": {"required": True, "content": ndjson},
         "responses": {
             "200": {"description": "receipts as NDJSON", "content": ndjson},
-            **{str(k): v for k, v in answers(401, 503).items()},
+            **{str(k): v for k, v in answers(401, 415, 503).items()},
         },
     }

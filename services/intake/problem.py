@@ -11,7 +11,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect
 
 from services.intake.complaint import Problem, Refused, pointer
 from services.intake.desk import Busy, Refusing
@@ -21,7 +21,7 @@ from shared.database import PASSING
 from shared.governance import Ungoverned
 from shared.journal import journal
 from shared.log import Unavailable
-from shared.problem import MEDIA_TYPE, document_of
+from shared.problem import MEDIA_TYPE, allowed, document_of
 
 log = journal("intake.problem")
 
@@ -81,6 +81,9 @@ def answer_of(error: Exception) -> Answer:
         case HTTPException(status_code=status, detail=detail, headers=headers):
             name = HTTPStatus(status).name
             return Answer(status, name, str(detail), headers=dict(headers or {}))
+        case ClientDisconnect():
+            # Nobody hears it: the client went away before its body was whole.
+            return Answer(400, "CUT_OFF", "the body ended early; nothing was appended")
         case asyncpg.CharacterNotInRepertoireError():
             return Answer(422, "MALFORMED", "a NUL names nothing here")
         case _ if isinstance(error, (asyncpg.PostgresError, *PASSING)):
@@ -94,20 +97,13 @@ def _later(code: str, detail: str) -> Answer:
     return Answer(503, code, detail, headers={"retry-after": "1"})
 
 
-def _methods(app: FastAPI, path: str) -> list[str]:
-    """Every method of a path, also where several routes share it (the framework names one's)."""
-    routes = [route for route in app.routes if isinstance(route, Route)]
-    found = [route.methods or () for route in routes if route.path_regex.match(path)]
-    return sorted({method for methods in found for method in methods})
-
-
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem."""
 
     async def answer(request: Request, error: Exception) -> Response:
         found = answer_of(error)
         if found.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            found.headers = {"allow": ", ".join(_methods(app, request.url.path))}
+            found.headers = {"allow": allowed(app, request)}
         return found.response()
 
     kinds: tuple[type[Exception], ...] = (
@@ -119,6 +115,7 @@ def install(app: FastAPI) -> None:
         Unavailable,
         Ungoverned,
         ClockUnset,
+        ClientDisconnect,
         HTTPException,
         RequestValidationError,
         asyncpg.PostgresError,

@@ -78,6 +78,16 @@ def test_so_are_instants_and_days_within_the_data(
     assert found == [(pointer, "not_rfc3339")]
 
 
+def test_a_list_whose_only_item_is_bad_is_not_called_empty() -> None:
+    line = {"line": "1", "amount_fen": -1}
+    with pytest.raises(Refused) as caught:
+        read_fact("PaymentRecorded", {"payment": "p", "lines": [line]})
+    assert [item.pointer for item in caught.value.problems] == ["/data/lines/0/amount_fen"]
+    with pytest.raises(Refused) as caught:
+        read_fact("PaymentRecorded", {"payment": "p", "lines": []})
+    assert [item.pointer for item in caught.value.problems] == ["/data/lines"]
+
+
 def test_what_is_rfc_3339_is_read() -> None:
     for instant in ("2021-11-10T09:00:00+08:00", "2021-11-10t09:00:00.5z", "2021-11-10 09:00:00Z"):
         read_fact("ExtensionRequested", {"to": instant, "reason": "x"})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import orjson
 import pytest
 
@@ -108,6 +111,76 @@ async def test_bad_lines_of_a_stream_are_told_and_the_rest_is_received(desk: Des
     assert receipts[0]["case_id"] == receipts[5]["case_id"] == case_id_of("national", "stream-1")
 
 
+async def test_a_line_that_waits_for_its_receipt_gets_it(desk: Desk) -> None:
+    """A feed that never ends learns of each line while it is open, and is measured by its name."""
+    head = (
+        "POST /v1/complaints:stream HTTP/1.1\r\nHost: intake\r\nTransfer-Encoding: chunked\r\n"
+        f"Authorization: {desk.bearer()['authorization']}\r\nConnection: close\r\n\r\n"
+    )
+    async with asyncio.timeout(30):
+        url = httpx.URL(desk.settings.url("intake"))
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(head.encode())
+        for number in (1, 2):
+            line = orjson.dumps(complaint(f"one-by-one-{number}")) + b"\n"
+            writer.write(b"%x\r\n%s\r\n" % (len(line), line))
+            await reader.readuntil(b'"line":%d,"status":"received"' % number)
+        writer.write(b"0\r\n\r\n")
+        assert await reader.read()
+    writer.close()
+    metrics = (await desk.http.get("/metrics")).text
+    assert 'route="/v1/complaints:stream",status="200"' in metrics
+
+
+async def test_a_coded_body_is_refused_by_its_coding(desk: Desk) -> None:
+    """Its bytes are no bad JSON, and no lines for the quarantine."""
+    raw = gzip.compress(orjson.dumps(complaint("coded")))
+    headers = desk.bearer() | {"content-encoding": "gzip"}
+    waiting = (await desk.http.get("/v1/quarantine", headers=desk.bearer("office"))).json()
+    for path in ("/v1/complaints", "/v1/complaints:stream"):
+        answer = await desk.http.post(path, content=raw, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (415, "CODED_BODY")
+        assert answer.headers["accept-encoding"] == "identity"
+    after = (await desk.http.get("/v1/quarantine", headers=desk.bearer("office"))).json()
+    assert after == waiting
+
+
+async def test_who_goes_away_before_the_end_is_no_fault_of_ours(desk: Desk) -> None:
+    url = httpx.URL(desk.settings.url("intake"))
+    head = (
+        "POST /v1/complaints HTTP/1.1\r\nHost: intake\r\nContent-Length: 1000\r\n"
+        f"Authorization: {desk.bearer()['authorization']}\r\n\r\n"
+    )
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(head.encode() + b'{"source": ')
+    await writer.drain()
+    writer.close()
+
+    async def ended() -> bool:
+        metrics = (await desk.http.get("/metrics")).text
+        return 'method="POST",route="/v1/complaints",status="400"' in metrics
+
+    await until(ended, "the request has ended")
+    assert "fault" not in desk.journal.read_text()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/complaints", "POST"),
+        ("GET", "/v1/complaints:stream", "POST"),
+        ("DELETE", "/livez", "GET"),
+        ("POST", "/v1/uploads/mappings/window", "GET, PUT"),
+        ("PUT", "/open311/v2/requests.json", "GET, POST"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_have_is_told_with_those_it_has(
+    desk: Desk, method: str, path: str, allowed: str
+) -> None:
+    answer = await desk.http.request(method, path, headers=desk.bearer())
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 async def test_who_calls_is_known_by_a_key(desk: Desk) -> None:
     body = complaint("keys")
     for headers in (
@@ -181,6 +254,20 @@ async def test_a_fact_needs_an_idempotency_key_and_a_body(desk: Desk) -> None:
         assert answer.status_code == status
     assert (await desk.http.get("/v1/city/events", headers=headers)).status_code == 405
     assert (await desk.http.get("/v1/nothing")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["city", "unit:TF1", "group:x", "match:x", "governance"])
+async def test_what_is_no_case_is_an_unknown_case(desk: Desk, name: str) -> None:
+    """Units and the city have doors of their own (contract 2); a key of the operator opens none."""
+    headers = desk.bearer("operator") | {"idempotency-key": f"no case {name}"}
+    for type_name, data in (
+        ("ZeroReportFiled", {"period": "2021-11-10"}),
+        ("ExtremeIncidentReported", {"kind": "threat", "place": "某工地"}),
+        ("ClockAdvanced", {"to": "2021-11-10T00:00:00+08:00"}),
+    ):
+        body = {"type": type_name, "occurred_at": yesterday(), "data": data}
+        answer = await desk.http.post(f"/v1/cases/{name}/events", json=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "UNKNOWN_CASE")
 
 
 async def test_units_and_the_city_file_their_reports(desk: Desk) -> None:
@@ -504,8 +591,27 @@ async def test_the_language_is_published(desk: Desk) -> None:
     asyncapi = (await desk.http.get("/v1/asyncapi.json")).json()
     assert asyncapi["asyncapi"] == "3.0.0"
     assert set(TYPES) < set(asyncapi["components"]["messages"])
+    assert set(_references(asyncapi)) >= {"#/components/schemas/Complaint.Employer"}
+    for reference in _references(asyncapi):
+        found = asyncapi
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+    (event, *_) = await desk.events()
+    stored = orjson.loads((await desk.records())[0].value)
+    assert (await desk.http.get(stored["dataschema"])).json()["x-writer"] == event.data.writer
     openapi = (await desk.http.get("/openapi.json")).json()
     assert "/v1/complaints:stream" in openapi["paths"]
+
+
+def _references(document: Any) -> Iterator[str]:
+    """Every `$ref` of a document."""
+    if isinstance(document, dict):
+        if isinstance(reference := document.get("$ref"), str):
+            yield reference
+        document = list(document.values())
+    if isinstance(document, list):
+        for item in document:
+            yield from _references(item)
 
 
 async def test_readiness_says_where_it_stands(desk: Desk) -> None:
