@@ -11,16 +11,23 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, Final
 
+import asyncpg
 import orjson
 
 from services.reporting.cases import told
 from services.reporting.reading import Malformed, Reading, position_of, position_text
 from services.reporting.sentences import Names
+from shared.database import PASSING
+from shared.journal import journal
 from shared.streams import kind_of
+
+log = journal("stream")
 
 MOST: Final = 500
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment keeps the connection open."""
+AGAIN: Final = 2.0
+"""Seconds after which tables that could not be read are tried again."""
 
 _AFTER: Final = """
 SELECT e.* FROM unnest($1::int[], $2::bigint[]) AS p(number, next)
@@ -75,12 +82,22 @@ class Feed:
         self.positions = positions
 
     async def messages(self) -> AsyncIterator[bytes]:
-        """Server-sent events for ever; the reader's going away ends it."""
+        """Server-sent events for ever; the reader's going away ends it.
+
+        While the tables cannot be read the connection stays: a browser that is answered a problem
+        when it comes back gives up for good.
+        """
         yield b"retry: 2000\n\n"
         while True:
             ringing = asyncio.create_task(self.bell.wait(HEARTBEAT))
             try:
-                found = await self._after()
+                try:
+                    found = await self._after()
+                except (asyncpg.PostgresError, *PASSING) as error:
+                    log.warning("stream_waits", error=type(error).__name__)
+                    yield b": the tables cannot be read just now\n\n"
+                    await self.bell.wait(AGAIN)
+                    continue
                 names = self.reading.names()
                 for row in found:
                     self.positions[row["partition"]] = row["seat"] + 1

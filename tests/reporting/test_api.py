@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import openpyxl
 import pytest
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 
 from services.reporting import answers
 from services.reporting.api import application
+from services.reporting.reading import Reading
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
 from shared import events as ev
@@ -515,6 +517,25 @@ async def test_the_stream_tells_what_arrives(reporting: Reporting, read: Read) -
     await messages.aclose()  # type: ignore[attr-defined]
     assert "event: ComplaintReceived\n" in told
     assert '"event_id":"new"' in told
+
+
+async def test_a_stream_outlives_tables_that_cannot_be_read(
+    reporting: Reporting, read: Read
+) -> None:
+    start = dict.fromkeys(read.follower.positions, 0)
+    dead = asyncpg.create_pool("postgresql://nobody@127.0.0.1:9/none", min_size=0)
+    feed = Feed(
+        Reading(dead, read.tables, read.governance, reporting.reading.published),
+        reporting.bell,
+        start,
+    )
+    messages = feed.messages()
+    assert (await anext(messages)).startswith(b"retry:")
+    assert (await anext(messages)).startswith(b": the tables cannot be read")
+    feed.reading = reporting.reading
+    reporting.bell.ring()
+    assert (await anext(messages)).startswith(b"id: ")
+    await messages.aclose()  # type: ignore[attr-defined]
 
 
 async def collect(feed: Feed, wanted: int) -> tuple[list[str], str]:
