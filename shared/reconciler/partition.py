@@ -108,6 +108,14 @@ class Partition:
             self.wake_moved = True
 
 
+def excuse(partitions: Iterable[Partition], seconds: float, now: float) -> None:
+    """Seconds in which the loop itself did not run, for a long fold or a machine without time for
+    us, are nobody's standing still: what comes next in them could not come.
+    """
+    for each in partitions:
+        each.moved = min(each.moved + seconds, now)
+
+
 def stuck(partitions: Iterable[Partition], now: float) -> Partition | None:
     """A partition that stands still and will not move again by itself; `now`: monotonic seconds."""
     behind = [each for each in partitions if each.behind]

@@ -29,7 +29,7 @@ from shared.identity import NoTopic, identify
 from shared.journal import journal
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record, Unavailable
 from shared.reconciler.fetched import ByPartition, Fetched, Fetches
-from shared.reconciler.partition import STUCK_AFTER, stuck
+from shared.reconciler.partition import STUCK_AFTER, excuse, stuck
 from shared.reconciler.rows import Deciders, shape_of
 from shared.reconciler.sensor import Sensor
 from shared.reconciler.store import Store, WrongLog
@@ -53,6 +53,7 @@ are cheaper; on the log clock somebody waits for each."""
 SESSION_TIMEOUT: Final = 9.0
 HEARTBEAT: Final = 2.5
 STOP_WITHIN: Final = 9.0
+WATCH_SECONDS: Final = 2.0
 """Seconds from SIGTERM to the end, drained or not: nothing is lost either way."""
 
 BUG: Final = 70
@@ -330,8 +331,13 @@ class Process:
         It is stuck when records wait, nothing is known to be broken, and nothing moves.
         """
         while not self.stopped.is_set():
+            asleep = time.monotonic()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopped.wait(), 2)
+                await asyncio.wait_for(self.stopped.wait(), WATCH_SECONDS)
+            if self.worker is not None:
+                now = time.monotonic()
+                late = max(0.0, now - asleep - WATCH_SECONDS)
+                excuse(self.worker.partitions.values(), late, now)
             if app.crashed:
                 raise RuntimeError("Faust has crashed") from app.crash_reason
             if self.worker is None or self.sweep is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.reconciler.partition import ITS_TURN, STUCK_AFTER, Partition, stuck
+from shared.reconciler.partition import ITS_TURN, STUCK_AFTER, Partition, excuse, stuck
 
 NOW = 10_000.0
 
@@ -32,3 +32,14 @@ def test_while_another_moves_a_partition_may_wait_its_turn() -> None:
     assert stuck([partition(0, behind=3, still=STUCK_AFTER + 1), moving], NOW) is None
     forgotten = partition(0, behind=3, still=STUCK_AFTER * ITS_TURN + 1)
     assert stuck([forgotten, moving], NOW) is forgotten
+
+
+def test_what_the_loop_had_no_time_for_does_not_stand_still() -> None:
+    """A group of thousands is folded in one piece; ending the process then only begins it anew."""
+    waited = partition(0, behind=3, still=STUCK_AFTER * 5)
+    excuse([waited], STUCK_AFTER * 5 - 1, NOW)
+    assert stuck([waited], NOW) is None
+    assert stuck([waited], NOW + STUCK_AFTER) is waited
+    moving = partition(1, behind=3, still=5)
+    excuse([moving], 60, NOW)
+    assert moving.moved == NOW
