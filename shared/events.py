@@ -54,6 +54,9 @@ Instant = Annotated[
 ]
 Month = Annotated[str, StringConstraints(pattern=r"^(19|20)\d\d-(0[1-9]|1[0-2])$")]
 Fen = Annotated[int, Field(ge=0, le=MAX_FEN, strict=True)]
+Total = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
+"""A sum of money over lines or cases, in fen: what canonical JSON can hold (RFC 8785). A decider
+adds up what was taken at the door, so a bound like `Fen`'s would stop it."""
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """No control characters: PostgreSQL keeps no NUL, so one on the log could never be folded."""
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
@@ -1373,7 +1376,7 @@ class ReferralThresholdMet(SupervisionDecision):
     limb: Literal[1, 2]
     workers: int
     months: int
-    amount_fen: Fen
+    amount_fen: Total
     threshold: str
     doc_no: str
     figures: ThresholdFigures | None = None
@@ -1428,7 +1431,7 @@ class UnpaidClaim(Model):
 
     workers: int
     months: int
-    amount_fen: Fen
+    amount_fen: Total
     worker: str | None = None
 
 

@@ -43,6 +43,7 @@ from services.intake.spelling import Path, misspelt, parse, repeated
 from shared import events
 from shared.calendar import civil
 from shared.events import (
+    MAX_FEN,
     ComplaintKind,
     ComplaintReceived,
     Fen,
@@ -172,6 +173,7 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     ]
 
 
+TOO_MUCH: Final = f"more than {MAX_FEN} fen together"
 TOO_DEEP: Final = Problem("", "json_invalid", "nested too deep")
 
 
@@ -309,6 +311,8 @@ def _check_claims(complaint: Given, found: list[Problem]) -> None:
     if complaint.amount_fen is not None and total > complaint.amount_fen:
         detail = "less than the sum of the claims"
         found.append(Problem("/amount_fen", "contradiction", detail))
+    if total > MAX_FEN:
+        found.append(Problem("/claims", "absurd", TOO_MUCH))
 
 
 @lru_cache(maxsize=4096)

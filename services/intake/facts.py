@@ -9,6 +9,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from services.intake.complaint import (
+    TOO_MUCH,
     Employer,
     Line,
     Part,
@@ -28,6 +29,7 @@ from services.intake.complaint import (
 from services.intake.personal import refuse_numbers_of_persons
 from services.intake.reading import read_text
 from shared.events import (
+    MAX_FEN,
     TYPES,
     AnyData,
     ComplaintAccepted,
@@ -81,6 +83,9 @@ def read_fact(type_name: str, data: dict[str, Any]) -> AnyData | Supplement:
         raise Refused([Problem("/data", "number", "a number does not fit in 64 bits")]) from None
     if found := spelt_ill(fact, data, ("data",)):
         raise Refused(found)
+    for name, parts in (("lines", getattr(fact, "lines", ())), ("plan", getattr(fact, "plan", ()))):
+        if sum(part.amount_fen for part in parts) > MAX_FEN:
+            raise Refused([Problem(f"/data/{name}", "absurd", TOO_MUCH)])
     if isinstance(fact, ComplaintAccepted) and fact.number is not None:
         raise Refused([Problem("/data/number", "not_yours", "intake gives the number")])
     return fact

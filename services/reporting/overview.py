@@ -20,8 +20,8 @@ SELECT count(*) AS received, count(accepted_at) AS accepted,
     count(*) FILTER (WHERE {open} AND overdue_during @> $1::timestamptz) AS overdue,
     count(*) FILTER (WHERE left_base IS NOT NULL) AS left_base,
     coalesce(sum(workers) FILTER (WHERE left_base IS NULL), 0)::bigint AS workers,
-    coalesce(sum(owed_fen) FILTER (WHERE left_base IS NULL), 0)::bigint AS owed_fen,
-    coalesce(sum(paid_fen), 0)::bigint AS paid_fen,
+    least(coalesce(sum(owed_fen) FILTER (WHERE left_base IS NULL), 0), {most})::bigint AS owed_fen,
+    least(coalesce(sum(paid_fen), 0), {most})::bigint AS paid_fen,
     coalesce(sum(workers_paid), 0)::bigint AS workers_paid
 FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1
 """

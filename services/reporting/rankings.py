@@ -89,8 +89,8 @@ SELECT unit,
     count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3) AS assigned,
     count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3
         AND contact_at < assigned_at + $6::interval) AS responded,
-    coalesce(sum(owed_fen) FILTER (WHERE money), 0)::bigint AS owed_fen,
-    coalesce(sum(fen) FILTER (WHERE money), 0)::bigint AS covered_fen,
+    least(coalesce(sum(owed_fen) FILTER (WHERE money), 0), {most})::bigint AS owed_fen,
+    least(coalesce(sum(fen) FILTER (WHERE money), 0), {most})::bigint AS covered_fen,
     coalesce(sum(workers_paid) FILTER (WHERE money), 0)::bigint AS workers_paid,
     coalesce(sum(filled) FILTER (WHERE base), 0)::bigint AS filled
 FROM members LEFT JOIN unended ON unended.group_master = case_id
@@ -102,8 +102,10 @@ _MONEY: Final = (
     _MEMBERS
     + """
 SELECT unit,
-    coalesce(sum(fen) FILTER (WHERE a.kind = 'PAYMENT' AND a.at >= $2), 0)::bigint AS recovered_fen,
-    coalesce(sum(fen) FILTER (WHERE emergency AND a.at >= $2), 0)::bigint AS emergency_fen,
+    least(coalesce(sum(fen) FILTER (WHERE a.kind = 'PAYMENT' AND a.at >= $2), 0), {most})::bigint
+        AS recovered_fen,
+    least(coalesce(sum(fen) FILTER (WHERE emergency AND a.at >= $2), 0), {most})::bigint
+        AS emergency_fen,
     count(*) FILTER (WHERE a.word <> 'unreached' AND a.at >= $2) AS answered,
     count(*) FILTER (WHERE a.word IN ('satisfied', 'mostly') AND a.at >= $2) AS satisfied
 FROM {acts} AS a JOIN members ON case_id = a.subject

@@ -26,6 +26,10 @@ from shared.settle import Books
 TICK: Final = timedelta(microseconds=1)
 """The smallest step of time: a window that ends with what happens at A ends at A + TICK."""
 
+MOST_FEN: Final = 2**53 - 1
+"""The largest sum that canonical JSON can hold. Absurd acts may add up to more; a sum of which no
+issue's hash can be made would end every publication."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _POSITION = re.compile(r"\d{1,18}(\.\d{1,18}){0,999}")
 _FIRST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -207,5 +211,7 @@ class Reading:
 
 
 def named(query: str, tables: Tables) -> str:
-    """The query with the names of the tables in place of theirs."""
-    return query.format(versions=tables.versions, events=tables.events, acts=tables.acts)
+    """The query with the names of the tables, and the largest sum, in place of theirs."""
+    return query.format(
+        versions=tables.versions, events=tables.events, acts=tables.acts, most=MOST_FEN
+    )

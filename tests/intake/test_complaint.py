@@ -13,7 +13,7 @@ import pytest
 from services.intake.complaint import Refused, admit, check, read, read_object
 from shared.claims import Claimed, own
 from shared.envelope import case_id_of, unsealed_fields
-from shared.events import ComplaintReceived
+from shared.events import MAX_FEN, ComplaintReceived
 from shared.policy import Policy, adopt, read_book
 from shared.sealing import Matcher, Sealer
 
@@ -139,6 +139,11 @@ def test_the_least_that_says_something_is_received() -> None:
         ({"claims": [worker("410125199002309903")]}, "/claims/0/worker/id_no", "bad_id_no"),
         ({"workers": 1}, "/workers", "contradiction"),
         ({"amount_fen": 1_199_999}, "/amount_fen", "contradiction"),
+        (
+            {"claims": [{"amount_fen": MAX_FEN}, {"amount_fen": 1}], "amount_fen": None},
+            "/claims",
+            "absurd",
+        ),
         ({"source_ref": "a\u0000b"}, "/source_ref", "string_pattern_mismatch"),
         ({"source_ref": ""}, "/source_ref", "string_too_short"),
         ({"source_ref": "x" * 201}, "/source_ref", "string_too_long"),

@@ -11,7 +11,7 @@ from services.intake.api import FactBody, GroupBody, TriageBody, VerdictBody, pa
 from services.intake.complaint import Refused
 from services.intake.facts import read_fact, seal_fact
 from shared.envelope import unsealed_fields
-from shared.events import SupplementReceived
+from shared.events import MAX_FEN, SupplementReceived
 from shared.sealing import Matcher, Sealer
 from tests.intake.test_complaint import policy
 
@@ -86,6 +86,34 @@ def test_a_list_whose_only_item_is_bad_is_not_called_empty() -> None:
     with pytest.raises(Refused) as caught:
         read_fact("PaymentRecorded", {"payment": "p", "lines": []})
     assert [item.pointer for item in caught.value.problems] == ["/data/lines"]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "data", "pointer"),
+    [
+        (
+            "FactsVerified",
+            {"lines": [{"line": n, "amount_fen": MAX_FEN, "months": 3} for n in ("1", "2")]},
+            "/data/lines",
+        ),
+        (
+            "PaymentVerified",
+            {"payment": "p", "lines": [{"line": n, "amount_fen": MAX_FEN} for n in ("1", "2")]},
+            "/data/lines",
+        ),
+        (
+            "InstalmentPlanAgreed",
+            {"plan": [{"n": n, "due_on": "2021-12-01", "amount_fen": MAX_FEN} for n in (1, 2)]},
+            "/data/plan",
+        ),
+    ],
+)
+def test_more_money_than_there_is_is_refused_as_a_sum_too(
+    type_name: str, data: dict[str, Any], pointer: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        read_fact(type_name, data)
+    assert [(item.pointer, item.code) for item in refused.value.problems] == [(pointer, "absurd")]
 
 
 def test_what_is_rfc_3339_is_read() -> None:

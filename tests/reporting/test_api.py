@@ -130,6 +130,15 @@ async def test_the_overview_says_whether_the_campaign_runs(client: httpx.AsyncCl
     assert (found["phase"], found["campaign"]["stands"]) == ("P2", "running")
 
 
+async def test_sums_beyond_all_sense_stop_no_publication(
+    client: httpx.AsyncClient, read: Read
+) -> None:
+    """Canonical JSON, of which each issue's hash is made, holds no number from 2^53 on."""
+    await read.pool.execute(f"UPDATE {read.tables.versions} SET paid_fen = {10**15}")
+    assert (await get(client, "/v1/overview"))["paid_fen"] == 2**53 - 1
+    assert (await client.get("/v1/closing-pack.json")).status_code == 200
+
+
 async def test_pages_hold_every_case_once_and_pin_the_instant(client: httpx.AsyncClient) -> None:
     whole = await get(client, "/v1/cases", limit=500)
     paged = await everything(client, "/v1/cases", limit=7)

@@ -271,6 +271,14 @@ class TestThreshold:
         case.until("2022-01-20 00:00")
         assert [data.limb for data in case.of(ev.ReferralThresholdMet)] == ([limb] if limb else [])
 
+    def test_a_sum_may_be_larger_than_any_line(self) -> None:
+        """Two cases' lines in one, each as large as is taken: what no decider must stumble on."""
+        case = assigned(START)
+        case.at("2021-12-29 10:00", lines_of([(ev.MAX_FEN, 3)] * 2))
+        case.at("2022-01-04 10:00", served(), by=LABOUR)
+        (met,) = case.until("2022-01-20 00:00").of(ev.ReferralThresholdMet)
+        assert met.amount_fen == 2 * ev.MAX_FEN
+
     def test_what_is_said(self) -> None:
         case = ordered().until("2022-01-12 00:00")
         (met,) = case.of(ev.ReferralThresholdMet)
