@@ -53,8 +53,10 @@ are cheaper; on the log clock somebody waits for each."""
 SESSION_TIMEOUT: Final = 9.0
 HEARTBEAT: Final = 2.5
 STOP_WITHIN: Final = 9.0
-WATCH_SECONDS: Final = 2.0
 """Seconds from SIGTERM to the end, drained or not: nothing is lost either way."""
+
+WATCH_SECONDS: Final = 2.0
+"""How often it is looked whether something stands still."""
 
 BUG: Final = 70
 ENVIRONMENT: Final = 2
