@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from shared.events import instant_text
-from shared.metrics import HTTP_ACTIVE, HTTP_SECONDS, exposition
+from shared.metrics import HTTP_ACTIVE, HTTP_SECONDS, READY, exposition
 from shared.problem import MEDIA_TYPE, document_of
 
 
@@ -52,12 +52,25 @@ class Readiness:
         }
 
 
+_SCRAPE_SECONDS: Final = 2
+"""Seconds that a scrape waits for the probe: a scrape that takes too long is a service that seems
+to be down."""
+
 Probe = Callable[[], Awaitable[Readiness]]
 
 
 def router(probe: Probe) -> APIRouter:
     """The three routes, for an app that has others."""
     routes = APIRouter(tags=["operation"])
+
+    async def probed(seconds: float) -> Readiness:
+        try:
+            async with asyncio.timeout(seconds):
+                found = await probe()
+        except TimeoutError:
+            found = Readiness(ready=False, reason="the log or the database does not answer")
+        READY.set(found.ready)
+        return found
 
     @routes.get("/livez")
     async def livez() -> dict[str, bool]:
@@ -67,16 +80,13 @@ def router(probe: Probe) -> APIRouter:
     @routes.get("/readyz", responses={503: {"description": "not ready; `reason` says why"}})
     async def readyz() -> JSONResponse:
         """Whether it is ready, and where it stands."""
-        try:
-            async with asyncio.timeout(5):
-                found = await probe()
-        except TimeoutError:
-            found = Readiness(ready=False, reason="the log or the database does not answer")
+        found = await probed(5)
         return JSONResponse(found.document(), status_code=200 if found.ready else 503)
 
     @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
-        """Prometheus metrics."""
+        """Prometheus metrics; what a probe finds is looked at anew for them."""
+        await probed(_SCRAPE_SECONDS)
         body, content_type = exposition(request.headers.get("accept"))
         return Response(body, media_type=content_type)
 

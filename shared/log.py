@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.envelope import encode, unsealed_fields, writer_of
 from shared.events import TYPES, AnyData, Event, Model, Service
-from shared.metrics import ALERTS, EVENTS
+from shared.metrics import ALERTS, EVENTS, RETRIES
 from shared.settings import Settings
 from shared.streams import GOVERNANCE
 
@@ -247,6 +247,11 @@ def count(type_name: str, level: str | None) -> None:
     EVENTS.labels(type_name).inc()
     if type_name == "AlertRaised" and level:
         ALERTS.labels(level).inc()
+
+
+def count_retry(error: BaseException) -> None:
+    """Count an attempt that a passing fault has failed, by the server that it was made on."""
+    RETRIES.labels("kafka" if isinstance(error, Unavailable | KafkaError) else "database").inc()
 
 
 class Reader:

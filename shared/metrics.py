@@ -44,6 +44,26 @@ PARKED: Final = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+REASONS: Final = (
+    "complaint",
+    "float",
+    "malformed_attribute",
+    "malformed_data",
+    "missing_attribute",
+    "not_json",
+    "not_object",
+    "nul",
+    "number",
+    "unknown_attribute",
+    "unknown_type",
+    "unreadable_policy",
+    "wrong_key",
+    "wrong_stream",
+)
+# Rates see a counter's first step only where it stood at 0 before: each label is there from the
+# start.
+for _reason in REASONS:
+    PARKED.labels(_reason)
 LATE: Final = Histogram(
     "qingqian_decision_late_seconds",
     "From the instant a decision was owed to its recording: the promise of punctuality.",
@@ -67,9 +87,16 @@ ALERTS: Final = Counter(
     ["level"],
     registry=REGISTRY,
 )
+for _level in ("L1", "L2", "L3", "L4", "L5", "L6", "L7"):
+    ALERTS.labels(_level)
 
 # --- the log and its readers ----------------------------------------------------------------------
 
+READY: Final = Gauge(
+    "qingqian_ready",
+    "1 when the service can do its work as of this scrape, 0 when its /readyz would say 503.",
+    registry=REGISTRY,
+)
 LAG_RECORDS: Final = Gauge(
     "qingqian_lag_records",
     "Records between position and end, by partition: which partition is behind.",
@@ -78,7 +105,8 @@ LAG_RECORDS: Final = Gauge(
 )
 FOLDED: Final = Counter(
     "qingqian_records_folded",
-    "Records taken in, by what they were (foreign, own, duplicate, old, parked): the work done.",
+    "Records taken in, by what they were (foreign, own, duplicate, old, parked, or passed by as "
+    "nothing to this service): the work done.",
     ["kind"],
     registry=REGISTRY,
 )
@@ -112,6 +140,8 @@ RETRIES: Final = Counter(
     ["dependency"],
     registry=REGISTRY,
 )
+for _dependency in ("kafka", "database"):
+    RETRIES.labels(_dependency)
 REPUBLISHED: Final = Counter(
     "qingqian_decisions_republished",
     "Decisions sent again because their acknowledgement was lost: duplicates on the log.",

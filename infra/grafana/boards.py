@@ -54,7 +54,7 @@ def _http(job: str) -> list[Panel]:
         ),
         Panel(
             "Errors",
-            "Share of answers by status; 5xx should be none",
+            "Refusals and errors by status; 5xx should be none",
             "reqps",
             (
                 (
@@ -77,6 +77,12 @@ def _http(job: str) -> list[Panel]:
 def _follower(job: str) -> list[Panel]:
     return [
         Panel(
+            "Ready",
+            "0: it runs and cannot do its work; /readyz says why",
+            "short",
+            ((f'qingqian_ready{{job="{job}"}}', "{{instance}}"),),
+        ),
+        Panel(
             "Behind the log",
             "Seconds; 0 when everything is folded",
             "s",
@@ -86,12 +92,12 @@ def _follower(job: str) -> list[Panel]:
             "Records waiting",
             "By partition: one alone points to one broken stream",
             "short",
-            ((f'qingqian_lag_records{{job="{job}"}}', "p{{partition}}"),),
+            ((f'sum by (partition) (qingqian_lag_records{{job="{job}"}})', "p{{partition}}"),),
         ),
         Panel(
             "Records folded",
-            "Own echoes, foreign events, duplicates, parked",
-            "short",
+            "Own echoes, foreign events, duplicates, parked; a second",
+            "cps",
             (
                 (
                     "sum by (kind) (rate(qingqian_records_folded_total"
@@ -100,18 +106,22 @@ def _follower(job: str) -> list[Panel]:
                 ),
             ),
         ),
-        Panel(
-            "A batch, by part",
-            "Where the time goes",
-            "s",
-            _quantiles("qingqian_batch_seconds", job, "part"),
-        ),
     ]
+
+
+def _batches(job: str) -> Panel:
+    return Panel(
+        "A batch, by part",
+        "Where the time goes",
+        "s",
+        _quantiles("qingqian_batch_seconds", job, "part"),
+    )
 
 
 def _reconciler(job: str) -> list[Panel]:
     return [
         *_follower(job),
+        _batches(job),
         Panel(
             "Punctuality",
             "From the instant a decision was owed to its recording",
@@ -141,11 +151,20 @@ def _reconciler(job: str) -> list[Panel]:
             "Rebalances, lost ownership, retries, decisions sent again",
             "short",
             (
-                (f'increase(qingqian_rebalances_total{{job="{job}"}}[10m])', "rebalances"),
-                (f'increase(qingqian_ownership_lost_total{{job="{job}"}}[10m])', "ownership lost"),
-                (f'increase(qingqian_retries_total{{job="{job}"}}[10m])', "retries {{dependency}}"),
                 (
-                    f'increase(qingqian_decisions_republished_total{{job="{job}"}}[10m])',
+                    f'sum(increase(qingqian_rebalances_total{{job="{job}"}}[10m]))',
+                    "rebalances",
+                ),
+                (
+                    f'sum(increase(qingqian_ownership_lost_total{{job="{job}"}}[10m]))',
+                    "ownership lost",
+                ),
+                (
+                    f'sum by (dependency) (increase(qingqian_retries_total{{job="{job}"}}[10m]))',
+                    "retries {{dependency}}",
+                ),
+                (
+                    f'sum(increase(qingqian_decisions_republished_total{{job="{job}"}}[10m]))',
                     "sent again",
                 ),
             ),
@@ -313,7 +332,13 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
     "supervision": ("清欠 · Supervision 督办", _reconciler("supervision")),
     "reporting": (
         "清欠 · Reporting 通报",
-        [*_http("reporting"), *_follower("reporting"), *_notifications(), *_checkpoints()],
+        [
+            *_http("reporting"),
+            *_follower("reporting"),
+            _batches("reporting"),
+            *_notifications(),
+            *_checkpoints(),
+        ],
     ),
 }
 

@@ -27,8 +27,8 @@ from shared.clock import ClockUnset
 from shared.database import PASSING
 from shared.governance import Governance, Ungoverned
 from shared.journal import journal
-from shared.log import CASE_EVENTS, PARTITIONS, Reader, Record, Unavailable
-from shared.metrics import FEED_DAY, FEED_DELAY, FEED_MISSING, QUARANTINED, RETRIES
+from shared.log import CASE_EVENTS, PARTITIONS, Reader, Record, Unavailable, count_retry
+from shared.metrics import FEED_DAY, FEED_DELAY, FEED_MISSING, QUARANTINED
 from shared.settings import Settings
 
 log = journal("intake.arrivals")
@@ -79,7 +79,7 @@ class Arrivals:
                 if round % _ROUNDS == 0:
                     FEED_MISSING.set(len(await self.missing()))
             except (Unavailable, Ungoverned, ClockUnset, *PASSING) as error:
-                RETRIES.labels("arrivals").inc()
+                count_retry(error)
                 log.warning("arrivals_wait", error=type(error).__name__)
             await asyncio.sleep(_SECONDS)
 

@@ -74,7 +74,7 @@ class Feed:
                 await consumer.start()
                 return consumer
             except (KafkaError, OSError) as error:
-                RETRIES.labels("feed").inc()
+                RETRIES.labels("kafka").inc()
                 log.warning("feed_waits", error=type(error).__name__)
                 await stop_consumer(consumer)
             except asyncio.CancelledError:
@@ -101,7 +101,8 @@ class Feed:
                     await self._park(item, raws[item.place])
                 return
             except (Unknown, KafkaError, *PASSING) as error:
-                RETRIES.labels("feed").inc()
+                of_log = isinstance(error, Unknown | KafkaError)
+                RETRIES.labels("kafka" if of_log else "database").inc()
                 log.warning("feed_waits", error=type(error).__name__)
             await asyncio.sleep(0.5)
 

@@ -43,8 +43,7 @@ from shared.envelope import Unreadable, decode, derived_id
 from shared.events import Event
 from shared.governance import Governance
 from shared.journal import journal
-from shared.log import CASE_EVENTS, PARTITIONS, Reader, Record, Unavailable
-from shared.metrics import RETRIES
+from shared.log import CASE_EVENTS, PARTITIONS, Reader, Record, Unavailable, count_retry
 from shared.policy import MatchingRules
 from shared.sealing import CannotOpen
 
@@ -141,7 +140,7 @@ class Lookalikes:
                         started = True
                     idle = not await self.follow()
                 except (Unavailable, *PASSING) as error:
-                    RETRIES.labels("lookalikes").inc()
+                    count_retry(error)
                     log.warning("lookalikes_wait", error=type(error).__name__)
                     idle = True
                 await asyncio.sleep(_IDLE if idle else 0.05)

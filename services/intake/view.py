@@ -29,6 +29,7 @@ from shared.database import PASSING
 from shared.envelope import Unreadable, decode
 from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact, PiiErased
 from shared.journal import journal
+from shared.lag import Lag
 from shared.log import (
     CASE_EVENTS,
     GOVERNANCE_EVENTS,
@@ -36,9 +37,10 @@ from shared.log import (
     Reader,
     Record,
     Unavailable,
+    count_retry,
     partition_of,
 )
-from shared.metrics import FOLDED, PARKED, RETRIES
+from shared.metrics import FOLDED, LAG, LAG_RECORDS, PARKED
 from shared.settings import Settings
 
 log = journal("intake.view")
@@ -194,6 +196,8 @@ class View:
         self._wanted = asyncio.Event()
         """Set while somebody waits for what is not folded yet."""
         self._waiting = 0
+        self._lag = Lag()
+        self._folded: int | None = None
         self._connection: Connection = None
         self._statement = _STORE.format(
             files=tables.files,
@@ -220,7 +224,7 @@ class View:
             except _Overtaken:
                 await self._reconnect(0)
             except (Unavailable, *PASSING) as error:
-                RETRIES.labels("view").inc()
+                count_retry(error)
                 log.warning("view_waits", error=type(error).__name__)
                 # Also where it does not look closed: its protocol may be out of step.
                 self._connection.terminate()
@@ -231,8 +235,8 @@ class View:
             await asyncio.sleep(pause)
             try:
                 return await self._connect()
-            except PASSING:
-                RETRIES.labels("view").inc()
+            except PASSING as error:
+                count_retry(error)
                 self._connection.terminate()
                 pause = 0.5
 
@@ -281,6 +285,7 @@ class View:
             # A second copy of what opened a file before: each is then judged by its file.
             decoded = [(record, event) for record in records if (event := _read(record))]
             await self._fold_all(records, decoded)
+        self._folded = records[-1].timestamp
 
     def _said(self, record: Record) -> Event | Opening | None:
         opening = self._expected.pop(record.key, None) if record.key else None
@@ -302,6 +307,7 @@ class View:
                 said = decode(said.value)
             self._take(record, said, batch)
         FOLDED.labels("foreign").inc(len(told))
+        FOLDED.labels("passed").inc(len(records) - len(told))
         ends = {record.partition: record.offset + 1 for record in records}
         try:
             await self._store(ends, batch)
@@ -454,7 +460,11 @@ class View:
     async def behind(self) -> int:
         """Records of the log that are not folded yet, which will be at once. Raises Unavailable."""
         ends = await self.reader.ends(CASE_EVENTS, range(PARTITIONS))
-        behind = sum(max(0, end - self.positions[number]) for number, end in ends.items())
+        waiting = {number: max(0, end - self.positions[number]) for number, end in ends.items()}
+        for number, records in waiting.items():
+            LAG_RECORDS.labels(str(number)).set(records)
+        behind = sum(waiting.values())
+        LAG.set(self._lag.seconds(behind, self._folded))
         if behind:
             self._wanted.set()
         return behind

@@ -15,10 +15,10 @@ from typing import Final
 from services.reporting.projection import Decoded, Projection
 from services.reporting.schema import WrongLog
 from services.reporting.store import Overtaken, Position, Store
-from shared.clock import wall_now
 from shared.database import GONE, PASSING
 from shared.identity import Identity, identify
 from shared.journal import journal
+from shared.lag import Lag
 from shared.log import CASE_EVENTS, Reader, Record, Unavailable
 from shared.metrics import BATCH_RECORDS, BATCH_SECONDS, LAG, LAG_RECORDS, RETRIES
 from shared.settings import Settings
@@ -47,6 +47,8 @@ class Follower:
         self.caught_up = False
         self.fault: str | None = None
         self.ends: dict[int, int] = {}
+        self._lag = Lag()
+        self._folded: int | None = None
         self._identity: Identity | None = None
         self._store = store
 
@@ -70,6 +72,7 @@ class Follower:
             position = self.positions.get(number)
             if position is not None:
                 LAG_RECORDS.labels(str(number)).set(max(0, end - position.next))
+        LAG.set(self._lag.seconds(self.behind, self._folded))
         return self.behind
 
     async def run(self) -> None:
@@ -129,7 +132,7 @@ class Follower:
             listener(fresh)
         for number, position in self.positions.items():
             self.ends[number] = max(self.ends.get(number, 0), position.next)
-        LAG.set(_age(records[-1]) if len(records) == MOST else 0)
+        self._folded = records[-1].timestamp
         if not self.caught_up and len(records) < MOST:
             await self._idle()
 
@@ -141,19 +144,12 @@ class Follower:
         if await self._store.positions() != self.positions:
             raise Overtaken("another writer moved a position of reporting")
         behind = await self.look()
-        if behind == 0:
-            LAG.set(0)
-            if not self.caught_up:
-                self.caught_up = True
-                for name in await self._store.serve():
-                    log.info("generation_dropped", generation=name)
-                log.info("caught_up")
+        if behind == 0 and not self.caught_up:
+            self.caught_up = True
+            for name in await self._store.serve():
+                log.info("generation_dropped", generation=name)
+            log.info("caught_up")
 
     async def stop(self) -> None:
         with suppress(Exception):
             await self.reader.stop()
-
-
-def _age(record: Record) -> float:
-    """Seconds since the broker appended it."""
-    return max(0.0, (wall_now() - record.appended_at).total_seconds())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,33 @@ def test_every_alert_asks_for_a_metric_that_exists() -> None:
 
     assert asked
     assert asked <= published() | _OTHERS
+
+
+@pytest.mark.parametrize("name", ["qingqian_alerts", "qingqian_parked", "qingqian_retries"])
+def test_a_labelled_counter_that_alerts_watch_stands_at_zero_from_the_start(name: str) -> None:
+    """`increase` sees no step in a series that begins with it: nobody would hear of the first."""
+    code = (
+        "from shared import metrics\n"
+        "for family in metrics.REGISTRY.collect():\n"
+        f"    if family.name == {name!r}:\n"
+        "        print(*(sample.value for sample in family.samples if sample.labels))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    values = run.stdout.split()
+    assert values
+    assert 0.0 in map(float, values)
+
+
+def test_every_reason_to_park_a_record_is_counted_from_the_start() -> None:
+    """The codes as they stand where they are raised."""
+    sources = [path.read_text("utf-8") for path in Path("shared").rglob("*.py")]
+    sources += [path.read_text("utf-8") for path in Path("services").rglob("*.py")]
+    raised = {code for text in sources for code in re.findall(r'Unreadable\("(\w+)"', text)}
+    raised |= {code for text in sources for code in re.findall(r'PARKED\.labels\("(\w+)"', text)}
+
+    assert len(raised) > 10
+    assert raised <= set(metrics.REASONS)
 
 
 def test_every_alert_says_what_it_means_and_what_to_do() -> None:

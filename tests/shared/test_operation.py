@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -77,6 +79,29 @@ async def test_metrics_come_in_the_text_that_is_asked_for() -> None:
     new = await ask(Readiness(ready=True), "/metrics", "application/openmetrics-text")
     assert new.headers["content-type"].startswith("application/openmetrics-text")
     assert "qingqian_lag_seconds" in plain.text
+
+
+async def test_metrics_say_whether_it_is_ready_now() -> None:
+    """Also where nobody else probes it: an alert reads metrics only."""
+    down = await ask(Readiness(ready=False, reason="the log does not answer"), "/metrics")
+    assert "\nqingqian_ready 0.0\n" in down.text
+    again = await ask(Readiness(ready=True), "/metrics")
+    assert "\nqingqian_ready 1.0\n" in again.text
+
+
+async def test_metrics_do_not_wait_long_for_what_does_not_answer() -> None:
+    """A scrape given up would say that the service itself is down."""
+
+    async def probe() -> Readiness:
+        await asyncio.sleep(60)
+        return Readiness(ready=True)
+
+    transport = httpx.ASGITransport(app=application("test", probe))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        begun = time.monotonic()
+        answer = await client.get("/metrics")
+    assert time.monotonic() - begun < 4
+    assert "\nqingqian_ready 0.0\n" in answer.text
 
 
 async def test_a_request_is_measured_by_its_route() -> None:
