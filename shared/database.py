@@ -19,11 +19,19 @@ PASSING: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # Its disk, its memory or its connections are used up.
+    asyncpg.ReadOnlySQLTransactionError,  # A standby that is not promoted yet.
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
 )
 """The work is done again, from what the tables say: an answer may have been lost, not refused."""
+
+REFUSED: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""The server does not let us in as we are set up: for the operator to mend."""
 
 GONE: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 """Somebody dropped the tables: they are to be made again."""

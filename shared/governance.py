@@ -15,6 +15,7 @@ from datetime import datetime
 from shared.clock import Clock, ClockUnset, LogClock, WallClock
 from shared.envelope import Unreadable, decode
 from shared.events import ClockAdopted, ClockAdvanced, Event, PolicyAdopted
+from shared.identity import identify
 from shared.journal import journal
 from shared.log import GOVERNANCE_EVENTS, Reader, Record
 from shared.metrics import CLOCK, PARKED
@@ -35,6 +36,7 @@ class Governance:
     """What governs: books, clock, and how far it was read. `listeners` hear of every event."""
 
     def __init__(self, settings: Settings, client: str) -> None:
+        self.settings = settings
         self.reader = Reader(settings, f"{client}-governance")
         self.listeners: list[Listener] = []
         self.position = 0
@@ -66,7 +68,8 @@ class Governance:
         return self._policies.get(adoption_id)
 
     async def start(self) -> None:
-        """Read everything that is there, and go on reading. Raises Unavailable."""
+        """Read everything that is there, and go on reading. Raises Unavailable, or NoTopic."""
+        await identify(self.settings, GOVERNANCE_EVENTS)  # Else its consumer would ask for ever.
         await self.reader.start()
         self._task = asyncio.create_task(self._follow(), name="governance")
         await self.catch_up()

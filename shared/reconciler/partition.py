@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from shared.lag import Lag
 from shared.reconciler.rows import Cache
 from shared.reconciler.store import Held
 
@@ -55,6 +56,7 @@ class Partition:
         self.books_begun = 0
         self.last_timestamp: int | None = None
         self.moved = time.monotonic()
+        self.lag = Lag()
         self.lost_at = 0.0
         self.news: set[str] | None = None
         self.progress = asyncio.Event()

@@ -21,7 +21,7 @@ import faust
 from aiokafka.errors import KafkaError
 
 from shared import journal as journals
-from shared.database import PASSING
+from shared.database import PASSING, REFUSED
 from shared.events import Event, Service
 from shared.governance import Governance
 from shared.health import Readiness, Server, application, server
@@ -52,6 +52,9 @@ are cheaper; on the log clock somebody waits for each."""
 
 SESSION_TIMEOUT: Final = 9.0
 HEARTBEAT: Final = 2.5
+TELL_EVERY: Final = 5.0
+"""Seconds between two looks at what is owed: twice as long is no decision on its way."""
+
 STOP_WITHIN: Final = 9.0
 """Seconds from SIGTERM to the end, drained or not: nothing is lost either way."""
 
@@ -71,6 +74,10 @@ def die(service: Service, error: BaseException) -> NoReturn:
         code = MISFIT
         sys.stderr.write(f"{service}: {error}\n")
         log.critical("does not fit", problem=str(error))
+    elif isinstance(cause, REFUSED):
+        code = ENVIRONMENT
+        sys.stderr.write(f"{service}: {cause} (QINGQIAN_DATABASE)\n")
+        log.critical("the database refuses us", exc_info=cause)
     elif isinstance(cause, (Unavailable, KafkaError, *PASSING)):
         code = ENVIRONMENT
         sys.stderr.write(f"{service}: a server is missing ({type(cause).__name__})\n")
@@ -190,6 +197,7 @@ class Process:
         log.info("started", port=self.settings.port(self.service))
         self._guard("rounds", self._rounds)
         self._guard("watchdog", lambda: self._watchdog(app))
+        self._guard("telling", self._tell)
         await self.stopped.wait()
         if self.worker is not None:
             self.worker.stopping = True
@@ -326,6 +334,13 @@ class Process:
             self.wanted.clear()
             if self.sweep is not None:
                 await self.sweep.round()
+
+    async def _tell(self) -> None:
+        while not self.stopped.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stopped.wait(), TELL_EVERY)
+            if self.sweep is not None and not self.stopped.is_set():
+                await self.sweep.tell()
 
     async def _watchdog(self, app: faust.App) -> None:
         """End the process when Faust has crashed, or when it is stuck: a new one starts afresh.

@@ -265,6 +265,17 @@ class Store:
         )
         return [row[0] for row in found]
 
+    async def undecided(self, partitions: Sequence[int], cut: datetime) -> set[str]:
+        """Subjects that owe a decision up to `cut`, or whose decisions are not acknowledged."""
+        found = await self.pool.fetch(
+            f"""SELECT subject FROM {self.schema}.streams WHERE partition = ANY($1)
+            AND wake_at <= $2 UNION SELECT subject FROM {self.schema}.streams
+            WHERE partition = ANY($1) AND pending <> ''""",
+            partitions,
+            cut,
+        )
+        return {row[0] for row in found}
+
     async def due(self, partition: int, cut: datetime, most: int) -> list[str]:
         """Subjects whose wake-up is not later than `cut`, the earliest first."""
         found = await self.pool.fetch(

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.clock import Clock, ClockUnset, wall_now
-from shared.database import PASSING, Pulse
+from shared.clock import Clock, ClockUnset
+from shared.database import GONE, PASSING, Pulse
 from shared.health import Readiness
 from shared.journal import journal
 from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
-from shared.metrics import LAG, LAG_RECORDS, ROUND_SECONDS, UNDECIDED
+from shared.metrics import LAG, LAG_RECORDS, RETRIES, ROUND_SECONDS, UNDECIDED
 from shared.reconciler.partition import Partition, Standing
 from shared.reconciler.worker import CHUNK, Worker
 from shared.settle import LawBroken
@@ -45,6 +45,7 @@ class Sweep:
         self.settled: datetime | None = None
         self.ends_at = 0.0
         self._turn = asyncio.Lock()
+        self._owing: set[str] = set()
 
     async def round(self) -> None:
         """One round over all partitions of the worker; what fails is left to the next."""
@@ -56,6 +57,7 @@ class Sweep:
             except (LookupError, ClockUnset):
                 return  # Nothing is adopted yet.
             except Unavailable as error:
+                RETRIES.labels("kafka").inc()
                 self.worker.fault_at = time.monotonic()
                 log.warning("the log does not answer", error=type(error).__name__)
                 return
@@ -75,7 +77,6 @@ class Sweep:
                 for partition in partitions
             )
         )
-        UNDECIDED.set(sum(1 for each in partitions if each.wakes_by(cut)))
         if all(done):
             self.settled = cut
             await worker.close()  # Whatever had to be rebuilt is rebuilt.
@@ -89,13 +90,14 @@ class Sweep:
         lag = 0.0
         for number, end in ends.items():
             partition = by_number[number]
+            if partition.standing is Standing.GONE:
+                continue  # Revoked while the broker was asked.
             self.worker.check_end(number, folded.get(number, 0), end)
             partition.end = max(partition.next, end)
             LAG_RECORDS.labels(str(number)).set(partition.behind)
             if not partition.behind:
                 partition.moved = time.monotonic()
-            elif partition.last_timestamp is not None:
-                lag = max(lag, wall_now().timestamp() - partition.last_timestamp / 1000)
+            lag = max(lag, partition.lag.seconds(partition.behind, partition.last_timestamp))
         LAG.set(lag)
 
     async def _partition(
@@ -162,6 +164,23 @@ class Sweep:
             settled |= set(subjects)
         await self.worker.look_ahead(partition)
 
+    async def tell(self) -> None:
+        """Publish how many streams owe a decision, or its acknowledgement, as they did when last
+        asked: what is only on its way is none of them. Says it also while rounds cannot be done.
+        """
+        worker = self.worker
+        if not worker.governance.governed:
+            return
+        clock = worker.governance.clock
+        now = clock.now()
+        cut = now - GRACE if clock.kind == "wall" else now
+        try:
+            owing = await worker.store.undecided(list(worker.partitions), cut)
+        except (*PASSING, *GONE):
+            return
+        UNDECIDED.set(len(owing & self._owing))
+        self._owing = owing
+
     # --- readiness --------------------------------------------------------------------------------
 
     async def readiness(self) -> Readiness:
@@ -199,5 +218,5 @@ class Sweep:
             positions=positions,
             owed=int(owed),
             next_due=min(wakes, default=None),
-            reason="partitions are being claimed or rebuilt" if unheld else None,
+            reason=(worker.gone or "partitions are being claimed or rebuilt") if unheld else None,
         )

@@ -36,6 +36,7 @@ from shared.metrics import (
     BATCH_SECONDS,
     FOLDED,
     GAPS,
+    LAG_RECORDS,
     LATE,
     LOST_OWNERSHIP,
     PARTITIONS_OWNED,
@@ -69,6 +70,8 @@ CHUNK: Final = 200
 """Streams folded, settled or resent in one transaction. A stream can owe a dozen decisions at once;
 their copies on the way to the tables and to the log are in memory beside it, and what a
 transaction takes at its peak the process keeps."""
+
+_REMEDY: Final = "unless they are being rebuilt, run `qingqian rebuild"
 
 Work = Callable[[], Awaitable[None]]
 
@@ -113,6 +116,7 @@ class Worker:
         self.rebuild = Rebuild(service, deciders, store, reader, self.parking)
         self.partitions: dict[int, Partition] = {}
         self.stopping = False
+        self.gone: str | None = None
         self.fault_at = 0.0
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -134,6 +138,7 @@ class Worker:
             partition = self.partitions.pop(number, None)
             if partition is not None:
                 partition.revoke()
+                LAG_RECORDS.remove(str(number))  # The next owner tells it from now on.
         PARTITIONS_OWNED.set(len(self.partitions))
 
     async def close(self) -> None:
@@ -233,11 +238,12 @@ class Worker:
         """
         events: list[Event] = []
         bases: set[str] = set()
-        own = 0
+        own = passed = 0
         for record in records:
             try:
                 found = sort(record, self.service, self.deciders)
                 if found is None:
+                    passed += 1
                     continue
                 if found.own:
                     own += 1
@@ -247,6 +253,7 @@ class Worker:
             except Unreadable as error:
                 await self.parking.park(record, error.reason)
         FOLDED.labels("own").inc(own)
+        FOLDED.labels("passed").inc(passed)
         FOLDED.labels("foreign").inc(len(events))
         return events, bases
 
@@ -353,7 +360,12 @@ class Worker:
                         return False
                     await work()
                     return True
-                except (LostOwnership, *GONE):
+                except GONE:
+                    self.gone = f"tables of {self.service} are gone: {_REMEDY} {self.service}`"
+                    log.error("tables are gone", partition=partition.number, problem=self.gone)
+                    partition.lose()
+                    return False
+                except LostOwnership:
                     LOST_OWNERSHIP.inc()
                     log.warning("ownership lost", partition=partition.number)
                     partition.lose()
@@ -392,6 +404,7 @@ class Worker:
             held = await self.rebuild.partition(
                 held, end, self.governance.books, self.governance.clock.now()
             )
+        self.gone = None
         partition.next = held.next
         partition.hold(held)
         partition.end = end

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -16,7 +17,7 @@ from shared.events import ComplaintAccepted, Event, ProgressReported
 from shared.log import partition_of
 from shared.reconciler.sweep import GRACE
 from tests.live.intake_desk import until
-from tests.live.rig import Rig, fact
+from tests.live.rig import Process, Rig, fact
 from tests.live.toy import UNIT, deciders
 
 pytestmark = pytest.mark.live
@@ -195,6 +196,42 @@ async def test_a_worker_without_its_database_is_not_ready(rig: Rig, stack: Local
     finally:
         await asyncio.to_thread(stack.postgres.start)
     await rig.quiet([worker])
+
+
+async def test_a_database_that_does_not_let_it_in_is_no_bug_of_ours(rig: Rig) -> None:
+    worker = rig.worker(TOY_SECONDS=LENGTH)
+    wrong = urlsplit(rig.settings.database)._replace(
+        netloc=f"qingqian:wrong@127.0.0.1:{urlsplit(rig.settings.database).port}"
+    )
+    worker.settings = worker.settings.model_copy(update={"database": wrong.geturl()})
+    worker.start()
+
+    assert await ended(worker) == 2
+    assert told(worker, "supervision: password authentication failed")
+    assert "bug" not in worker.words()
+
+
+async def test_started_before_its_topics_it_says_what_to_run(rig: Rig) -> None:
+    worker = rig.worker(TOY_SECONDS=LENGTH)
+    worker.settings = worker.settings.model_copy(update={"namespace": "never_made_"})
+    worker.start()
+
+    assert await ended(worker) == 78
+    assert told(worker, "supervision: no topic never_made_")
+    assert "run `qingqian topics`" in worker.words()
+    async with rig.database() as connection:
+        await connection.execute("DROP SCHEMA IF EXISTS never_made_supervision CASCADE")
+
+
+def told(worker: Process, beginning: str) -> bool:
+    """Whether it has said so in a line of its own, and not only in its journal."""
+    return any(line.startswith(beginning) for line in worker.words().splitlines())
+
+
+async def ended(worker: Process) -> int:
+    """The exit code of a worker that ends by itself."""
+    assert worker.running is not None
+    return await asyncio.to_thread(worker.running.wait, 30)
 
 
 async def test_asked_to_stop_under_load_it_stops_in_time(rig: Rig) -> None:

@@ -27,6 +27,7 @@ from shared.log import (
     Record,
     partition_of,
 )
+from shared.metrics import LAG_RECORDS, LOST_OWNERSHIP, UNDECIDED
 from shared.policy import read_book
 from shared.reconciler.partition import Standing
 from shared.reconciler.rows import shape_of
@@ -34,6 +35,7 @@ from shared.reconciler.store import Held, LostOwnership, Store, StoredRow, Wrong
 from shared.reconciler.sweep import Sweep
 from shared.reconciler.worker import Worker
 from shared.settings import Settings
+from tests.live.intake_desk import until
 from tests.live.rig import BOOK, Rig, fact
 from tests.live.toy import deciders
 
@@ -57,6 +59,13 @@ class CrashingProducer(Producer):
 
     async def send(self, *arguments: Any, **options: Any) -> Any:
         raise Crash
+
+
+class SilentProducer(Producer):
+    """A log that takes and never acknowledges."""
+
+    async def send(self, *arguments: Any, **options: Any) -> Any:
+        return asyncio.get_running_loop().create_future()
 
 
 class CrashingStore(Store):
@@ -226,6 +235,58 @@ async def test_a_worker_that_lost_a_partition_writes_nothing(bench: Bench) -> No
     }
     await bench.deliver(heir)
     assert orjson.loads((await bench.rig.table())[CASE]["state"])["progress"] == 1
+
+
+async def test_tables_that_are_gone_are_told_with_their_remedy(bench: Bench) -> None:
+    """Nobody has taken the partitions: what a zombie is told would send an operator astray."""
+    worker = await bench.worker()
+    await bench.rig.producer.publish([accepted()])
+    await bench.deliver(worker)
+    lost = LOST_OWNERSHIP._value.get()
+
+    async with bench.rig.database() as connection:
+        await connection.execute(f"DROP TABLE {bench.settings.schema('supervision')}.streams")
+    await bench.rig.producer.publish([fact("progress", CASE, ProgressReported(), START)])
+    await bench.deliver(worker)
+
+    found = await Sweep(worker).readiness()
+    assert not found.ready
+    assert "`qingqian rebuild supervision`" in (found.reason or "")
+    assert LOST_OWNERSHIP._value.get() == lost
+
+
+async def test_decisions_that_the_log_does_not_acknowledge_are_counted(bench: Bench) -> None:
+    """By streams, and while it lasts: no round comes to its end then."""
+    worker = await bench.worker(producer=SilentProducer)
+    await bench.rig.producer.publish(
+        [fact(f"of-{n}", n, ComplaintAccepted(), START) for n in CASES]
+    )
+    records = await bench.rig.records()
+    folding = asyncio.create_task(bench.deliver(worker, records))
+    sweep = Sweep(worker)
+
+    async def stored() -> bool:
+        return set(CASES) <= set(await worker.store.unsent(HOME))
+
+    await until(stored, "the decisions are stored")
+    await sweep.tell()
+    assert UNDECIDED._value.get() == 0  # They may be on their way.
+    await sweep.tell()
+    by_clock = await worker.store.undecided(range(PARTITIONS), START) - set(CASES)
+    assert UNDECIDED._value.get() == len(CASES) + len(by_clock)
+    folding.cancel()
+
+
+async def test_a_partition_that_another_worker_has_now_shows_no_lag_here(bench: Bench) -> None:
+    worker = await bench.worker()
+    await bench.rig.producer.publish([accepted()])
+    await Sweep(worker).readiness()
+    assert LAG_RECORDS.labels(str(HOME))._value.get() == 1
+
+    worker.revoke([HOME])
+    await Sweep(worker).readiness()
+    shown = {sample.labels["partition"] for sample in next(iter(LAG_RECORDS.collect())).samples}
+    assert shown == {str(number) for number in range(PARTITIONS)} - {str(HOME)}
 
 
 async def test_partitions_written_together_are_fenced_one_by_one(bench: Bench) -> None:
