@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from struct import unpack
@@ -247,6 +247,22 @@ def count(type_name: str, level: str | None) -> None:
     EVENTS.labels(type_name).inc()
     if type_name == "AlertRaised" and level:
         ALERTS.labels(level).inc()
+
+
+_ANSWER_SECONDS: Final = 1.5
+
+
+@asynccontextmanager
+async def asked() -> AsyncIterator[None]:
+    """What a probe asks of the log: the client library would ask for a quarter of a minute.
+
+    Raises Unavailable where there is no answer in time.
+    """
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            yield
+    except TimeoutError:
+        raise Unavailable(f"no answer within {_ANSWER_SECONDS} s") from None
 
 
 def count_retry(error: BaseException) -> None:

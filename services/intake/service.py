@@ -24,7 +24,7 @@ from shared.health import Readiness
 from shared.identity import identify
 from shared.journal import journal
 from shared.keys import Keys, load
-from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, PARTITIONS, Producer, Unavailable
+from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, PARTITIONS, Producer, Unavailable, asked
 from shared.settings import Settings
 from shared.tokens import load_tokens
 
@@ -158,7 +158,8 @@ class Intake:
             return Readiness(ready=False, reason="starting: the log is not folded yet")
         try:
             clock = self.governance.clock.now()
-            owed = await self.view.behind()
+            async with asked():
+                owed = await self.view.behind()
             await self.pulse.feel()
         except (Ungoverned, ClockUnset) as error:
             return Readiness(ready=False, reason=str(error))

@@ -27,7 +27,7 @@ from shared.governance import Governance, Ungoverned
 from shared.health import Readiness
 from shared.journal import journal
 from shared.keys import Keys, load
-from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Producer, Unavailable
+from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Producer, Unavailable, asked
 from shared.metrics import OVERDUE
 from shared.settings import Settings
 from shared.tokens import load_tokens
@@ -139,8 +139,9 @@ class Reporting:
             return Readiness(ready=False, reason="starting")
         follower = self.follower
         try:
-            behind = await follower.look() if follower.positions else 0
-            await self.governance.catch_up()
+            async with asked():
+                behind = await follower.look() if follower.positions else 0
+                await self.governance.catch_up()
             clock = self.governance.clock.now()
             due, owed = self.publisher.due, self.publisher.owed(clock)
             stored = await self.store.positions()

@@ -75,6 +75,13 @@ class _Thread(AIOKafkaConsumerThread):
         made._fetch_max_wait_ms = FETCH_WAIT_MS
         return made
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Whether it still fetches. Faust's further question, whether the stream still takes what
+        it fetched, would be answered by what our sensor does not count, and an error written in
+        the journal of a worker at work; our watchdog asks it (`partition.stuck`).
+        """
+        self._verify_aiokafka_event_path(now, tp)
+
 
 class _Consumer(Consumer):
     def _new_consumer_thread(self) -> _Thread:

@@ -18,7 +18,7 @@ from shared.clock import Clock, ClockUnset
 from shared.database import GONE, PASSING, Pulse
 from shared.health import Readiness
 from shared.journal import journal
-from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable
+from shared.log import CASE_EVENTS, GOVERNANCE_EVENTS, Unavailable, asked
 from shared.metrics import LAG, LAG_RECORDS, RETRIES, ROUND_SECONDS, UNDECIDED
 from shared.reconciler.partition import Partition, Standing
 from shared.reconciler.worker import CHUNK, Worker
@@ -191,8 +191,9 @@ class Sweep:
         if not governance.governed:
             return Readiness(ready=False, reason="no policy and clock adopted yet")
         try:
-            await self._look(partitions)
-            end = await governance.end()
+            async with asked():
+                await self._look(partitions)
+                end = await governance.end()
             await self.pulse.feel()
             for partition in partitions:
                 if partition.wake_moved and partition.standing is Standing.HELD:

@@ -198,6 +198,26 @@ async def test_a_worker_without_its_database_is_not_ready(rig: Rig, stack: Local
     await rig.quiet([worker])
 
 
+async def test_a_worker_without_its_log_is_not_ready(rig: Rig, stack: LocalStack) -> None:
+    await rig.govern("log", START)
+    worker = rig.worker(TOY_SECONDS=LENGTH)
+    worker.start()
+    await rig.quiet([worker])
+
+    async def refuses() -> bool:
+        found = (await rig.http.get(f"{worker.url}/readyz")).json()
+        return (found["ready"], found["reason"]) == (False, "the log does not answer")
+
+    await asyncio.to_thread(stack.kafka.kill)
+    try:
+        await until(refuses, "it says that the log does not answer")
+        shown = (await rig.http.get(f"{worker.url}/metrics")).text
+        assert "\nqingqian_ready 0.0\n" in shown
+    finally:
+        await asyncio.to_thread(stack.kafka.start)
+    await rig.quiet([worker])
+
+
 async def test_a_database_that_does_not_let_it_in_is_no_bug_of_ours(rig: Rig) -> None:
     worker = rig.worker(TOY_SECONDS=LENGTH)
     wrong = urlsplit(rig.settings.database)._replace(

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
 from shared.log import CASE_EVENTS
-from shared.reconciler.fetched import ByPartition, Fetched
+from shared.reconciler.fetched import ByPartition, Fetched, _Thread
 
 
 def fetched(partition: int, offsets: range) -> list[Any]:
@@ -44,6 +44,13 @@ def test_acknowledging_the_message_stands_for_its_last_record() -> None:
     assert {(each.topic, each.partition) for each in message.records} == {(CASE_EVENTS, 4)}
     assert [each.value for each in message.records] == [b"v6", b"", b"v8"], "no value: no bytes"
     assert message.records[0].timestamp == 1_636_000_000_006
+
+
+def test_a_stream_that_our_sensor_does_not_count_is_no_error_of_fausts() -> None:
+    asked: list[TP] = []
+    thread = SimpleNamespace(_verify_aiokafka_event_path=lambda _, tp: asked.append(tp))
+    _Thread.verify_event_path(thread, 0.0, TP("t", 3))  # type: ignore[arg-type]
+    assert asked == [TP("t", 3)]
 
 
 def test_the_consumer_keeps_its_patience_where_we_set_it() -> None:
