@@ -58,6 +58,7 @@ REASONS: Final = (
     "unknown_type",
     "unreadable_policy",
     "wrong_key",
+    "wrong_partition",
     "wrong_stream",
 )
 # Rates see a counter's first step only where it stood at 0 before: each label is there from the

@@ -12,7 +12,7 @@ from infra.audit.findings import Finding, Kind, differences, name_of, same_conte
 from infra.audit.log import TOLERANCE, Line, Survey
 from shared.envelope import Unreadable, canonical, from_document
 from shared.events import WRITERS, ClockAdopted, ClockAdvanced, Event, PolicyAdopted, instant_text
-from shared.log import topic_of
+from shared.log import GOVERNANCE_EVENTS, partition_of, topic_of
 from shared.policy import Policy, PolicyError, check_book, content_hash
 
 _SOURCE: Final = {name: f"/qingqian/{writer}" for name, writer in WRITERS.items()}
@@ -214,12 +214,15 @@ class Records:
 
     def _writer(self, entry: Entry, line: Line) -> None:
         event, doc = entry.event, line.doc or {}
-        where = (doc.get("source"), line.key, line.topic)
-        if where == (_SOURCE[event.type], event.subject, topic_of(event.subject)):
+        topic = topic_of(event.subject)
+        place = 0 if topic == GOVERNANCE_EVENTS else partition_of(event.subject)
+        where = (doc.get("source"), line.key, line.topic, line.partition)
+        if where == (_SOURCE[event.type], event.subject, topic, place):
             return
-        wanted = {"source": _SOURCE[event.type], "key": event.subject}
-        wanted |= {"topic": topic_of(event.subject)}
-        found = {"source": doc.get("source"), "key": line.key, "topic": line.topic}
+        wanted: dict[str, Any] = {"source": _SOURCE[event.type], "key": event.subject}
+        wanted |= {"topic": topic, "partition": place}
+        found: dict[str, Any] = {"source": doc.get("source"), "key": line.key}
+        found |= {"topic": line.topic, "partition": line.partition}
         wrong = [name for name in wanted if wanted[name] != found[name]]
         if wrong:
             entry.ours = False

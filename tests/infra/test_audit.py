@@ -29,7 +29,7 @@ from shared.events import (
     MeetingHeld,
     ProgressReported,
 )
-from shared.log import partition_of
+from shared.log import CASE_EVENTS, partition_of
 from shared.settle import settle_to
 from shared.streams import GOVERNANCE
 from tests.infra import tampering
@@ -450,6 +450,22 @@ def test_a_file_without_a_line_is_no_log(tmp_path: Path) -> None:
     empty.touch()
     with pytest.raises(Unready, match="has no line"):
         run(empty, as_json=True)
+
+
+def test_a_copy_on_another_partition_is_of_no_writer_of_ours(tmp_path: Path) -> None:
+    """As of a client with another partitioner: routing and supervision fold a stream in one."""
+    town = one_case()
+    town.rest()
+
+    def stray(docs: tampering.Docs) -> None:
+        last = max(n for n, doc in enumerate(docs) if doc["topic"] == CASE_EVENTS)
+        there = docs[last]["partition"]
+        other = next(doc for doc in docs if doc["partition"] != there)
+        docs.insert(last + 1, other | {"partition": there, "offset": docs[last]["offset"] + 1})
+
+    found = audit_file(town.export(tmp_path / "log.jsonl", stray), Rules(toy_deciders())).findings
+    [finding] = [each for each in found if each.finding == "foreign_writer"]
+    assert "has the partition" in finding.sentence
 
 
 def test_a_record_of_no_known_form_is_found(tmp_path: Path) -> None:

@@ -382,6 +382,19 @@ async def test_what_cannot_be_read_is_parked_and_the_rest_goes_on(bench: Bench) 
     ]
 
 
+async def test_a_copy_on_another_partition_makes_no_second_stream(bench: Bench) -> None:
+    """As a client with another partitioner leaves it: a rebuild takes partition after partition."""
+    stray = fact("progress", CASE, ProgressReported(), START)
+    await bench.rig.producer.publish([accepted()])
+    for number in {0, PARTITIONS - 1} - {HOME}:
+        await (await bench.rig.producer.send(CASE_EVENTS, CASE, encode(stray), number))
+    worker = await bench.worker()
+    await bench.deliver(worker)
+
+    assert (await bench.rig.table())[CASE]["seen"] == ["accepted"]
+    assert set(await parked_reasons(bench.rig)) == {"wrong_partition"}
+
+
 async def parked_reasons(rig: Rig) -> list[str]:
     end = (await rig.reader.ends(CASE_EVENTS_PARKED, (0,)))[0]
     found: list[str] = []
