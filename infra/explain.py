@@ -131,6 +131,7 @@ def _head(dossier: Dossier) -> Iterator[str]:
                 yield f"closed {local(event.time)}: {data.kind}"
             case _:
                 pass
+    yield "times are those of the city: Asia/Shanghai, UTC+08:00"
 
 
 # --- unit -----------------------------------------------------------------------------------------

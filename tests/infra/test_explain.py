@@ -27,6 +27,7 @@ def explained(story: Told, label: str) -> str:
 def test_the_unit_with_its_rule_and_what_it_answers(story: Told) -> None:
     text = explained(story, "A")
     assert "CaseAssigned: TF" in text
+    assert "times are those of the city: Asia/Shanghai, UTC+08:00" in text[: text.index("UNIT")]
     assert "410185109" in text
     assert "lead by rule R" in text
     assert "because of ComplaintAccepted at 2021-11-10 10:00 by " in text
