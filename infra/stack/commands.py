@@ -214,7 +214,8 @@ def _wipe(settings: Settings) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    print(f"wiped: {_near(stack.data_dir)}")
+    kept = sorted(path.name for path in stack.data_dir.iterdir() if path != stack.run)
+    print(f"wiped: {_near(stack.data_dir)}; kept: {', '.join(kept) or 'nothing'}")
 
 
 def _near(path: Path) -> str:

@@ -161,6 +161,7 @@ def test_up_stays_up_twice_is_once_and_down_leaves_nothing(installation: dict[st
     down = qingqian(installation, "down", "--wipe").stdout
 
     assert all(name in down for name in first)
+    assert down.endswith("; kept: checkpoint.pem, checkpoint.pub\n")
     assert processes(installation) == {}
     for port in ports:
         assert readiness(f"http://127.0.0.1:{port}") == (False, "it does not answer")
