@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 from infra.agenda import Act, Agenda, Cast
 from infra.client import Answer, Client
 from infra.keyring import read_keys
 from infra.lockstep import Lockstep
+from infra.stack.process import ended_by_sigterm
 from infra.stage import Stage, open_stage
 from infra.story import Line, end_of, read_story
 from shared.calendar import ZONE
@@ -21,12 +23,22 @@ from shared.settings import load
 def run(*, story: Path, until: str | None = None) -> int:
     """Play a story and leave the services running. 1 if intake refused a line.
 
-    Raises Refused for a story that cannot be read, Unready where the log is not empty.
+    Raises Refused for a story that cannot be read, Unready where the log is not empty, and
+    KeyboardInterrupt, once it has said how to begin again, where it is stopped half way.
     """
     lines = read_story(story)
     end = end_of(lines, until)
     stage = open_stage(load(), lines[0].at, keep=True, say=_say)
-    return asyncio.run(play_on(stage, lines, end))
+    try:
+        with ended_by_sigterm():
+            return asyncio.run(play_on(stage, lines, end))
+    except KeyboardInterrupt:
+        _say(
+            f"interrupted: what was played stays on the log, and the services go on serving it. "
+            f"A story is not taken up half way; to play it from its beginning: "
+            f"qingqian down --wipe, then qingqian play {quote(str(story))}"
+        )
+        raise
 
 
 async def play_on(stage: Stage, lines: list[Line], end: datetime) -> int:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from infra import audit, readme, simulator
+from infra.ready import clock_of
 from infra.stack import LocalStack
 from infra.stack.process import free_ports, running
 from shared.envelope import case_id_of
@@ -115,10 +117,14 @@ def others_are_told_of_the_demo(environment: dict[str, str], pid: int) -> None:
         assert "demo of this folder is " in done.stderr
         assert done.stderr.endswith(fix)
     doctor = command(environment, "doctor")
-    assert doctor.returncode == 2
-    (failed,) = [line for line in doctor.stdout.splitlines(True) if line.startswith("FAIL")]
-    assert failed == f"FAIL  demo: a demo of this folder is running, {fix}"
-    assert doctor.stdout.count("the demo's, on ") == 6
+    assert doctor.returncode == 0, "nothing is missing while a demo serves"
+    assert "FAIL" not in doctor.stdout
+    (named,) = [line for line in doctor.stdout.splitlines() if line.startswith("ok    demo: ")]
+    assert f"pid {pid}. Before qingqian up or play: end it " in named
+    assert named.endswith(f"kill {pid}")
+    assert doctor.stdout.count("the demo's, on ") == 2
+    assert doctor.stdout.count("the demo's, ready on ") == 4
+    assert doctor.stdout.endswith("\nnothing is missing\n")
     assert len(listening(environment)) == 4
 
 
@@ -183,6 +189,44 @@ def test_play_needs_an_empty_log_and_leaves_the_services_answering(
     finally:
         assert command(environment, "down", "--wipe").returncode == 0
     assert listening(environment) == []
+
+
+def test_play_stopped_half_way_says_how_to_begin_again(
+    environment: dict[str, str], folder: Path
+) -> None:
+    story = folder / "a story.jsonl"
+    story.write_text("".join(json.dumps(line) + "\n" for line in simulator.plan(1, "small")))
+    child = subprocess.Popen(
+        [*COMMAND, "play", str(story)], env=os.environ | environment, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert child.stderr is not None
+        assert any("on the log clock" in line for line in child.stderr), "it starts the services"
+        moved = clock_moves(environment)
+        child.send_signal(signal.SIGTERM)
+        printed, told = child.communicate(timeout=60)
+        assert moved, "the story was under way"
+        assert (child.returncode, printed) == (130, "")
+        (line,) = told.splitlines()
+        assert line.startswith("interrupted: ")
+        assert line.endswith(f": qingqian down --wipe, then qingqian play '{story}'")
+        assert len(listening(environment)) == 4, "what was played is served"
+    finally:
+        child.kill()
+        assert command(environment, "down", "--wipe").returncode == 0
+
+
+def clock_moves(environment: dict[str, str]) -> bool:
+    """Wait until the log's clock has moved from where it first stood; False if it never does."""
+    seen: set[datetime] = set()
+    deadline = time.monotonic() + 120
+    while len(seen) < 3 and time.monotonic() < deadline:
+        clock = clock_of(f"http://127.0.0.1:{environment['QINGQIAN_INTAKE_PORT']}")
+        if clock is not None:
+            seen.add(clock)
+        time.sleep(0.05)
+    return len(seen) == 3
 
 
 def test_play_takes_over_a_running_stack_that_has_no_case_yet(
