@@ -67,6 +67,8 @@ def parse(text: bytes, where: str) -> Line:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Unready(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Unready(f"{where}: not a line of an export: a JSON object is expected")
     try:
         doc, raw, key = value["event"], value.get("raw"), value["key"]
         line = Line(

@@ -75,7 +75,9 @@ class Refused(ValueError):
     """The input was refused; `problems` says where and why."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(f"{item.pointer}: {item.detail}" for item in problems))
+        super().__init__(
+            "; ".join(": ".join(filter(None, (item.pointer, item.detail))) for item in problems)
+        )
         self.problems = problems
 
 
