@@ -180,6 +180,11 @@ class Cuts:
         return found
 
 
+def pinned_places(entries: Iterable[Entry]) -> set[str]:
+    """The partitions that publications pin."""
+    return {place for entry in entries for place in _positions(entry)}
+
+
 def _positions(entry: Entry) -> dict[str, int]:
     data = entry.event.data
     return data.positions if isinstance(data, _PINNING) else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,16 +11,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from infra.audit.findings import Finding
 from infra.audit.log import Line, LogFile, Partition
-from infra.audit.pinned import Cuts, misnamed, unpublished
+from infra.audit.pinned import Cuts, misnamed, pinned_places, unpublished
 from infra.audit.records import Entry, Governance, Records, governance
 from infra.audit.remade import Remade, remake
 from infra.audit.streams import Case, Context, examine, judge, no_policy, omitted, unowed
 from infra.audit.trees import Head, Leaves, forged, heads_of, signers
+from infra.export import LAYOUT
+from shared.checkpoint import place_name
 from shared.envelope import Unreadable, from_document, writer_of
 from shared.events import CheckpointSigned, Decision, Event, Kind, Service
 from shared.log import CASE_EVENTS
 from shared.settle import Books, Decider
-from shared.streams import CITY, kind_of, unit_subject
+from shared.streams import CITY, GOVERNANCE, kind_of, unit_subject
 
 Deciders = Mapping[Service, Mapping[Kind, Decider[Any]]]
 
@@ -159,6 +161,7 @@ def audit_log(log: LogFile, rules: Rules) -> Verdict:
     pool = _pool(log, rules, state)
     proof = rules.proof
     heads = heads_of(state.entries, proof.kept)
+    findings += rules.acts(GOVERNANCE, state.entries)
     told = misnamed(state.entries)
     remade = rules.publications(log, state)
     # One that says other things than its hash is told so once.
@@ -167,7 +170,7 @@ def audit_log(log: LogFile, rules: Rules) -> Verdict:
     findings += [item for item in remade.findings if item.event_id not in named]
     findings += forged(state.entries, proof.keys, strict=proof.strict)
     findings += unpublished(state, strict=proof.strict)
-    for partition in log.partitions():
+    for partition in _places(log, {*heads, *pinned_places(state.entries)}):
         findings += _partition(log, partition, state, heads, pool)
     if pool is not None:
         pool.rest()
@@ -177,11 +180,17 @@ def audit_log(log: LogFile, rules: Rules) -> Verdict:
     return Verdict(streams, signed, remade, sorted(findings, key=_place))
 
 
+def _places(log: LogFile, told_of: Container[str]) -> list[Partition]:
+    """The partitions of a log, and those that its governance tells of: all of one may be gone."""
+    gone = {place for place in LAYOUT if place_name(*place) in told_of}
+    return sorted(gone.union(log.partitions()))
+
+
 def unlike_checkpoints(log: LogFile) -> list[Finding]:
     """Where a log is not what its own checkpoints signed; nothing else is looked at."""
     state, _ = governance(log.survey)
     heads, found = heads_of(state.entries), list[Finding]()
-    for partition in log.partitions():
+    for partition in _places(log, heads):
         leaves = Leaves(partition, heads)
         for line in log.read(partition):
             leaves.add(line)

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from infra.audit.findings import Finding, Kind, differences, name_of, same_content
 from infra.audit.log import TOLERANCE, Line, Survey
-from shared.envelope import Unreadable, canonical, from_document
+from shared.envelope import Unreadable, canonical, document_of, from_document
 from shared.events import WRITERS, ClockAdopted, ClockAdvanced, Event, PolicyAdopted, instant_text
 from shared.log import GOVERNANCE_EVENTS, partition_of, topic_of
 from shared.policy import Policy, PolicyError, check_book, content_hash
 
+_FORM: Final = ("specversion", "datacontenttype", "dataschema", "time", "recordedtime")
 _SOURCE: Final = {name: f"/qingqian/{writer}" for name, writer in WRITERS.items()}
 
 
@@ -99,7 +100,11 @@ def governance(survey: Survey) -> tuple[Governance, list[Finding]]:
             kind = data.clock
             steps.append((event.recordedtime, line.appended_at))
         elif isinstance(data, ClockAdvanced):
-            steps.append((data.to, line.appended_at))
+            before = steps[-1][0] if steps else data.to
+            if data.to < before or event.recordedtime != data.to:
+                findings.append(_of_no_clock(entry, data, before))
+            if data.to >= before:
+                steps.append((data.to, line.appended_at))
         elif isinstance(data, PolicyAdopted):
             found = content_hash(data.content)
             if found != data.hash:
@@ -110,6 +115,16 @@ def governance(survey: Survey) -> tuple[Governance, list[Finding]]:
     if kind == "log":
         horizon = max((step for step, _ in steps), default=survey.newest)
     return Governance(books, Time(kind, tuple(steps), horizon), entries), findings
+
+
+def _of_no_clock(entry: Entry, data: ClockAdvanced, before: datetime) -> Finding:
+    """The log clock is moved forward only, and the moving is recorded at what it then shows."""
+    to, recorded = instant_text(data.to), instant_text(entry.event.recordedtime)
+    if data.to < before:
+        why = f"moves the clock back from {instant_text(before)} to {to}"
+        return entry.finding("recordedtime", instant_text(before), to, f"ClockAdvanced {why}.")
+    why = f"moves the clock to {to}, and says that it was recorded at {recorded}"
+    return entry.finding("recordedtime", to, recorded, f"ClockAdvanced {why}.")
 
 
 def _book(event: Event, data: PolicyAdopted) -> list[Policy]:
@@ -210,7 +225,22 @@ class Records:
             self.findings.append(
                 entry.finding("changed", expected, line.raw.decode(errors="replace"), sentence)
             )
+        self._form(entry, line.doc)
         return entry
+
+    def _form(self, entry: Entry, doc: dict[str, Any]) -> None:
+        """What no fold reads, and so no decision would tell, is written in one way only."""
+        event = entry.event
+        wanted = document_of(event.type, {}, event.time, event.recordedtime)
+        names = [name for name in _FORM if doc.get(name) != wanted[name]]
+        if names:
+            expected = {name: wanted[name] for name in names}
+            found = {name: doc.get(name) for name in names}
+            sentence = (
+                f"{name_of(event)} is not as its writer writes it: "
+                f"{', '.join(f'{name} is {found[name]!r} for {wanted[name]!r}' for name in names)}."
+            )
+            self.findings.append(entry.finding("changed", expected, found, sentence))
 
     def _writer(self, entry: Entry, line: Line) -> None:
         event, doc = entry.event, line.doc or {}

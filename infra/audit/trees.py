@@ -183,7 +183,7 @@ class Leaves:
                 tail = self._finding(
                     "truncated",
                     len(self._lines),
-                    place + 1,
+                    gone[-1] + 1,
                     len(self._lines),
                     f"ends after {len(self._lines)} records; a checkpoint signed more",
                 )

@@ -74,6 +74,7 @@ class Told:
             time=at,
             recordedtime=at,
             data=PolicyAdopted(book=RAW["id"], hash=content_hash(RAW), content=RAW),
+            actor="operator/operator/p",
         )
         self.policy: Policy = adopt(RAW, at, "dry-run")
         run = DryRun(read, self.policy)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from shared.calendar import ZONE
 from shared.events import WRITERS, instant_text
 
 Docs = list[dict[str, Any]]
@@ -73,6 +74,21 @@ def a_due_date_is_moved(docs: Docs, random: Random) -> bool:
     for index in decisions(docs, random, "DeadlineSet"):
         later = shifted(docs[index]["event"]["data"]["due_at"], timedelta(days=2))
         return _each(docs, index, "data/due_at", later)
+    return False
+
+
+def an_instant_is_told_in_another_zone(docs: Docs, random: Random) -> bool:
+    for index in decisions(docs, random):
+        there = datetime.fromisoformat(docs[index]["event"]["time"]).astimezone(ZONE)
+        docs[index]["event"]["time"] = there.isoformat()
+        return True
+    return False
+
+
+def another_schema_is_named(docs: Docs, random: Random) -> bool:
+    for index in decisions(docs, random):
+        docs[index]["event"]["dataschema"] += "0"
+        return True
     return False
 
 

@@ -29,7 +29,7 @@ from shared.events import (
     MeetingHeld,
     ProgressReported,
 )
-from shared.log import CASE_EVENTS, partition_of
+from shared.log import CASE_EVENTS, PARTITIONS, partition_of
 from shared.settle import settle_to
 from shared.streams import GOVERNANCE
 from tests.infra import tampering
@@ -160,7 +160,8 @@ def test_a_round_that_waited_for_a_batch_is_in_order(tmp_path: Path) -> None:
     town.fact(CASE, complaint("1"))
     town.fact(CASE, ComplaintAccepted())
     for hours in (3, 4):
-        town.fact(GOVERNANCE, ClockAdvanced(to=START + hours * HOUR))
+        town.now = START + hours * HOUR
+        town.fact(GOVERNANCE, ClockAdvanced(to=town.now))
     town.now = START + 4 * HOUR
     town.read(desk)
     town.publish(desk)
@@ -194,6 +195,8 @@ FOUND: dict[tampering.Tamper, Kind] = {
     tampering.a_decision_rests_on_what_came_after: "impossible_order",
     tampering.a_fact_is_dated_back: "recordedtime",
     tampering.a_book_is_edited: "changed",
+    tampering.an_instant_is_told_in_another_zone: "changed",
+    tampering.another_schema_is_named: "changed",
     tampering.a_record_is_dropped: "dropped",
     tampering.a_record_is_put_in: "inserted",
     tampering.two_records_change_places: "reordered",
@@ -213,6 +216,55 @@ def test_tampering_is_found_as_what_it_is(
     audit = audited(path)
     assert {finding.finding for finding in audit.findings} == {FOUND[tamper]}, sentences(audit)
     assert all(finding.sentence.endswith(".") for finding in audit.findings)
+
+
+def test_a_record_on_another_partition_was_not_written_by_its_writer(tmp_path: Path) -> None:
+    town = one_case()
+    town.rest()
+    home = partition_of(CASE)
+
+    def move(docs: tampering.Docs) -> None:
+        moved = docs[[doc["partition"] for doc in docs].index(home) + 1]
+        moved["partition"] = (home + 1) % PARTITIONS
+        tampering.renumber(docs)
+
+    audit = audit_file(town.export(tmp_path / "log.jsonl", move), Rules(toy_deciders()))
+    [found] = [finding for finding in audit.findings if finding.finding == "foreign_writer"]
+    assert (found.subject, found.expected, found.found) == (CASE, home, (home + 1) % PARTITIONS)
+    assert f"the partition {found.found!r};" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("recorded", "to", "told"),
+    [
+        (-HOUR, -HOUR, "moves the clock back from 2021-11-10T13:00:00Z to 2021-11-10T12:00:00Z"),
+        (HOUR, 2 * HOUR, "says that it was recorded at 2021-11-10T14:00:00Z"),
+    ],
+)
+def test_the_log_clock_is_moved_forward_and_recorded_at_what_it_shows(
+    tmp_path: Path, recorded: timedelta, to: timedelta, told: str
+) -> None:
+    town = on_the_log_clock()
+    last = town.now
+    town.now = last + recorded
+    town.fact(GOVERNANCE, ClockAdvanced(to=last + to))
+    audit = of_one_case(town, tmp_path / "log.jsonl")
+    [found] = [finding for finding in audit.findings if finding.finding == "recordedtime"]
+    assert (found.topic, found.subject) == ("governance-events", GOVERNANCE)
+    assert told in found.sentence, found.sentence
+
+
+def test_only_an_operator_moves_the_clock_and_adopts_a_book(tmp_path: Path) -> None:
+    town = handled(HANDLER)
+    second = copy.deepcopy(RAW)
+    second["id"] = "second"
+    town.adopt(second)
+    governing = town.log["governance-events", 0]
+    governing[-1].event = governing[-1].event.replace(actor="联席办/office/p")
+    rules = Rules({"routing": ROUTING}, impossible_acts)
+    [found] = audit_file(town.export(tmp_path / "log.jsonl"), rules).findings
+    assert (found.finding, found.found) == ("foreign_writer", "联席办/office/p")
+    assert "PolicyAdopted of governance" in found.sentence
 
 
 WAY = ["docs", "random"]
@@ -417,6 +469,8 @@ def test_a_stale_basis_is_one_finding_though_all_else_is_right(tmp_path: Path) -
     [
         (b"{", "line 1: not JSON"),
         (b"{}", "line 1: no field 'event'"),
+        (b"[]", "line 1: not a line of an export: a JSON object is expected"),
+        (b"null", "line 1: not a line of an export: a JSON object is expected"),
         (b'{"topic":1,"partition":0,"offset":0,"appended_at":"x","key":"k","event":{}}', "line 1"),
         (
             b'{"topic":"other","partition":0,"offset":0,"appended_at":"2021-11-10T00:00:00Z",'

@@ -129,6 +129,21 @@ def test_what_was_done_is_found_though_the_offsets_are_in_order(
     assert {finding.finding for finding in audit.findings} == {kind}
 
 
+def test_a_partition_of_which_nothing_is_left_is_truncated(tmp_path: Path) -> None:
+    """Nothing that stood on it is missed by what is left: whole cases went, facts and decisions."""
+    town = signed_town()
+    gone = max(number for topic, number in town.log if topic == "case-events")
+    signed = len(town.log["case-events", gone])
+
+    def take_out(docs: Docs) -> None:
+        docs[:] = [doc for doc in docs if (doc["topic"], doc["partition"]) != ("case-events", gone)]
+
+    audit = audited(town, tmp_path / "log.jsonl", take_out)
+    [found] = [item for item in audit.findings if item.finding != "omitted"]
+    assert (found.finding, found.topic, found.partition) == ("truncated", "case-events", gone)
+    assert (found.offset, found.expected, found.found) == (0, signed, 0)
+
+
 def test_the_record_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     [finding] = audited(signed_town(), path, change).findings

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -46,6 +46,9 @@ RAW = read_book("dengfeng-2021-35")
 
 def toy_deciders() -> Deciders:
     return {"supervision": {"case": Toy()}}
+
+
+_AUTHORS: Final = {GOVERNANCE: "operator/operator/p"}
 
 
 @dataclass
@@ -92,7 +95,7 @@ class Town:
         data: AnyData,
         *,
         under_way: timedelta = 0 * SECOND,
-        actor: str = "TF1/task_force/p",
+        actor: str | None = None,
     ) -> Event:
         """Something reported; it was `under_way` to the log since it was stamped."""
         self.facts += 1
@@ -102,7 +105,7 @@ class Town:
             time=self.now - under_way,
             recordedtime=self.now - under_way,
             data=data,
-            actor=actor,
+            actor=actor or _AUTHORS.get(subject, "TF1/task_force/p"),
         )
         self.append(event)
         return event

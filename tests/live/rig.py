@@ -43,7 +43,14 @@ TOY = "tests.live.toy"
 
 def governance(name: str, data: AnyData, at: datetime) -> Event:
     """An event of governance, as intake writes it."""
-    return Event(id=name, subject=GOVERNANCE, time=at, recordedtime=at, data=data)
+    return Event(
+        id=name,
+        subject=GOVERNANCE,
+        time=at,
+        recordedtime=at,
+        data=data,
+        actor="operator/operator/p",
+    )
 
 
 def fact(name: str, subject: str, data: AnyData, at: datetime) -> Event:
