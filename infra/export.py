@@ -160,13 +160,19 @@ def instant(text: str, option: str) -> datetime:
 
 
 def run(file: Path, as_of: str | None) -> int:
-    """`qingqian export [--as-of T] FILE.jsonl`; the file appears only once it is whole."""
+    """`qingqian export [--as-of T] FILE.jsonl`; the file appears only once it is whole.
+
+    A pipe or a device is written to as it is: a file in its place would be its end.
+    """
     until = instant(as_of, "--as-of") if as_of else None
-    part = file.with_name(f".{file.name}.part")
+    whole = file.resolve()
+    as_it_is = whole.exists() and not whole.is_file()
+    part = whole.with_name(f".{whole.name}.part")
     try:
-        with part.open("wb") as out:
+        with (whole if as_it_is else part).open("wb") as out:
             count = asyncio.run(write(settings_of.load(), out.writelines, until))
-        os.replace(part, file)
+        if not as_it_is:
+            os.replace(part, whole)
     except OSError as error:
         raise Unready(f"{file}: {error.strerror}") from None
     finally:

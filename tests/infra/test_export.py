@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -77,6 +79,20 @@ def test_what_is_exported_and_imported_is_the_same_log(
     assert export.run(again, None) == 0
     assert again.read_bytes() == file.read_bytes()
     assert importer.roots_of(LogFile(again)) == importer.roots_of(LogFile(file))
+
+
+@pytest.mark.live
+def test_an_export_into_a_pipe_leaves_it_a_pipe(here: Settings, file: Path, tmp_path: Path) -> None:
+    importer.run(file)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        try:
+            assert export.run(pipe, None) == 0
+            assert pipe.is_fifo()
+            assert reader.communicate(timeout=60)[0] == file.read_bytes()
+        finally:
+            reader.kill()
 
 
 @pytest.mark.live
