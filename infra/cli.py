@@ -267,6 +267,14 @@ def _fail(line: str, code: int) -> int:
     return code
 
 
+def _let_go_of_a_closed_pipe() -> None:
+    """Where the reader has gone (`| head`) nothing more is said, not even at interpreter exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line and leave with the command's exit code."""
     sys.exit(_run())
@@ -289,14 +297,19 @@ def _run() -> int:
         command = context.command_path if context is not None else "qingqian"
         return _fail(" ".join(message.split()).rstrip(".") + f"; see {command} --help", 2)
     except Problem as error:
+        _let_go_of_a_closed_pipe()
         return _fail(str(error), error.exit_code)
     except (PermissionError, NotADirectoryError) as error:
         return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader has gone (`| head`): nothing more to say, not even at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_a_closed_pipe()
+        return 0
+    except SystemExit as error:
+        # The framework ends a command that writes to a closed pipe with 1, which is a finding here.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
         return 0
     except ValueError as error:
         if type(error).__name__ == "SettingsError":

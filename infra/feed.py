@@ -109,9 +109,16 @@ class Feed:
             if response.status != 200:
                 text = (await response.text())[:300]
                 raise Unready(f"intake answered {response.status}: {text}")
-            async for line in response.content:
-                self._receipt(orjson.loads(line))
-        self.receipts.flush()
+            try:
+                async for line in response.content:
+                    self._receipt(orjson.loads(line))
+                self.receipts.flush()
+            except BrokenPipeError:
+                raise Unready(
+                    "nobody reads the receipts any more, so the feeding stops: which lines were "
+                    "received is not told. Fix: feed the file again; what was received is then a "
+                    "duplicate and appends nothing"
+                ) from None
 
     def _receipt(self, receipt: dict[str, Any]) -> None:
         """Print a receipt under the number of its line in the file."""

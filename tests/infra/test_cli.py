@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import simulator
 from infra.stack.process import free_ports
 from shared.settings import PREFIX, SERVICES
 
@@ -85,6 +87,22 @@ def test_a_case_without_a_name_is_told_so_before_anything_is_read(case: str) -> 
     (line,) = done.stderr.splitlines()
     assert "CASE_ID is empty" in line
     assert "DF-QX-" in line
+
+
+def test_a_reader_that_has_gone_is_no_finding(tmp_path: Path) -> None:
+    """`qingqian route FILE | head -1`, where the output is more than a pipe holds."""
+    file = tmp_path / "complaints.jsonl"
+    lines = [json.dumps(item.data) for item in simulator.received(1, "small")]
+    file.write_text("\n".join(lines * 5), "utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "infra.cli", "route", str(file)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as route:  # fmt: skip
+        assert route.stdout is not None
+        assert route.stderr is not None
+        assert json.loads(route.stdout.readline())["ref"]
+        route.stdout.close()
+        assert (route.stderr.read(), route.wait(60)) == ("", 0)
 
 
 def test_a_setting_that_makes_no_sense_is_one_line_and_exit_2() -> None:

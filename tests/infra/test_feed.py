@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -128,6 +129,18 @@ async def test_a_byte_order_mark_is_no_part_of_a_line_and_no_line_of_its_own() -
 async def test_a_stream_that_breaks_off_says_from_which_line_to_send_again() -> None:
     with pytest.raises(Unready, match="ended the stream before line 3"):
         await fed(FakeIntake(stop_after=2), b'{"a":1}\n{"a":2}\n{"a":3}\n')
+
+
+async def test_receipts_that_nobody_reads_any_more_are_no_success() -> None:
+    """`qingqian feed FILE | head -1`: how far intake came is not known here."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    receipts = os.fdopen(writer, "wb", buffering=0)
+    async with serving(FakeIntake()) as url:
+        sender = Feed(url, {"authorization": "Bearer k"}, receipts)
+        with pytest.raises(Unready, match=r"nobody reads the receipts.*feed the file again"):
+            await sender.send(io.BytesIO(b'{"a":1}\n{"a":2}\n'), 16, False)
+    receipts.close()
 
 
 async def test_no_intake_is_one_clear_line() -> None:
