@@ -158,10 +158,10 @@ class Verdict:
 def audit_log(log: LogFile, rules: Rules) -> Verdict:
     """Everything that is checked of a log."""
     state, findings = governance(log.survey)
+    findings += rules.acts(GOVERNANCE, state.entries)
     pool = _pool(log, rules, state)
     proof = rules.proof
     heads = heads_of(state.entries, proof.kept)
-    findings += rules.acts(GOVERNANCE, state.entries)
     told = misnamed(state.entries)
     remade = rules.publications(log, state)
     # One that says other things than its hash is told so once.
