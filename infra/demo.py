@@ -31,7 +31,7 @@ from infra.show import Show
 from infra.simulator import season
 from infra.simulator.handlers import Handlers
 from infra.stack.ports import demo_folder, demo_of, end_of, record_demo, require_no_stack
-from infra.stack.process import ended_by_sigterm, running
+from infra.stack.process import running
 from infra.stage import Stage, open_stage
 from infra.story import Line
 from shared.settings import Settings, load
@@ -52,25 +52,24 @@ def run(*, exit_when_done: bool, size: simulator.Size) -> int:
     settings = _settings(home)
     console = Console(width=None if sys.stdout.isatty() else 108, highlight=False)
     _remove(settings)
-    with ended_by_sigterm():
-        stage = None
-        try:
-            record_demo(home.data_dir, settings)
-            stage = open_stage(
-                settings, season.at_opening(), keep=False, say=lambda text: console.print(text)
-            )
-            clean = _play_and_show(stage, size, console, serves=not exit_when_done)
-            if not exit_when_done:
-                console.print("\nserving until Ctrl-C")
-                threading.Event().wait()
-            return 0 if clean else 1
-        except KeyboardInterrupt:
-            console.print("\nstopping")
-            return 0 if not exit_when_done else 130
-        finally:
-            if stage is not None:
-                stage.close()
-            _remove(settings)
+    stage = None
+    try:
+        record_demo(home.data_dir, settings)
+        stage = open_stage(
+            settings, season.at_opening(), keep=False, say=lambda text: console.print(text)
+        )
+        clean = _play_and_show(stage, size, console, serves=not exit_when_done)
+        if not exit_when_done:
+            console.print("\nserving until Ctrl-C")
+            threading.Event().wait()
+        return 0 if clean else 1
+    except KeyboardInterrupt:
+        console.print("\nstopping")
+        return 0 if not exit_when_done else 130
+    finally:
+        if stage is not None:
+            stage.close()
+        _remove(settings)
 
 
 def _settings(home: Settings) -> Settings:

@@ -13,7 +13,6 @@ from infra.agenda import Act, Agenda, Cast
 from infra.client import Answer, Client
 from infra.keyring import read_keys
 from infra.lockstep import Lockstep
-from infra.stack.process import ended_by_sigterm
 from infra.stage import Stage, open_stage
 from infra.story import Line, end_of, read_story
 from shared.calendar import ZONE
@@ -30,8 +29,7 @@ def run(*, story: Path, until: str | None = None) -> int:
     end = end_of(lines, until)
     stage = open_stage(load(), lines[0].at, keep=True, say=_say)
     try:
-        with ended_by_sigterm():
-            return asyncio.run(play_on(stage, lines, end))
+        return asyncio.run(play_on(stage, lines, end))
     except KeyboardInterrupt:
         _say(
             f"interrupted: what was played stays on the log, and the services go on serving it. "

@@ -171,6 +171,10 @@ class Producer:
             with suppress(Exception):
                 await self._producer.stop()
             raise Unavailable(str(error)) from None
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await self._producer.stop()
+            raise
 
     async def stop(self) -> None:
         """Flush what is under way and disconnect."""
@@ -313,6 +317,10 @@ class Reader:
             with suppress(Exception):
                 await consumer.stop()
             raise Unavailable(str(error)) from None
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await consumer.stop()
+            raise
         return consumer
 
     async def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:

@@ -22,7 +22,7 @@ from infra.ready import clock_of
 from infra.stack.guard import stop_all
 from infra.stack.local import STARTING, LocalStack, starting
 from infra.stack.ports import demo_folder, demo_of, end_of, require_no_demo, require_ports
-from infra.stack.process import ended_by_sigterm, locked, running, undisturbed
+from infra.stack.process import locked, running, undisturbed
 from infra.stack.services import Services
 from shared.calendar import ZONE, civil
 from shared.clock import wall_now
@@ -125,7 +125,7 @@ def _start(settings: Settings, stack: LocalStack) -> None:
     if os.geteuid() == 0 and not stack.postgres.alive:
         say("running as root: PostgreSQL runs as the user nobody, everything else as root")
     services = services_of(settings, stack)
-    with ended_by_sigterm(), _all_or_nothing(stack, services):
+    with _all_or_nothing(stack, services):
         say("starting Kafka and PostgreSQL")
         stack.start()
         asyncio.run(topics.ensure(settings.kafka, settings.namespace))

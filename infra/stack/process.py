@@ -252,21 +252,6 @@ def alone(lock: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does: through the same cleaning up."""
-
-    def stop(number: int, frame: object) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Cleaning up is brief, and goes on to its end when Ctrl-C is pressed a second time."""
     numbers = (signal.SIGINT, signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -103,6 +104,22 @@ def test_a_reader_that_has_gone_is_no_finding(tmp_path: Path) -> None:
         assert json.loads(route.stdout.readline())["ref"]
         route.stdout.close()
         assert (route.stderr.read(), route.wait(60)) == ("", 0)
+
+
+def test_a_copy_of_the_log_goes_with_a_command_that_is_told_to_end(tmp_path: Path) -> None:
+    """SIGTERM in the middle of reading a log, whose broker takes the connection and is silent."""
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        broker.settimeout(60)
+        place = f"127.0.0.1:{broker.getsockname()[1]}"
+        with subprocess.Popen(
+            [sys.executable, "-m", "infra.cli", "audit"], cwd=ROOT, text=True,
+            env=os.environ | {"QINGQIAN_KAFKA": place, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as reading, broker.accept()[0]:  # fmt: skip
+            assert [item.is_dir() for item in tmp_path.iterdir()] == [True]
+            reading.send_signal(signal.SIGTERM)
+            assert (*reading.communicate(timeout=60), reading.returncode) == ("", "", 130)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_setting_that_makes_no_sense_is_one_line_and_exit_2() -> None:
