@@ -369,6 +369,7 @@ def _gathering(state: Group, policy: Policy) -> list[Event]:
     if level is not None and level > (state.level or ""):
         return [_formed(state, members, level, count, at)]
     formation = state.formations if state.formations > 1 else None
+    told = {leader.case, *state.joined}
     return [
         owe(
             member.case,
@@ -379,7 +380,7 @@ def _gathering(state: Group, policy: Policy) -> list[Event]:
             decidedby=state.subject,
         )
         for member in members
-        if member.case != leader.case and member.case not in state.joined
+        if member.case not in told
     ]
 
 
