@@ -182,10 +182,20 @@ class Store:
     async def prepare(self) -> None:
         """Make the tables where they are missing, after any rebuild has ended.
 
-        Raises WrongLog where they were made for other state types.
+        Raises WrongLog where they were made for other state types, or where positions stand
+        without the rows that were folded up to them: from empty ones every stream would go wrong.
         """
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK, self.schema, timeout=_REBUILD_SECONDS)
+            if await connection.fetchval(
+                "SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NULL",
+                f"{self.schema}.positions",
+                f"{self.schema}.streams",
+            ):
+                raise WrongLog(
+                    f"the table of {self.service}'s streams is gone: "
+                    f"run `qingqian rebuild {self.service}`"
+                )
             found = await self._make(connection)
         if found != self.shape:
             raise WrongLog(

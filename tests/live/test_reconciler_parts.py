@@ -253,6 +253,9 @@ async def test_tables_that_are_gone_are_told_with_their_remedy(bench: Bench) -> 
     assert not found.ready
     assert "`qingqian rebuild supervision`" in (found.reason or "")
     assert LOST_OWNERSHIP._value.get() == lost
+    # Nor does another start go on from empty rows at positions that are past the log's beginning.
+    with pytest.raises(WrongLog, match="qingqian rebuild supervision"):
+        await worker.store.prepare()
 
 
 async def test_decisions_that_the_log_does_not_acknowledge_are_counted(bench: Bench) -> None:
