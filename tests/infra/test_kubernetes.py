@@ -35,6 +35,7 @@ HOME = ROOT / "infra" / "kubernetes"
 OVERLAYS = ("small", "city")
 FOLDERS = ("base", "kafka", "monitoring", *(f"overlays/{name}" for name in OVERLAYS))
 WORKERS = ("routing", "supervision")
+OPTIONAL = ("qingqian-channels", "qingqian-database-ca")
 CUSTOM = ("kafka.strimzi.io/v1", "monitoring.coreos.com/v1")
 KUBERNETES = ("1.30", "1.37")
 """The oldest that has a sleep before the stop, and the newest whose schemas are here."""
@@ -352,20 +353,22 @@ def test_every_file_of_keys_lies_in_a_secret_and_in_no_other_pod() -> None:
         for volume in pod(name)["volumes"]:
             if "secret" in volume:
                 holders.setdefault(volume["secret"]["secretName"], set()).add(name)
-                optional = volume["secret"]["secretName"] == "qingqian-channels"
+                optional = volume["secret"]["secretName"] in OPTIONAL
                 assert volume["secret"].get("optional", False) == optional
     assert holders == {
         "qingqian-keys": {"intake", "reporting"},
         "qingqian-vault": {"intake"},
         "qingqian-checkpoint": {"reporting"},
         "qingqian-channels": {"reporting"},
+        "qingqian-database-ca": set(SERVICES),
     }
 
 
 def test_the_base_names_every_secret_with_its_keys() -> None:
     text = (HOME / "base" / "kustomization.yaml").read_text("utf-8")
+    asked = secrets_asked_for() | {"qingqian-database-ca": {"ca.crt"}}
 
-    for secret, files in secrets_asked_for().items():
+    for secret, files in asked.items():
         (line,) = [line for line in text.splitlines() if line.startswith(f"#   {secret} ")]
         assert all(file in line for file in files), secret
 
@@ -621,6 +624,17 @@ def test_the_readme_makes_the_secrets_that_are_asked_for(path: Path) -> None:
     assert applied == "infra/kubernetes/overlays/city"
 
 
+def test_the_alert_rules_are_handed_over_as_shown() -> None:
+    (line,) = [line for line in shown(readme.READMES[0]) if "PrometheusRule" in line]
+    made, _, _ = line.partition(" | kubectl")
+    run = subprocess.run(["sh", "-c", made], cwd=ROOT, capture_output=True, text=True, check=True)
+    (rule,) = yaml.safe_load_all(run.stdout)
+
+    assert (rule["apiVersion"], rule["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+    alerts = yaml.safe_load((ROOT / "infra/prometheus/alerts.yml").read_text("utf-8"))
+    assert rule["spec"] == alerts
+
+
 def test_the_keys_made_as_shown_are_those_that_the_services_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -631,10 +645,13 @@ def test_the_keys_made_as_shown_are_those_that_the_services_take(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(f"{PREFIX}DATA_DIR", str(tmp_path))
 
-    assert make_keys() == 0
-    subprocess.run(
-        ["sh", "-c", line], env={"d": str(tmp_path), "PATH": "/usr/bin:/bin"}, check=True
-    )
+    def make_others() -> int:
+        given = {"d": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        return subprocess.run(
+            ["sh", "-c", line], env=given, capture_output=True, check=False
+        ).returncode
+
+    assert (make_keys(), make_others()) == (0, 0)
 
     settings = Settings()
     assert len(keys.load(settings.keys_path)) > 20
@@ -645,3 +662,6 @@ def test_the_keys_made_as_shown_are_those_that_the_services_take(
     # Nothing was made anew or beside it: the folder of a Secret can only be read.
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+    # Nor does whoever repeats the commands lose the keys that stand.
+    assert (make_keys(), make_others() != 0) == (0, True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
