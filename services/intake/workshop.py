@@ -78,7 +78,9 @@ class Workshop:
         self.safe = safe
         self.rest = rest
         self.helpers = min(os.cpu_count() or 1, _MOST_HELPERS) if helpers is None else helpers
-        self._idle: asyncio.Queue[_Helper] = asyncio.Queue()
+        self._idle: asyncio.Queue[_Helper | None] = asyncio.Queue()
+        """None: for one who waits while there are none and none can be started."""
+        self._waiting = 0
         self._crew: list[_Helper] = []
         self._starting = asyncio.Lock()
         self._asked = 0
@@ -105,7 +107,9 @@ class Workshop:
     async def _ask(
         self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
     ) -> bytearray | None:
-        """What a helper makes of a batch; None if it ended meanwhile: another takes its place."""
+        """What a helper makes of a batch; None if it ended meanwhile (another takes its place), or
+        if none can be had.
+        """
         self._asked += 1
         try:
             return await self._by_a_helper(raws, key, now, policy)
@@ -125,7 +129,15 @@ class Workshop:
         self, raws: Sequence[bytes | None], key: Key, now: datetime, policy: Policy
     ) -> bytearray | None:
         await self._start_missing()
-        helper = await self._idle.get()
+        if not self._crew:
+            return None
+        self._waiting += 1
+        try:
+            helper = await self._idle.get()
+        finally:
+            self._waiting -= 1
+        if helper is None:
+            return None
         try:
             made = await helper.ask(raws, key, now, policy)
         except OSError as error:
@@ -135,15 +147,23 @@ class Workshop:
                 self._crew.remove(helper)
                 # Other batches may wait for one, and no later batch come that would start it.
                 await self._start_missing()
+                if not self._crew:
+                    for _ in range(self._waiting):
+                        self._idle.put_nowait(None)
             return None
         self._idle.put_nowait(helper)
         return made
 
     async def _start_missing(self) -> None:
-        """Start helpers up to their number."""
+        """Start helpers up to their number, or as many as can be had."""
         async with self._starting:
             while len(self._crew) < self.helpers:
-                helper = await asyncio.to_thread(_Helper, self.safe.master)
+                try:
+                    helper = await asyncio.to_thread(_Helper, self.safe.master)
+                except (OSError, EOFError) as error:
+                    # No process or no socket is left; the next batch asks again.
+                    log.warning("helper_not_started", error=type(error).__name__)
+                    break
                 self._crew.append(helper)
                 self._idle.put_nowait(helper)
 
@@ -157,7 +177,9 @@ class Workshop:
             helper.hang_up()
         self._crew.clear()
         while not self._idle.empty():
-            self._idle.get_nowait().close()
+            idle = self._idle.get_nowait()
+            if idle is not None:
+                idle.close()
 
 
 def _in_order(made: _Made, count: int) -> list[Prepared | Receipt]:

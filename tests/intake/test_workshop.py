@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -74,6 +76,38 @@ async def stopped_at(workshop: Workshop, batch: list[bytes | None]) -> asyncio.T
     for _ in range(10):
         await asyncio.sleep(0)
     return task
+
+
+@contextmanager
+def no_socket_to_be_had() -> Iterator[None]:
+    """Every number of a file or socket is taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_where_no_helper_can_be_started_batches_are_prepared_here(
+    workshop: Workshop,
+) -> None:
+    batch = lines(201)
+    expected = alone(batch)  # Reads the book, for which files are opened.
+    with no_socket_to_be_had():
+        assert await made_of(workshop, batch) == expected
+    assert await made_of(workshop, batch) == expected
+    killed = helper()
+    batches = [lines(230, "lost"), lines(220, "waiting"), lines(210, "behind")]
+    tasks = [await stopped_at(workshop, batch) for batch in batches]
+
+    with no_socket_to_be_had():
+        os.kill(killed.pid, signal.SIGKILL)
+        made = await asyncio.wait_for(asyncio.gather(*tasks), 60)
+
+    assert made == [alone(batch) for batch in batches]
+    assert await made_of(workshop, batch) == alone(batch)
+    assert helper().pid != killed.pid, "the next batch asks again"
 
 
 async def test_helpers_that_nobody_asks_are_let_go_and_others_start(workshop: Workshop) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from services.reporting import answers
 from services.reporting.api import application
+from services.reporting.publications import id_of
 from services.reporting.reading import Reading
 from services.reporting.service import Reporting
 from services.reporting.stream import Feed
@@ -456,13 +457,13 @@ async def test_an_issue_says_when_it_comes_out_and_what_stands_on_the_log_of_it(
 ) -> None:
     out = at_hour(date(2021, 11, 17), 9)
     data = BulletinIssued(issue_no=1, as_of=end_of(date(2021, 11, 16)), hash="h", positions={})
-    event = Event(id="b1", subject=GOVERNANCE, time=data.as_of, recordedtime=out, data=data)
+    event = Event(id=id_of(data), subject=GOVERNANCE, time=data.as_of, recordedtime=out, data=data)
     reporting.reading.published.hear(event)
     query = {"as_of": "2021-11-25T00:00:00+08:00"}
     first, second = (await get(client, "/v1/bulletins", **query))["items"]
     assert first["comes_out_at"] == instant_text(out)
     assert first["published"] == {
-        "event_id": "b1",
+        "event_id": event.id,
         "recorded_at": instant_text(out),
         "hash": "h",
     }
@@ -474,18 +475,20 @@ async def test_an_issue_says_when_it_comes_out_and_what_stands_on_the_log_of_it(
 async def test_checkpoints_are_listed_as_they_were_then(
     client: httpx.AsyncClient, reporting: Reporting
 ) -> None:
+    days: dict[int, str] = {}
     for day in (17, 24):
         heads = Heads()
         heads.append("case-events", 0, b"%d" % day)
         at = at_hour(date(2021, 11, day), 9)
         data = heads.sign(Ed25519PrivateKey.generate())
-        event = Event(id=f"c{day}", subject=GOVERNANCE, time=at, recordedtime=at, data=data)
+        days[day] = id_of(data)
+        event = Event(id=days[day], subject=GOVERNANCE, time=at, recordedtime=at, data=data)
         reporting.reading.published.hear(event)
     whole = answers.Checkpoints.model_validate(await get(client, "/v1/checkpoints"))
-    assert [item.event_id for item in whole.items] == ["c24", "c17"]
+    assert [item.event_id for item in whole.items] == [days[24], days[17]]
     assert whole.items[0].positions == {"case-events/0": 1}
     then = await get(client, "/v1/checkpoints", as_of="2021-11-20T00:00:00Z")
-    assert [item["event_id"] for item in then["items"]] == ["c17"]
+    assert [item["event_id"] for item in then["items"]] == [days[17]]
 
 
 async def test_nothing_sealed_is_answered(client: httpx.AsyncClient) -> None:
