@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from infra.audit.findings import Finding, Kind, differences, name_of, same_content
 from infra.audit.log import TOLERANCE, Line, Survey
 from shared.envelope import Unreadable, canonical, document_of, from_document
 from shared.events import WRITERS, ClockAdopted, ClockAdvanced, Event, PolicyAdopted, instant_text
-from shared.log import GOVERNANCE_EVENTS, partition_of, topic_of
+from shared.log import EPOCH, GOVERNANCE_EVENTS, partition_of, topic_of
 from shared.policy import Policy, PolicyError, check_book, content_hash
 
-_FORM: Final = ("specversion", "datacontenttype", "dataschema", "time", "recordedtime")
+_is_instant: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(?!0{6})\d{6})?Z", re.ASCII
+).fullmatch
+"""An instant as it is stored (`instant_text`)."""
+
+_HEAD: Final = ("specversion", "datacontenttype", "dataschema")
+_INSTANTS: Final = ("time", "recordedtime")
 _SOURCE: Final = {name: f"/qingqian/{writer}" for name, writer in WRITERS.items()}
+
+
+@cache
+def _head_of(type_name: str) -> tuple[Any, ...]:
+    """`_HEAD` of an event of this type."""
+    written = document_of(type_name, {}, EPOCH, EPOCH)
+    return tuple(written[name] for name in _HEAD)
 
 
 @dataclass(slots=True)
@@ -231,8 +246,12 @@ class Records:
     def _form(self, entry: Entry, doc: dict[str, Any]) -> None:
         """What no fold reads, and so no decision would tell, is written in one way only."""
         event = entry.event
+        if tuple(map(doc.get, _HEAD)) == _head_of(event.type) and all(
+            _is_instant(doc[name]) for name in _INSTANTS
+        ):
+            return  # Nearly all are as they must be: their instants need not be spelt again.
         wanted = document_of(event.type, {}, event.time, event.recordedtime)
-        names = [name for name in _FORM if doc.get(name) != wanted[name]]
+        names = [name for name in (*_HEAD, *_INSTANTS) if doc.get(name) != wanted[name]]
         if names:
             expected = {name: wanted[name] for name in names}
             found = {name: doc.get(name) for name in names}
