@@ -34,6 +34,7 @@ from infra.world import World
 from services.intake.complaint import Refused as BadComplaint
 from services.intake.complaint import admit, check, problems_of, read_object
 from services.intake.decider import Act, CaseFile, Refusal, decide, evolve, initial
+from services.intake.facts import refuse_absurd_sums
 from services.intake.personal import refuse_numbers_of_persons
 from shared.envelope import case_id_of, derived_id
 from shared.events import TYPES, AnyData, Decision, Event, MergeApproved
@@ -57,6 +58,10 @@ def run(*, story: Path, until: str | None = None, policy: str | None = None) -> 
     dry.play(end)
     for out in dry.output():
         sys.stdout.buffer.write(orjson.dumps(out) + b"\n")
+    if dry.refused:
+        print(
+            f"{len(dry.refused)} of {len(lines)} lines were refused: see `Refused`", file=sys.stderr
+        )
     return 1 if dry.refused else 0
 
 
@@ -165,6 +170,7 @@ class DryRun:
             sealed = self._sealer(subject).seal_fields(model, plain, str(line.number))
             data = model.model_validate(sealed)
             refuse_numbers_of_persons(sealed)
+            refuse_absurd_sums(data)
         by = author(line, default_by(line.type, file, data), file)
         if line.type == "SupplementReceived" and not self._may_add(by, file):
             reason = "who adds to it may not post the source of this case"

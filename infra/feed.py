@@ -90,8 +90,9 @@ class Feed:
     async def _body(
         self, file: IO[bytes], messages: bool, clock: str, progress: Progress, task: Any
     ) -> AsyncIterator[bytes]:
-        chunk = bytearray()
+        chunk, done = bytearray(), 0  # A pipe cannot tell how far it was read.
         for number, line in _lines(file):
+            done += len(line) + 1
             if not self._sent and not self.counts and not messages:
                 messages = _is_message(line)
             self._sent.append(number)
@@ -99,9 +100,9 @@ class Feed:
             if len(chunk) >= _CHUNK_BYTES:
                 yield bytes(chunk)
                 chunk.clear()
-                progress.update(task, completed=file.tell())
+                progress.update(task, completed=done)
         yield bytes(chunk)
-        progress.update(task, completed=file.tell() or 1)
+        progress.update(task, completed=done or 1)
 
     async def _exchange(self, http: aiohttp.ClientSession, body: AsyncIterator[bytes]) -> None:
         url = f"{self.intake}/v1/complaints:stream"

@@ -47,6 +47,7 @@ PARKED: Final = Counter(
 REASONS: Final = (
     "complaint",
     "float",
+    "foreign_writer",
     "malformed_attribute",
     "malformed_data",
     "missing_attribute",

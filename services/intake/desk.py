@@ -12,6 +12,7 @@ sitting: each step then asks database and log once for all of them.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,10 +33,17 @@ from services.intake.vault import Vault
 from services.intake.view import Behind, Folder, View
 from shared.calendar import civil
 from shared.envelope import derived_id, encode
-from shared.events import AnyData, ComplaintAccepted, Event, MergeApproved, instant_text
+from shared.events import (
+    SEALED_PREFIX,
+    AnyData,
+    ComplaintAccepted,
+    Event,
+    MergeApproved,
+    instant_text,
+)
 from shared.governance import Governance
 from shared.log import Producer, Unavailable, check, partition_of
-from shared.sealing import Sealer
+from shared.sealing import KEY_BYTES, Sealer
 
 _WAIT_SECONDS: Final = 2.0
 _ACK_SECONDS: Final = 5.0
@@ -334,9 +342,13 @@ class Desk:
     ) -> AnyData:
         """What is to be recorded. Raises Refused, Refusing."""
         report, policy, folder = matter.report, self.governance.books.latest, folders[0]
-        if sealer is None:
-            raise Refusing(Refusal(409, "ERASED", "what this case says of persons was erased"))
-        sealed = seal_fact(matter.fact, sealer, policy, report.event_id)
+        # Of what was erased nothing can be sealed any more, but the case goes on: it may have come
+        # back (T15), and its sources are owed their replies (I-02).
+        with_key = sealer or Sealer(report.subject, os.urandom(KEY_BYTES), self.vault.matcher)
+        sealed = seal_fact(matter.fact, with_key, policy, report.event_id)
+        if sealer is None and SEALED_PREFIX in sealed.model_dump_json():
+            reason = "what this case says of persons was erased; only an act without text is taken"
+            raise Refusing(Refusal(409, "ERASED", reason))
         act = Act(report.type, sealed, report.occurred_at, report.by)
         verdict = decide(act, folder.file, now, policy, folders[-1].file)
         if isinstance(verdict, Refusal):

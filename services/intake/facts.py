@@ -83,9 +83,7 @@ def read_fact(type_name: str, data: dict[str, Any]) -> AnyData | Supplement:
         raise Refused([Problem("/data", "number", "a number does not fit in 64 bits")]) from None
     if found := spelt_ill(fact, data, ("data",)):
         raise Refused(found)
-    for name, parts in (("lines", getattr(fact, "lines", ())), ("plan", getattr(fact, "plan", ()))):
-        if sum(part.amount_fen for part in parts) > MAX_FEN:
-            raise Refused([Problem(f"/data/{name}", "absurd", TOO_MUCH)])
+    refuse_absurd_sums(fact)
     if isinstance(fact, ComplaintAccepted) and fact.number is not None:
         raise Refused([Problem("/data/number", "not_yours", "intake gives the number")])
     return fact
@@ -102,6 +100,13 @@ def _nuls(value: Any, place: str) -> Iterator[str]:
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from _nuls(item, f"{place}/{number}")
+
+
+def refuse_absurd_sums(fact: AnyData | Supplement) -> None:
+    """Raises Refused where lines or instalments add up to more money than there is."""
+    for name, parts in (("lines", getattr(fact, "lines", ())), ("plan", getattr(fact, "plan", ()))):
+        if sum(part.amount_fen for part in parts) > MAX_FEN:
+            raise Refused([Problem(f"/data/{name}", "absurd", TOO_MUCH)])
 
 
 def seal_fact(fact: AnyData | Supplement, sealer: Sealer, policy: Policy, place: str) -> AnyData:

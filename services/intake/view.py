@@ -490,7 +490,32 @@ def _read(record: Record) -> Event | None:
             "unreadable", partition=record.partition, offset=record.offset, reason=error.reason
         )
         return None
-    return event if event.type in MATTERS else None
+    if event.type not in MATTERS:
+        return None
+    if misplaced := _misplaced(record, event):
+        PARKED.labels(misplaced).inc()
+        log.warning(
+            "unreadable", partition=record.partition, offset=record.offset, reason=misplaced
+        )
+        return None
+    return event
+
+
+_OURS: Final = b'"source":"/qingqian/intake"'
+
+
+def _misplaced(record: Record, event: Event) -> str | None:
+    """Why a record moves no file, as it moves nothing of the other services; None where it does.
+
+    A key is destroyed for good, so only intake's own word does it.
+    """
+    if record.key != event.subject.encode():
+        return "wrong_key"
+    if record.partition != partition_of(event.subject):
+        return "wrong_partition"
+    if isinstance(event.data, PiiErased) and _OURS not in record.value:
+        return "foreign_writer"
+    return None
 
 
 _OPENED: Final = msgspec.to_builtins(opened("", (), datetime.fromtimestamp(0, UTC)))

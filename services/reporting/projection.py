@@ -26,7 +26,7 @@ from services.reporting.store import Batch, Position, Store
 from shared.envelope import Unreadable, from_document
 from shared.events import SEALED_PREFIX, Event
 from shared.journal import journal
-from shared.log import Record
+from shared.log import Record, partition_of
 from shared.metrics import FOLDED, PARKED, STREAMS_CACHED
 from shared.streams import kind_of
 
@@ -208,7 +208,7 @@ class Projection:
 
 
 def _read(record: Record, instant: datetime | None) -> Decoded:
-    """Raises Unreadable as `from_document` does."""
+    """Raises Unreadable as `from_document` does, and as the reconcilers do."""
     try:
         doc = orjson.loads(record.value)
     except orjson.JSONDecodeError as error:
@@ -216,6 +216,8 @@ def _read(record: Record, instant: datetime | None) -> Decoded:
     if not isinstance(doc, dict):
         raise Unreadable("not_object", "an event is a JSON object")
     event = from_document(doc)
+    if record.partition != partition_of(event.subject):
+        raise Unreadable("wrong_partition", "its subject belongs to another partition")
     moment = event.recordedtime if instant is None else max(instant, event.recordedtime)
     data = doc["data"] if _SEALED not in record.value else unsealed(doc["data"])
     return Decoded(record, event, orjson.dumps(data), moment)

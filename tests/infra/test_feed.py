@@ -106,6 +106,19 @@ async def test_many_lines_go_through_in_chunks() -> None:
     assert [item["line"] for item in receipts] == list(range(1, 3001))
 
 
+async def test_a_pipe_is_fed_like_a_file() -> None:
+    """`… | qingqian feed /dev/stdin`: it cannot tell how far it was read."""
+    end, begin = os.pipe()
+    os.write(begin, b'{"a":1}\n{"b":2}\n')
+    os.close(begin)
+    intake = FakeIntake()
+    with os.fdopen(end, "rb") as pipe:
+        async with serving(intake) as url:
+            sender = Feed(url, {"authorization": "Bearer k"}, io.BytesIO())
+            counts = await sender.send(pipe, 0, False)
+    assert counts["received"] == 2
+
+
 async def test_messages_of_citizens_become_complaints_of_the_message_board() -> None:
     intake = FakeIntake()
     message = {"id": "10484", "title": "拖欠工资", "text": "老板不给钱", "claim": True}

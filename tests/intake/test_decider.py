@@ -222,8 +222,9 @@ def tried(given: Given, times: int) -> Given:
 
 def unreached(given: Given, *days_ago: int) -> Given:
     """Tried in vain to follow up so many days ago."""
-    for days in days_ago:
-        given = given.and_("FollowUpAttempted", at=NOW - timedelta(days=days))
+    for number, days in enumerate(days_ago):
+        at = NOW - timedelta(days=days, minutes=number)
+        given = given.and_("FollowUpAttempted", at=at)
     return given
 
 
@@ -522,6 +523,16 @@ def test_the_office_decides_about_a_worker_whom_somebody_has_asked(tried: Given)
     assert again.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP", "since the review passed"
 
 
+def test_tries_before_the_review_passed_or_at_one_instant_do_not_count_again() -> None:
+    """They are asked for anew, each a try of its own."""
+    waived = PLAIN["FollowUpWaived"]
+    before = unreached(follow_up(), 12, 11, 10)
+    assert before.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
+    at = NOW - timedelta(days=2)
+    once = before.and_("FollowUpAttempted", at=at).and_("FollowUpAttempted", at=at)
+    assert once.file.unreached == (at,)
+
+
 @pytest.mark.parametrize("days", [(2,), (2, 1), (2, 2, 2)])
 def test_a_worker_is_unreachable_after_three_tries_on_two_days(days: tuple[int, ...]) -> None:
     """T13: three tries on two days; what reached somebody is no try in vain."""
@@ -530,7 +541,7 @@ def test_a_worker_is_unreachable_after_three_tries_on_two_days(days: tuple[int, 
     assert tried.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
     reached = tried.and_("FollowUpAttempted", reached=True, at=NOW - timedelta(days=1))
     assert reached.when("FollowUpWaived", waived) == "409 NO_FOLLOW_UP"
-    assert unreached(tried, *(3, 3, 3)[len(days) - 1 :]).when("FollowUpWaived", waived) == "ok"
+    assert unreached(tried, *(3, 4, 5)[len(days) - 1 :]).when("FollowUpWaived", waived) == "ok"
 
 
 def test_a_reopened_case_is_handled_again() -> None:

@@ -15,13 +15,14 @@ import httpx
 import orjson
 import pytest
 
-from shared.envelope import case_id_of
+from shared.envelope import case_id_of, encode
 from shared.events import TYPES, Event, PiiErased
 from shared.log import (
     CASE_EVENTS,
     FEED_COMPLAINTS,
     FEED_COMPLAINTS_PARKED,
     GOVERNANCE_EVENTS,
+    PARTITIONS,
     partition_of,
 )
 from shared.settings import Settings
@@ -460,8 +461,6 @@ async def test_what_the_log_says_is_erased_is_erased_in_an_older_vault_too(desk:
         data=PiiErased(),
         actor="联席办/office/-",
     )
-    async with desk.producer("intake") as producer:
-        await producer.publish([erased])
 
     async def reveal() -> tuple[int, str | None]:
         answer = await desk.http.post(
@@ -471,7 +470,39 @@ async def test_what_the_log_says_is_erased_is_erased_in_an_older_vault_too(desk:
         )
         return answer.status_code, answer.json().get("code")
 
+    # A key is destroyed for good: not on the word of a record that the other services park.
+    place = partition_of(case_id)
+    other = encode(erased).replace(b"/qingqian/intake", b"/qingqian/routing")
+    async with desk.producer("intake") as producer:
+        await (await producer.send(CASE_EVENTS, case_id, encode(erased), (place + 1) % PARTITIONS))
+        await (await producer.send(CASE_EVENTS, "another", encode(erased), place))
+        await (await producer.send(CASE_EVENTS, case_id, other, place))
+        assert (await reveal())[0] == 200
+        await producer.publish([erased])
     assert await reveal() == (409, "ERASED")
+
+
+async def test_an_erased_case_that_comes_back_can_be_handled(desk: Desk) -> None:
+    """Nothing can be sealed for it any more, so what has no text is taken (I-02, T15)."""
+    case_id = (await desk.post(complaint("erased-and-back"))).json()["case_id"]
+    now = datetime.now(UTC)
+    erased = Event(
+        id="e-back",
+        subject=case_id,
+        time=now,
+        recordedtime=now,
+        data=PiiErased(),
+        actor="联席办/office/-",
+    )
+    async with desk.producer("intake") as producer:
+        await producer.publish([erased])
+    url = f"/v1/cases/{case_id}/events"
+    asked = await desk.fact(url, "SupplementRequested", {"items": ["工资条"]}, key="b1", by=CLERK)
+    assert (asked.status_code, asked.json()["code"]) == (409, "ERASED")
+    accepted = await desk.fact(
+        url, "ComplaintAccepted", key="b2", by=CLERK, occurred_at=now.isoformat()
+    )
+    assert accepted.status_code == 202, accepted.text
 
 
 async def test_a_platform_adds_nothing_to_what_another_one_has_brought(desk: Desk) -> None:

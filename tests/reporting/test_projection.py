@@ -25,6 +25,9 @@ from shared.policy import Policy
 from tests.reporting import histories
 from tests.reporting.conftest import IDENTITY, Read, opened
 
+CASE = "case-6"
+"""A subject of partition 0."""
+
 
 def twice(found: list[Record]) -> list[Record]:
     """Every record delivered again at a later offset of its partition, now and then at once."""
@@ -146,6 +149,16 @@ async def test_an_unreadable_record_is_passed_over(read: Read) -> None:
     assert len((await read.dump())["events"]) == 1
 
 
+async def test_a_record_on_another_partition_is_passed_over(read: Read) -> None:
+    """As routing and supervision do, so that no service knows what the others do not."""
+    noon = datetime(2021, 12, 1, 4, tzinfo=UTC)
+    received = ev.ComplaintReceived(source="window", source_ref="1", received_at=noon)
+    astray = _record(0, _event("b", ev.ComplaintAccepted(), noon), partition=3)
+    await read.take([[_record(0, _event("a", received, noon)), astray]])
+    assert len((await read.dump())["events"]) == 1
+    assert (await read.store.positions())[3].next == 1
+
+
 async def test_a_second_writer_is_told_and_starts_from_the_tables(read: Read, book: Policy) -> None:
     found = histories.records(histories.tell(6, 20, book))
     rival = Projection(read.store)
@@ -208,8 +221,8 @@ def test_sealed_text_is_not_kept() -> None:
 
 
 def _event(name: str, data: ev.AnyData, recorded: datetime) -> Event:
-    return Event(id=name, subject="case", time=recorded, recordedtime=recorded, data=data)
+    return Event(id=name, subject=CASE, time=recorded, recordedtime=recorded, data=data)
 
 
-def _record(offset: int, event: Event) -> Record:
-    return Record(CASE_EVENTS, 0, offset, 0, b"case", encode(event))
+def _record(offset: int, event: Event, partition: int = 0) -> Record:
+    return Record(CASE_EVENTS, partition, offset, 0, CASE.encode(), encode(event))

@@ -67,8 +67,8 @@ class CaseFile(Frozen, frozen=True):
     that stand here whole (`claims.bound`). `notices`: the numbers of those that were issued here.
     `lapsed_at`: when the time to supplement ran out; `tries`: to reach the complainant since.
     `referred`: whether its papers were delivered to the police.
-    Since the review passed: `asked`: whether a follow-up was completed; `unreached`: when the
-    worker was tried and not reached.
+    Since the review passed (`reviewed_at`): `asked`: whether a follow-up was completed;
+    `unreached`: when the worker was tried and not reached.
     """
 
     subject: str
@@ -101,6 +101,7 @@ class CaseFile(Frozen, frozen=True):
     lapsed_at: datetime | None = None
     asked: bool = False
     unreached: tuple[datetime, ...] = ()
+    reviewed_at: datetime | None = None
     ways: tuple[str, ...] = ()
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
 
@@ -326,7 +327,9 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ClosureReviewPassed():
             if data.stage == "tf":
                 return replace(state, tf_passed=True)
-            return replace(state, state="FOLLOW_UP", asked=False, unreached=())
+            return replace(
+                state, state="FOLLOW_UP", asked=False, unreached=(), reviewed_at=event.time
+            )
         case e.FollowUpAttempted() | e.FollowUpCompleted():
             return _followed_up(state, event)
         case e.ClosureReturned():
@@ -414,8 +417,10 @@ def _followed_up(state: CaseFile, event: e.Event) -> CaseFile:
         return state
     if isinstance(event.data, e.FollowUpCompleted):
         return replace(state, asked=True)
-    if isinstance(event.data, e.FollowUpAttempted) and not event.data.reached:
-        return replace(state, unreached=(*state.unreached, event.time))
+    after = state.reviewed_at is None or event.time >= state.reviewed_at
+    if isinstance(event.data, e.FollowUpAttempted) and not event.data.reached and after:
+        tries = {*state.unreached, event.time}
+        return replace(state, unreached=tuple(sorted(tries)))
     return state
 
 
