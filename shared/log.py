@@ -19,7 +19,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from shared.envelope import encode, unsealed_fields, writer_of
+from shared.envelope import Unreadable, encode, unsealed_fields, writer_of
 from shared.events import TYPES, AnyData, Event, Model, Service
 from shared.metrics import ALERTS, EVENTS, RETRIES
 from shared.settings import Settings
@@ -110,6 +110,20 @@ def _murmur2(key: bytes) -> int:
         hashed = (hashed ^ int.from_bytes(key[-rest:], "little")) * _M & _32_BITS
     hashed = (hashed ^ hashed >> 13) * _M & _32_BITS
     return hashed ^ hashed >> 15
+
+
+def check_key(record: Record, subject: str) -> None:
+    """Raises Unreadable where the key of a record is not its subject."""
+    if record.key != subject.encode():
+        raise Unreadable("wrong_key", "the record's key is not its subject")
+
+
+def check_partition(record: Record, subject: str) -> None:
+    """Raises Unreadable where a record of `case-events` stands on another partition than its
+    subject's: its writer had another partitioner, and two partitions would tell of one stream.
+    """
+    if record.partition != partition_of(subject):
+        raise Unreadable("wrong_partition", "its subject belongs to another partition")
 
 
 def topic_of(subject: str) -> str:

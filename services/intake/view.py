@@ -37,6 +37,8 @@ from shared.log import (
     Reader,
     Record,
     Unavailable,
+    check_key,
+    check_partition,
     count_retry,
     partition_of,
 )
@@ -484,18 +486,13 @@ def _read(record: Record) -> Event | None:
         return None
     try:
         event = decode(record.value)
+        if event.type not in MATTERS:
+            return None
+        _check_whose(record, event)
     except Unreadable as error:
         PARKED.labels(error.reason).inc()
         log.warning(
             "unreadable", partition=record.partition, offset=record.offset, reason=error.reason
-        )
-        return None
-    if event.type not in MATTERS:
-        return None
-    if misplaced := _misplaced(record, event):
-        PARKED.labels(misplaced).inc()
-        log.warning(
-            "unreadable", partition=record.partition, offset=record.offset, reason=misplaced
         )
         return None
     return event
@@ -504,18 +501,15 @@ def _read(record: Record) -> Event | None:
 _OURS: Final = b'"source":"/qingqian/intake"'
 
 
-def _misplaced(record: Record, event: Event) -> str | None:
-    """Why a record moves no file, as it moves nothing of the other services; None where it does.
+def _check_whose(record: Record, event: Event) -> None:
+    """Raises Unreadable for a record that moves no file, as it moves nothing of other services.
 
     A key is destroyed for good, so only intake's own word does it.
     """
-    if record.key != event.subject.encode():
-        return "wrong_key"
-    if record.partition != partition_of(event.subject):
-        return "wrong_partition"
+    check_key(record, event.subject)
+    check_partition(record, event.subject)
     if isinstance(event.data, PiiErased) and _OURS not in record.value:
-        return "foreign_writer"
-    return None
+        raise Unreadable("foreign_writer", "only intake says that a person was erased")
 
 
 _OPENED: Final = msgspec.to_builtins(opened("", (), datetime.fromtimestamp(0, UTC)))

@@ -26,7 +26,7 @@ from services.reporting.store import Batch, Position, Store
 from shared.envelope import Unreadable, from_document
 from shared.events import SEALED_PREFIX, Event
 from shared.journal import journal
-from shared.log import Record, partition_of
+from shared.log import Record, check_partition
 from shared.metrics import FOLDED, PARKED, STREAMS_CACHED
 from shared.streams import kind_of
 
@@ -216,8 +216,7 @@ def _read(record: Record, instant: datetime | None) -> Decoded:
     if not isinstance(doc, dict):
         raise Unreadable("not_object", "an event is a JSON object")
     event = from_document(doc)
-    if record.partition != partition_of(event.subject):
-        raise Unreadable("wrong_partition", "its subject belongs to another partition")
+    check_partition(record, event.subject)
     moment = event.recordedtime if instant is None else max(instant, event.recordedtime)
     data = doc["data"] if _SEALED not in record.value else unsealed(doc["data"])
     return Decoded(record, event, orjson.dumps(data), moment)

@@ -10,7 +10,7 @@ import orjson
 from shared.envelope import Unreadable, canonical, derived_id
 from shared.events import WRITERS, Service
 from shared.journal import journal
-from shared.log import CASE_EVENTS_PARKED, Producer, Record, partition_of
+from shared.log import CASE_EVENTS_PARKED, Producer, Record, check_key, check_partition
 from shared.metrics import FOLDED, PARKED
 from shared.reconciler.rows import Deciders
 from shared.streams import kind_of
@@ -38,11 +38,8 @@ def sort(record: Record, service: Service, deciders: Deciders) -> Sorted | None:
         own = WRITERS.get(document["type"]) == service
         if own and document.get("decidedby", subject) == subject:
             return Sorted(subject, True, document)
-        if record.key != subject.encode():
-            raise Unreadable("wrong_key", "the record's key is not its subject")
-        if record.partition != partition_of(subject):
-            # A client with another partitioner: two partitions would write one stream's row.
-            raise Unreadable("wrong_partition", "its subject belongs to another partition")
+        check_key(record, subject)
+        check_partition(record, subject)
         return Sorted(subject, False, document) if kind_of(subject) in deciders else None
     except orjson.JSONDecodeError:
         raise Unreadable("not_json", "") from None

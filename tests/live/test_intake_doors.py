@@ -449,18 +449,23 @@ async def test_an_erased_case_says_nothing_of_persons_any_more(desk: Desk) -> No
     assert (await desk.post(complaint("erased"))).json()["status"] == "duplicate"
 
 
-async def test_what_the_log_says_is_erased_is_erased_in_an_older_vault_too(desk: Desk) -> None:
-    """As after a kill between the fact and the key, or where the vault was restored from before."""
-    case_id = (await desk.post(complaint("erased-before"))).json()["case_id"]
+def erasing(name: str, case_id: str) -> Event:
+    """What intake records before it destroys a case's key."""
     now = datetime.now(UTC)
-    erased = Event(
-        id="e-before",
+    return Event(
+        id=name,
         subject=case_id,
         time=now,
         recordedtime=now,
         data=PiiErased(),
         actor="联席办/office/-",
     )
+
+
+async def test_what_the_log_says_is_erased_is_erased_in_an_older_vault_too(desk: Desk) -> None:
+    """As after a kill between the fact and the key, or where the vault was restored from before."""
+    case_id = (await desk.post(complaint("erased-before"))).json()["case_id"]
+    erased = erasing("e-before", case_id)
 
     async def reveal() -> tuple[int, str | None]:
         answer = await desk.http.post(
@@ -485,23 +490,14 @@ async def test_what_the_log_says_is_erased_is_erased_in_an_older_vault_too(desk:
 async def test_an_erased_case_that_comes_back_can_be_handled(desk: Desk) -> None:
     """Nothing can be sealed for it any more, so what has no text is taken (I-02, T15)."""
     case_id = (await desk.post(complaint("erased-and-back"))).json()["case_id"]
-    now = datetime.now(UTC)
-    erased = Event(
-        id="e-back",
-        subject=case_id,
-        time=now,
-        recordedtime=now,
-        data=PiiErased(),
-        actor="联席办/office/-",
-    )
+    erased = erasing("e-back", case_id)
     async with desk.producer("intake") as producer:
         await producer.publish([erased])
     url = f"/v1/cases/{case_id}/events"
     asked = await desk.fact(url, "SupplementRequested", {"items": ["工资条"]}, key="b1", by=CLERK)
     assert (asked.status_code, asked.json()["code"]) == (409, "ERASED")
-    accepted = await desk.fact(
-        url, "ComplaintAccepted", key="b2", by=CLERK, occurred_at=now.isoformat()
-    )
+    now = datetime.now(UTC).isoformat()
+    accepted = await desk.fact(url, "ComplaintAccepted", key="b2", by=CLERK, occurred_at=now)
     assert accepted.status_code == 202, accepted.text
 
 
