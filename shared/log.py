@@ -185,7 +185,7 @@ class Producer:
             with suppress(Exception):
                 await self._producer.stop()
             raise Unavailable(str(error)) from None
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or told to end
             with suppress(Exception):
                 await self._producer.stop()
             raise
@@ -331,7 +331,7 @@ class Reader:
             with suppress(Exception):
                 await consumer.stop()
             raise Unavailable(str(error)) from None
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or told to end
             with suppress(Exception):
                 await consumer.stop()
             raise

@@ -106,19 +106,34 @@ def test_a_reader_that_has_gone_is_no_finding(tmp_path: Path) -> None:
         assert (route.stderr.read(), route.wait(60)) == ("", 0)
 
 
-def test_a_copy_of_the_log_goes_with_a_command_that_is_told_to_end(tmp_path: Path) -> None:
-    """SIGTERM in the middle of reading a log, whose broker takes the connection and is silent."""
+def ended_while_it_reads(told: signal.Signals, copy: Path, *shell: str) -> tuple[str, str, int]:
+    """What `qingqian audit` says when it is told to end while its broker is silent."""
     with socket.create_server(("127.0.0.1", 0)) as broker:
         broker.settimeout(60)
         place = f"127.0.0.1:{broker.getsockname()[1]}"
         with subprocess.Popen(
-            [sys.executable, "-m", "infra.cli", "audit"], cwd=ROOT, text=True,
-            env=os.environ | {"QINGQIAN_KAFKA": place, "TMPDIR": str(tmp_path)},
+            [*shell, sys.executable, "-m", "infra.cli", "audit"], cwd=ROOT, text=True,
+            env=os.environ | {"QINGQIAN_KAFKA": place, "TMPDIR": str(copy)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as reading, broker.accept()[0]:  # fmt: skip
-            assert [item.is_dir() for item in tmp_path.iterdir()] == [True]
-            reading.send_signal(signal.SIGTERM)
-            assert (*reading.communicate(timeout=60), reading.returncode) == ("", "", 130)
+            assert [item.is_dir() for item in copy.iterdir()] == [True]
+            reading.send_signal(told)
+            return (*reading.communicate(timeout=60), reading.returncode)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_copy_of_the_log_goes_with_a_command_that_is_told_to_end(
+    tmp_path: Path, told: signal.Signals
+) -> None:
+    assert ended_while_it_reads(told, tmp_path) == ("", "", 130)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_background_job_that_hears_no_ctrl_c_is_told_to_end_all_the_same(tmp_path: Path) -> None:
+    """A shell without job control starts it so."""
+    ignored = ("sh", "-c", 'trap "" INT; exec "$0" "$@"')
+    _, _, code = ended_while_it_reads(signal.SIGTERM, tmp_path, *ignored)
+    assert code == 130
     assert list(tmp_path.iterdir()) == []
 
 
