@@ -7,7 +7,7 @@ runs, and the calendar of the book it was decided under is counted out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,6 +17,8 @@ from infra.problem import Refused, Unready
 from services.routing.decider.reasons import path
 from services.routing.decider.rules import facts_of
 from services.supervision.decider import STREAMS as SUPERVISION
+from services.supervision.decider.derivation import is_petition, length_of, listing_rule
+from services.supervision.decider.state import LARGE_GROUP, URGENT, Clock
 from shared.calendar import DAY, ZONE, civil, end_of, last_day_of
 from shared.events import (
     AlertCleared,
@@ -31,7 +33,7 @@ from shared.events import (
     SupplementReceived,
     TriageRequested,
 )
-from shared.policy import Policy
+from shared.policy import Length, Policy
 from shared.replay import Copies, Replayed, replay
 from shared.settle import Books, is_own, settle_to, wake_at
 
@@ -50,6 +52,10 @@ class Dossier:
     books: Books
     by_id: dict[str, Event] = field(init=False)
     replayed: Replayed[Any] = field(init=False)
+    ended: dict[str, Event] = field(init=False)
+    """Id of a DeadlineSet -> the event after which its clock ran no longer, or under another."""
+    clocks: dict[str, Clock] = field(init=False)
+    """Id of a DeadlineSet -> its clock, while that runs."""
 
     def __post_init__(self) -> None:
         self.by_id = {event.id: event for event in self.events}
@@ -62,6 +68,10 @@ class Dossier:
             else:
                 foreign.append(event)
         self.replayed = replay(decider, self.case_id, foreign, copies, self.books)
+        own = list(copies.by_id.values())
+        self.ended = dict(_endings(self.case_id, _as_decided(foreign, own)))
+        running = (clock for clock in self.replayed.stream.state.clocks if clock.running)
+        self.clocks = {clock.set_id: clock for clock in running if clock.set_id}
 
     def book(self, event: Event) -> Policy:
         """The book that a decision names."""
@@ -74,6 +84,30 @@ class Dossier:
             return f"because of {cause}"
         by = "" if event.actor.startswith("-") else f" by {event.unit} ({event.role})"
         return f"because of {event.type} at {local(event.time)}{by} [{cause}]"
+
+
+def _endings(case_id: str, events: Iterable[Event]) -> Iterator[tuple[str, Event]]:
+    """What ended each clock, of events in the order in which they were decided on."""
+    decider = SUPERVISION["case"]
+    state = decider.initial(case_id)
+    running: set[str] = set()
+    for event in events:
+        state = decider.evolve(state, event)
+        now = {clock.set_id for clock in state.clocks if clock.running and clock.set_id}
+        yield from ((gone, event) for gone in running - now)
+        running = now
+
+
+def _as_decided(foreign: Sequence[Event], own: Sequence[Event]) -> Iterator[Event]:
+    """A decision stands behind the last fact that it knew, wherever it came to lie on the log."""
+    known = {event.id for event in foreign}
+    resting: dict[str | None, list[Event]] = {}
+    for event in own:
+        resting.setdefault(event.basis if event.basis in known else None, []).append(event)
+    yield from resting.pop(None, ())
+    for event in foreign:
+        yield event
+        yield from resting.pop(event.id, ())
 
 
 def run(case: str) -> int:
@@ -221,26 +255,32 @@ def _odds(data: Assigned | TriageRequested) -> str:
 def _deadlines(dossier: Dossier) -> Iterator[str]:
     yield ""
     yield "DEADLINES"
-    running = {clock.set_id for clock in dossier.replayed.stream.state.clocks if clock.running}
     for event in dossier.events:
         if isinstance(event.data, DeadlineSet):
-            yield from _deadline(dossier, event, event.data, running=event.id in running)
+            yield from _deadline(dossier, event, event.data)
 
 
-def _deadline(dossier: Dossier, event: Event, data: DeadlineSet, *, running: bool) -> Iterator[str]:
+def _deadline(dossier: Dossier, event: Event, data: DeadlineSet) -> Iterator[str]:
     policy = dossier.book(event)
     rule = policy.timers.get(data.timer)
-    name = " ".join(part for part in (data.timer, data.step, rule.name if rule else None) if part)
-    if not running:
-        yield f"  {name}: was due by {local(data.due_at)}, no longer runs"
+    date_of = policy.dates.get(data.timer)
+    title = rule.name if rule else date_of.content if date_of else None
+    name = " ".join(part for part in (data.timer, data.step, title) if part)
+    window = (rule is not None and rule.ladder == "none") or data.item == "window"
+    ended, clock = dossier.ended.get(event.id), dossier.clocks.get(event.id)
+    if ended is not None or clock is None:
+        how = _ended(data.due_at, ended, window=window) if ended else f"due {local(data.due_at)}"
+        yield f"  {name}: {how}"
         return
-    yield f"  {name}: late from {local(data.due_at)}"
+    yield f"  {name}: {'open until' if window else 'late from'} {local(data.due_at)}"
     yield f"    {dossier.because(data.cause)}"
-    phase = policy.phase_of(civil(data.started_at)) if data.timer == "T09" else None
-    if phase is not None and rule is not None:
-        yield f"    {_length('wd', phase.handle_wd)} ({phase.id} {phase.name}), {rule.source}"
-    elif rule is not None:
-        yield f"    {_length(rule.length.unit, rule.length.n)}, {rule.source}"
+    if rule is None:
+        return
+    length, of = _length_of(clock, dossier, policy)
+    counted = _length(length.unit, length.n) if length else "to the date that this names"
+    yield f"    {counted}{f' ({of})' if of else ''}, {rule.source}"
+    if data.timer == "T09":
+        yield from (f"    {limit}" for limit in _limits(clock, policy))
     if data.cap is not None:
         binds = "binds" if policy.date_end(data.cap) == data.due_at else "does not bind"
         yield f"    campaign date {data.cap} ({local(policy.date_end(data.cap))}) {binds}"
@@ -248,10 +288,51 @@ def _deadline(dossier: Dossier, event: Event, data: DeadlineSet, *, running: boo
         yield f"    received in the grace window of {data.grace}"
     if data.outer_due_at is not None:
         yield f"    outer limit {local(data.outer_due_at)}"
-    if rule is None or rule.length.unit in ("wd", "cd"):
-        calendar = rule is not None and rule.length.unit == "cd"
-        days = day_by_day(data.started_at, data.due_at, policy, calendar=calendar)
+    if length is None or length.unit in ("wd", "cd"):
+        calendar = length is not None and length.unit == "cd"
+        days = day_by_day(data.started_at, data.due_at, policy, calendar=calendar, window=window)
         yield from (f"    {line}" for line in days)
+
+
+def _length_of(clock: Clock, dossier: Dossier, policy: Policy) -> tuple[Length | None, str]:
+    """The length that a running clock counts, and of what; none where a date is named."""
+    if clock.fixed_due is not None:
+        return None, ""
+    if clock.timer == "T09":
+        phase = policy.phase_of(civil(clock.started_at))
+        days = phase.handle_wd if phase else policy.content.campaign.default_handle_wd
+        return Length(unit="wd", n=days), f"{phase.id} {phase.name}" if phase else ""
+    if clock.timer == "T42":
+        listing = listing_rule(policy, clock.started_at)
+        return (Length(unit="wd", n=listing.within_wd), listing.id) if listing else (None, "")
+    if clock.item == "window" and is_petition(dossier.replayed.stream.state, policy):
+        return Length(unit="cd", n=policy.content.handling.petition_window_cd), "petition"
+    return length_of(clock, policy), ""
+
+
+def _limits(clock: Clock, policy: Policy) -> Iterator[str]:
+    """What else the due of T09 depends on (domain 4.2)."""
+    handling = policy.content.handling
+    if clock.fixed_due is None and URGENT in clock.variant:
+        yield f"urgent: {_length('wd', handling.urgent_handle_wd)} at most"
+    if clock.fixed_due is None and LARGE_GROUP in clock.variant:
+        yield f"large group: {_length('wd', handling.group_handle_wd)} at most"
+    if clock.fixed_due is None and clock.limit is not None:
+        grace = _length("wd", handling.reassignment_grace_wd)
+        yield f"reassigned: {grace} after the first due, {local(clock.limit)}, at most"
+    for begin, end in clock.spans:
+        yield f"suspended {local(begin)} to {local(end)}: whole working days are added"
+
+
+def _ended(due_at: datetime, by: Event, *, window: bool) -> str:
+    """How a clock ended; late is judged by when it happened, as the rules judge it."""
+    due, at = local(due_at), local(by.time)
+    if isinstance(by.data, DeadlineSet) and by.data.due_at != due_at:
+        return f"due {due}, moved to {local(by.data.due_at)} at {at}"
+    if window:
+        return f"open until {due}, ended by {by.type} at {at}"
+    late = "late" if by.time >= due_at else "in time"
+    return f"due {due}, ended {late} by {by.type} at {at}"
 
 
 def _length(unit: str, n: int) -> str:
@@ -261,11 +342,17 @@ def _length(unit: str, n: int) -> str:
 
 
 def day_by_day(
-    started_at: datetime, due_at: datetime, policy: Policy, *, calendar: bool = False
+    started_at: datetime,
+    due_at: datetime,
+    policy: Policy,
+    *,
+    calendar: bool = False,
+    window: bool = False,
 ) -> Iterator[str]:
     """A period counted out: the day of the event is not counted, working days are numbered.
 
-    `calendar`: every day counts and is numbered.
+    `calendar`: every day counts and is numbered. `window`: something may be done until its end,
+    and nobody is late after it.
     """
     start, last = civil(started_at), last_day_of(due_at)
     yield f"{_day(start)} starts at {local(started_at)}; the day itself is not counted"
@@ -285,7 +372,7 @@ def day_by_day(
     if day <= last:
         yield f"… up to {_day(last)}"
     ends = "24:00" if due_at == end_of(last) else local(due_at)
-    yield f"{_day(last)} {ends}: from here on it is late"
+    yield f"{_day(last)} {ends}: from here on it is {'closed' if window else 'late'}"
 
 
 def _day(day: date) -> str:

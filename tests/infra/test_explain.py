@@ -72,6 +72,51 @@ def test_calendar_days_are_counted_as_what_they_are() -> None:
     assert [day.split(" ", 2)[-1] for day in days[1:-1]] == ["day 1", "day 2"]
 
 
+def test_a_deadline_that_ended_says_what_ended_it_and_whether_in_time(story: Told) -> None:
+    text = explained(story, "A")
+    assert "  T01 受理: due 2021-11-13 00:00, ended in time by ComplaintAccepted at " in text
+
+
+def test_ended_late_moved_and_a_window_are_told_apart(tmp_path: Path) -> None:
+    """T08 missed and then counted by its next length; T09 prolonged (T11); T06's window open."""
+    story = Told(
+        [
+            *PLAIN[:2],
+            line("2021-11-17T10:00:00", "A", "ProgressReported"),
+            line("2021-11-18T10:00:00", "A", "ExtensionRequested", to="2021-12-02T00:00:00+08:00"),
+            line(
+                "2021-11-19T10:00:00",
+                "A",
+                "ExtensionApproved",
+                to="2021-12-02T00:00:00+08:00",
+                approver="office",
+            ),
+        ],
+        tmp_path,
+    )
+    lines = explained(story, "A").splitlines()
+    assert (
+        "  T08 进展: due 2021-11-16 00:00, ended late by ProgressReported at 2021-11-17 10:00"
+        in lines
+    )
+    assert "    5 working days, [PC]" in lines
+    moved = "  T09 办理: due 2021-11-25 00:00, moved to 2021-12-02 00:00 at 2021-11-19 10:00"
+    assert moved in lines
+    assert "    to the date that this names, [PC] 方案 四" in lines
+    assert "  T06 退办: open until 2021-11-12 00:00" in lines
+    assert "    2021-11-11 周四 24:00: from here on it is closed" in lines
+    assert "  A5 春节前存量清零 (方案 二): late from 2022-02-01 00:00" in lines
+
+
+def test_a_deadline_set_after_the_fact_that_ended_it_is_not_left_open(story: Told) -> None:
+    """Routing assigned before supervision came to set the term for it (T03)."""
+    lines = explained(story, "B").splitlines()
+    assert (
+        "  T03 交办: due 2021-11-16 00:00, ended in time by CaseAssigned at 2021-11-12 10:00"
+        in lines
+    )
+
+
 def test_the_level_with_the_alerts_that_stand_and_what_comes_next(story: Told) -> None:
     text = explained(story, "B")
     level = text[text.index("LEVEL") :].splitlines()
