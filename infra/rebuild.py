@@ -62,7 +62,10 @@ def run(service: str | None) -> int:
     except (NoTopic, WrongLog) as error:
         raise Unready(str(error)) from None
     except PASSING as error:
-        raise Unready(f"the database does not answer ({type(error).__name__})") from None
+        raise Unready(
+            f"the database does not answer ({type(error).__name__}). "
+            f"Fix: qingqian up, or set QINGQIAN_DATABASE"
+        ) from None
     return 0
 
 

@@ -51,13 +51,19 @@ def stack_of(settings: Settings, *, keep: bool) -> LocalStack:
             f"{PREFIX}DATABASE names {database.hostname}: a local stack listens on 127.0.0.1 only. "
             f"Fix: unset it, or run the services against that server without qingqian up"
         )
+    password = unquote(database.password or "")
+    if not password:
+        raise Unready(
+            f"{PREFIX}DATABASE has no password, which the server of a local stack asks for. "
+            f"Fix: postgresql://USER:PASSWORD@HOST:PORT/NAME"
+        )
     return LocalStack(
         settings.data_dir,
         int(port),
         database.port or 5432,
         keep=keep,
         user=unquote(database.username or "qingqian"),
-        password=unquote(database.password or ""),
+        password=password,
         database=unquote(database.path.strip("/")),
         say=say,
     )

@@ -178,6 +178,18 @@ def test_a_setting_that_nothing_can_be_started_with_starts_nothing(
     assert told in failed[0]
 
 
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_local_database_without_a_password_starts_nothing(command: str, tmp_path: Path) -> None:
+    given = {"QINGQIAN_DATA_DIR": str(tmp_path / "data")} | free_addresses()
+    url = given["QINGQIAN_DATABASE"].replace(":qingqian@", "@")
+
+    done = qingqian(command, **given | {"QINGQIAN_DATABASE": url})
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith("qingqian: QINGQIAN_DATABASE has no password")
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
 def test_a_taken_port_of_a_service_starts_nothing(tmp_path: Path) -> None:
     addresses = free_addresses()
     port = addresses["QINGQIAN_SUPERVISION_PORT"]
