@@ -248,6 +248,63 @@ class Overview(Shape):
     campaign: Campaign
 
 
+class Day(BaseModel):
+    """The whole city as it stood at `at`, the end of a civil day or the cut: see Overview."""
+
+    day: date
+    at: str = Field(examples=["2021-11-10T15:59:59.999999Z"])
+    received: int
+    accepted: int
+    closed: int
+    open: int
+    overdue: int
+    owed_fen: int
+    paid_fen: int
+
+
+class Trend(BaseModel):
+    meta: Meta
+    items: list[Day]
+
+
+class UnitItem(BaseModel):
+    """A unit's cases; `ageing`: the open ones by civil days since acceptance."""
+
+    kind: Literal["task_force", "township", "department"]
+    unit: str = Field(examples=["TF1"])
+    name: str
+    accepted: int
+    open: int
+    overdue: int
+    closed: int
+    owed_fen: int
+    paid_fen: int
+    ageing: dict[str, int] = Field(
+        examples=[{"0-7": 3, "8-15": 1, "16-30": 0, "31-60": 0, "61+": 0}]
+    )
+
+
+class Units(BaseModel):
+    meta: Meta
+    items: list[UnitItem]
+
+
+class Definitions(Shape):
+    """What codes and numbers mean, by the book in force: units in its order, phases, timers."""
+
+    meta: Meta
+    campaign: dict[str, Any]
+    task_forces: list[dict[str, str]]
+    townships: list[dict[str, str]]
+    departments: list[dict[str, str]]
+    sources: list[dict[str, str]]
+    tiers: list[dict[str, str]]
+    states: list[dict[str, str]]
+    levels: list[dict[str, str]]
+    timers: list[dict[str, Any]]
+    score: dict[str, Any]
+
+
 class PublicOverview(BaseModel):
     """Aggregates only; a number of cases from 1 to 2 is null (domain 7)."""
 

@@ -19,6 +19,7 @@ from services.reporting import (
     bulletins,
     cases,
     clearance,
+    definitions,
     dossier,
     dossier_paper,
     handing,
@@ -32,6 +33,8 @@ from services.reporting import (
     rankings,
     shapes,
     telling,
+    trend,
+    units,
 )
 from services.reporting.cases import MOST, Cursor, Filters, cursor_of
 from services.reporting.issues import Issue, issues
@@ -267,6 +270,21 @@ class Api:
             found = await overview.overview(snapshot, cut)
         campaign = overview.campaign(cut.policy, cut.local_day)
         return {"meta": cut.meta} | found | {"campaign": campaign}
+
+    async def trend(self, as_of: AsOf = None) -> dict[str, Any]:
+        """The overview's numbers at the end of each day of the campaign: how the stock ran down."""
+        async with self.at(as_of) as (snapshot, cut):
+            return {"meta": cut.meta, "items": await trend.trend(snapshot, cut)}
+
+    async def units(self, as_of: AsOf = None) -> dict[str, Any]:
+        """What each unit has in hand, how old it is, and its money."""
+        async with self.at(as_of) as (snapshot, cut):
+            return {"meta": cut.meta, "items": await units.units(snapshot, cut)}
+
+    async def definitions(self, as_of: AsOf = None) -> dict[str, Any]:
+        """What codes and numbers mean by the book in force: for a page's words and order."""
+        async with self.at(as_of) as (_, cut):
+            return {"meta": cut.meta} | definitions.definitions(cut.policy)
 
     async def warnings(self, as_of: AsOf = None) -> Response:
         """源头预防: each rule's hits with their cases and since when, and what they were worth."""
@@ -532,6 +550,9 @@ def routes(api: Api) -> APIRouter:
         ("/rankings/townships", api.townships, answers.Rankings, "rankTownships"),
         ("/clearance", api.clearance, answers.Clearance, "getClearance"),
         ("/overview", api.overview, answers.Overview, "getOverview"),
+        ("/trend", api.trend, answers.Trend, "getTrend"),
+        ("/units", api.units, answers.Units, "listUnits"),
+        ("/definitions", api.definitions, answers.Definitions, "getDefinitions"),
         ("/warnings", api.warnings, answers.Warnings, "listWarnings"),
         ("/bulletins", api.list_bulletins, answers.Bulletins, "listBulletins"),
         ("/checkpoints", api.checkpoints, answers.Checkpoints, "listCheckpoints"),

@@ -25,10 +25,11 @@ SELECT count(*) AS received, count(accepted_at) AS accepted,
     coalesce(sum(workers_paid), 0)::bigint AS workers_paid
 FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1
 """
-_OPEN: Final = (
+OPEN: Final = (
     "accepted_at IS NOT NULL AND state NOT IN "
     "('CLOSED', 'WRITTEN_OFF', 'NOT_ACCEPTED', 'TRANSFERRED_OUT', 'MERGED')"
 )
+"""存量: accepted and not ended."""
 _BY: Final = """
 SELECT {by} AS key, count(*) AS n FROM {versions}
 WHERE recorded_from <= $1 AND recorded_to > $1 GROUP BY 1 ORDER BY 1
@@ -44,7 +45,7 @@ GROUP BY 1
 
 async def overview(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
     """Counts, money and alert levels as of the cut; open means accepted and not ended."""
-    (whole,) = await snapshot.fetch(_WHOLE.replace("{open}", _OPEN), cut.as_of)
+    (whole,) = await snapshot.fetch(_WHOLE.replace("{open}", OPEN), cut.as_of)
     found: dict[str, Any] = dict(whole)
     for name in ("state", "tier", "source"):
         rows = await snapshot.fetch(_BY.replace("{by}", name), cut.as_of)
@@ -67,7 +68,7 @@ def campaign(policy: Policy, day: date) -> dict[str, str]:
 
 async def public(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
     """What anybody may know."""
-    (whole,) = await snapshot.fetch(_WHOLE.replace("{open}", _OPEN), cut.as_of)
+    (whole,) = await snapshot.fetch(_WHOLE.replace("{open}", OPEN), cut.as_of)
     rows = {row["township"]: row for row in await snapshot.fetch(_TOWNSHIPS, cut.as_of)}
     townships = []
     for code, entry in cut.policy.townships.items():
@@ -103,7 +104,7 @@ async def overdue_cases(snapshot: Snapshot, cut: Cut) -> int:
     """Open cases past due at the cut."""
     rows = await snapshot.fetch(
         "SELECT count(*) AS n FROM {versions} WHERE recorded_from <= $1 AND recorded_to > $1 "
-        f"AND {_OPEN} AND overdue_during @> $1::timestamptz",
+        f"AND {OPEN} AND overdue_during @> $1::timestamptz",
         cut.as_of,
     )
     return int(rows[0]["n"])

@@ -490,6 +490,18 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "WRITTEN_OFF": ("销号", "written off"),
 }
 
+LEVELS: Final[dict[str, tuple[str, str]]] = {
+    "L0": ("绿", "on time"),
+    "L1": ("提醒", "reminder"),
+    "L2": ("黄", "yellow: due today"),
+    "L3": ("红", "red: overdue"),
+    "L4": ("督办函", "supervision notice"),
+    "L5": ("约谈", "interview"),
+    "L6": ("副召集人", "vice convener"),
+    "L7": ("召集人", "convener"),
+}
+"""What the levels of the ladder are called (domain 4.3), beside their codes."""
+
 ACTIONS: Final[dict[str, str]] = {
     "SupervisionNoticeIssued": "督办函",
     "SupervisionNoticeReplied": "督办函回复",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from services.reporting.service import Reporting
 from services.reporting.stream import Feed
 from shared import events as ev
 from shared import keys
-from shared.calendar import at_hour, end_of
+from shared.calendar import at_hour, civil, end_of
 from shared.checkpoint import Heads
 from shared.events import SEALED_PREFIX, BulletinIssued, Event, PolicyAdopted, instant_text
 from shared.policy import Policy, content_hash
@@ -44,6 +45,9 @@ MODELS: dict[str, type[BaseModel]] = {
     "/v1/bulletins": answers.Bulletins,
     "/v1/checkpoints": answers.Checkpoints,
     "/v1/warnings": answers.Warnings,
+    "/v1/trend": answers.Trend,
+    "/v1/units": answers.Units,
+    "/v1/definitions": answers.Definitions,
 }
 """What the OpenAPI document promises; every answer of the tests is held against it."""
 
@@ -131,12 +135,88 @@ async def test_the_overview_says_whether_the_campaign_runs(client: httpx.AsyncCl
     assert (found["phase"], found["campaign"]["stands"]) == ("P2", "running")
 
 
+@pytest.mark.parametrize(
+    ("as_of", "last"),
+    [
+        ("2021-12-20T10:00:00+08:00", "2021-12-20T02:00:00Z"),
+        ("2022-01-01T00:00:00+08:00", "2021-12-31T16:00:00Z"),
+        ("2022-05-03T10:00:00+08:00", "2022-04-30T15:59:59.999999Z"),
+    ],
+)
+async def test_each_day_of_the_trend_is_the_overview_of_then(
+    client: httpx.AsyncClient, as_of: str, last: str
+) -> None:
+    days = (await get(client, "/v1/trend", as_of=as_of))["items"]
+
+    assert (days[0]["day"], days[-1]["at"]) == ("2021-11-10", last)
+    assert [item["day"] for item in days] == sorted({item["day"] for item in days})
+    assert len({item["open"] for item in days}) > 3
+    for item in days:
+        then = await get(client, "/v1/overview", as_of=item["at"])
+        told = {name: value for name, value in item.items() if name not in ("day", "at")}
+        assert told == {name: then[name] for name in told}, item["day"]
+
+
+async def test_no_day_of_the_campaign_has_come_yet(client: httpx.AsyncClient) -> None:
+    assert (await get(client, "/v1/trend", as_of="2021-11-09T23:59:59+08:00"))["items"] == []
+    (first,) = (await get(client, "/v1/trend", as_of="2021-11-10T00:00:00+08:00"))["items"]
+    assert (first["day"], first["at"]) == ("2021-11-10", "2021-11-09T16:00:00Z")
+
+
+@pytest.mark.parametrize("as_of", ["2021-12-20T10:00:00+08:00", "2022-04-29T10:00:00+08:00"])
+async def test_what_a_unit_has_in_hand_is_its_cases(
+    client: httpx.AsyncClient, book: Policy, as_of: str
+) -> None:
+    items = (await get(client, "/v1/units", as_of=as_of))["items"]
+    held = await everything(client, "/v1/cases", limit=500, as_of=as_of)
+    held = [case for case in held if case["accepted_at"] is not None]
+    gone = {"CLOSED", "WRITTEN_OFF", "NOT_ACCEPTED", "TRANSFERRED_OUT", "MERGED"}
+
+    departments = list(book.content.organisation.departments)
+    assert [item["unit"] for item in items] == [*book.units, *departments]
+    assert sum(item["open"] for item in items) > 0
+    for item in items:
+        own = [case for case in held if case[item["kind"]] == item["unit"]]
+        opened = [case for case in own if case["state"] not in gone]
+        based = [case for case in own if case["left_base"] is None]
+        assert item["accepted"] == len(based)
+        assert item["open"] == len(opened) == sum(item["ageing"].values())
+        assert item["overdue"] == sum(case["overdue"] for case in opened)
+        assert item["closed"] == sum(case["state"] in ("CLOSED", "WRITTEN_OFF") for case in own)
+        assert item["owed_fen"] == sum(case["owed_fen"] or 0 for case in based)
+        assert item["paid_fen"] == sum(case["paid_fen"] for case in own)
+        ages = Counter(age_of(case["accepted_at"], as_of) for case in opened)
+        assert {name: number for name, number in item["ageing"].items() if number} == ages
+
+
+def age_of(accepted_at: str, as_of: str) -> str:
+    days = civil(datetime.fromisoformat(as_of)) - civil(datetime.fromisoformat(accepted_at))
+    bounds = {"0-7": 7, "8-15": 15, "16-30": 30, "31-60": 60}
+    return next((name for name, last in bounds.items() if days.days <= last), "61+")
+
+
+async def test_codes_are_told_with_their_words(client: httpx.AsyncClient, book: Policy) -> None:
+    found = await get(client, "/v1/definitions")
+    assert [entry["code"] for entry in found["townships"]] == list(book.townships)
+    assert {"code": "TRIAGE", "name": "待研判", "name_en": "in triage"} in found["states"]
+    for part in ("tiers", "states", "levels"):
+        for entry in found[part]:
+            assert entry["name"] != entry["code"] != entry["name_en"], entry
+    assert all(entry["name"] != entry["code"] for entry in found["sources"])
+    assert [phase["id"] for phase in found["campaign"]["phases"]] == ["P1", "P2", "P3", "P4"]
+    t09 = next(timer for timer in found["timers"] if timer["id"] == "T09")
+    assert (t09["name"], t09["unit"], t09["n"]) == ("办理", "wd", 10)
+    assert found["score"]["weights"]["cleared"] == 30
+
+
 async def test_sums_beyond_all_sense_stop_no_publication(
     client: httpx.AsyncClient, read: Read
 ) -> None:
     """Canonical JSON, of which each issue's hash is made, holds no number from 2^53 on."""
     await read.pool.execute(f"UPDATE {read.tables.versions} SET paid_fen = {10**15}")
     assert (await get(client, "/v1/overview"))["paid_fen"] == 2**53 - 1
+    assert (await get(client, "/v1/trend"))["items"][-1]["paid_fen"] == 2**53 - 1
+    assert max(item["paid_fen"] for item in (await get(client, "/v1/units"))["items"]) == 2**53 - 1
     assert (await client.get("/v1/closing-pack.json")).status_code == 200
 
 
