@@ -90,6 +90,9 @@ def router(probe: Probe) -> APIRouter:
         body, content_type = exposition(request.headers.get("accept"))
         return Response(body, media_type=content_type)
 
+    # What balances load often asks with HEAD; the server leaves the body out.
+    for path, endpoint in (("/livez", livez), ("/readyz", readyz)):
+        routes.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     return routes
 
 

@@ -170,7 +170,7 @@ async def test_who_goes_away_before_the_end_is_no_fault_of_ours(desk: Desk) -> N
     [
         ("PUT", "/v1/complaints", "POST"),
         ("GET", "/v1/complaints:stream", "POST"),
-        ("DELETE", "/livez", "GET"),
+        ("DELETE", "/livez", "GET, HEAD"),
         ("POST", "/v1/uploads/mappings/window", "GET, PUT"),
         ("PUT", "/open311/v2/requests.json", "GET, POST"),
     ],
@@ -180,6 +180,13 @@ async def test_a_method_that_a_path_does_not_have_is_told_with_those_it_has(
 ) -> None:
     answer = await desk.http.request(method, path, headers=desk.bearer())
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+async def test_what_balances_load_may_ask_with_head(desk: Desk) -> None:
+    for path in ("/livez", "/readyz"):
+        answer = await desk.http.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] != "0"
 
 
 async def test_who_calls_is_known_by_a_key(desk: Desk) -> None:
