@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from infra import readme, simulator
 from infra.cli import app
+from services.reporting.api import application
+from services.reporting.service import Reporting
+from shared.events import TYPES
+from shared.policy import adopt, read_book
+from shared.settings import Settings
 
 TEXTS = {path.name: path.read_text("utf-8") for path in readme.READMES}
 
@@ -108,3 +115,46 @@ def test_every_make_target_shown_exists(name: str) -> None:
     assert targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+# --- the plan, clause by clause -------------------------------------------------------------------
+
+ROOT = readme.READMES[0].parent
+BOOK = ROOT / "shared/policies/dengfeng-2021-35"
+CLAUSES = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in (BOOK / "README.md").read_text("utf-8").splitlines()
+    if re.match(r"\| [二三四五]", line)
+]
+
+
+def reporting() -> FastAPI:
+    """The app, not started: its routes are asked for and nothing else."""
+    return application(Reporting(Settings()))
+
+
+def test_each_clause_names_what_there_is() -> None:
+    policy = adopt(read_book(BOOK.name), datetime.fromisoformat("2021-11-10T00:00+08:00"), "x")
+    routes = reporting().openapi()["paths"]
+    assert len(CLAUSES) > 20
+    for clause, _, means, where, tests in CLAUSES:
+        for name in re.findall(r"`([^`]+)`", means):
+            if name.startswith("GET "):
+                form = re.sub(r"\.(json|xlsx)$", r".{form}", name.removeprefix("GET "))
+                assert form in routes, (clause, name)
+            else:
+                assert name in TYPES, (clause, name)
+        for code in re.findall(r"\b[TA]\d+\b", means):
+            assert code in policy.timers | policy.dates, (clause, code)
+        for file in re.findall(r"`([^`]+)`", f"{where} {tests}"):
+            assert (BOOK if file.endswith(".yaml") else ROOT).joinpath(file).exists(), file
+        assert "`tests/" in tests, clause
+
+
+def test_every_date_and_target_of_the_plan_has_its_clause() -> None:
+    told = " ".join(means for _, _, means, _, _ in CLAUSES)
+    for date in read_book(BOOK.name)["campaign"]["dates"]:
+        assert re.search(rf"\b{date['id']}\b", told), date
+    source = (ROOT / "services/reporting/clearance.py").read_text("utf-8")
+    predicates = set(re.findall(r'"(P[1-4](?:-[a-z]+)?)"', source))
+    assert predicates - {"P1", "P2", "P3"} <= set(re.findall(r"P[1-4](?:-[a-z]+)?", told))
