@@ -165,6 +165,82 @@ class Rankings(BaseModel):
     apart: list[Apart]
 
 
+class PlaceCase(BaseModel):
+    """A case of the unit. `rates`: those that count it, and whether as met; `ledger`: its columns
+    of 问题台账 that are filled; sums in fen, null where the money is not counted."""
+
+    case_id: str
+    number: str | None
+    rates: dict[Literal["cleared", "on_time", "responded"], bool]
+    owed_fen: int | None
+    recovered_fen: int | None
+    ledger: dict[str, int] | None = Field(examples=[{"met": 11, "of": 12}])
+
+
+class PlaceFollowUp(BaseModel):
+    event_id: str
+    case_id: str
+    at: str
+    answer: str = Field(examples=["satisfied"])
+    met: bool
+
+
+class PlaceRecord(BaseModel):
+    """What 台账合规率 asks for beside the cases: a day's report, a phase's record, a measure."""
+
+    what: str = Field(examples=["ZERO_REPORT"])
+    when: str
+    met: bool
+
+
+class PlaceAct(BaseModel):
+    """What points are deducted for; `event_id` null: the case was not ready by its due."""
+
+    subject: str
+    at: str
+    event_id: str | None
+
+
+class Place(BaseModel):
+    """A unit's place with all that its numbers count."""
+
+    meta: Meta
+    window: Span
+    place: Ranked
+    cases: list[PlaceCase]
+    follow_ups: list[PlaceFollowUp]
+    records: list[PlaceRecord]
+    deductions: dict[str, list[PlaceAct]]
+
+
+class Between(BaseModel):
+    before: Points | None
+    after: Points | None
+
+
+class RankBetween(BaseModel):
+    before: int | None
+    after: int | None
+
+
+class Movement(BaseModel):
+    """`parts`: changes in points, which sum to the change of `raw`."""
+
+    unit: str
+    name: str
+    rank: RankBetween
+    score: Between
+    raw: Between
+    parts: dict[str, Points]
+
+
+class Movements(BaseModel):
+    meta: Meta
+    since: Meta
+    task_forces: list[Movement]
+    townships: list[Movement]
+
+
 class ClearanceCase(BaseModel):
     case_id: str
     tag: Literal["GRACE"] | None

@@ -22,10 +22,12 @@ from services.reporting import (
     definitions,
     dossier,
     dossier_paper,
+    grounds,
     handing,
     handover,
     handover_paper,
     ledgers,
+    movements,
     overview,
     prevention,
     printing,
@@ -67,6 +69,7 @@ AsOf = Annotated[
 Limit = Annotated[int, Query(ge=1, le=MOST, description="items of a page")]
 After = Annotated[str | None, Query(alias="cursor", description="`next` of the page before")]
 From = Annotated[str | None, Query(alias="from", description="start of the window, inclusive")]
+Since = Annotated[str, Query(description="RFC 3339: the earlier of the two instants")]
 To = Annotated[str | None, Query(description="end of the window, exclusive")]
 
 
@@ -237,25 +240,80 @@ class Api:
         start: str | None,
         to: str | None,
     ) -> dict[str, Any]:
-        first = instant(start, "from") if start is not None else None
-        last = instant(to, "to") if to is not None else None
-        if first is not None and last is not None and last <= first:
-            raise Malformed("to", f"'{to}' does not lie after `from`")
+        first, last = self._asked(start, to)
         async with self.at(as_of) as (snapshot, cut):
-            if first is not None and first >= cut.end:
-                # What falls due between would count as late, which nobody knows yet.
-                as_of_text = instant_text(cut.as_of)
-                raise Malformed("from", f"'{start}' lies after {as_of_text}, of which is answered")
-            window = rankings.window_of(cut, first, last)
+            window = self._window(cut, first, last)
             found = await rankings.ranking(snapshot, cut, of, window)
             beside = found.apart
             if apart != of:
                 beside = (await rankings.ranking(snapshot, cut, apart, window)).apart
         return {
             "meta": cut.meta,
-            "window": {"start": instant_text(window.start), "end": instant_text(window.end)},
+            "window": shapes.window(window),
             "items": [shapes.ranked(item, cut.policy) for item in found.items],
             "apart": [shapes.apart(counts) for counts in beside],
+        }
+
+    def _asked(self, start: str | None, to: str | None) -> tuple[datetime | None, datetime | None]:
+        first = instant(start, "from") if start is not None else None
+        last = instant(to, "to") if to is not None else None
+        if first is not None and last is not None and last <= first:
+            raise Malformed("to", f"'{to}' does not lie after `from`")
+        return first, last
+
+    def _window(self, cut: Cut, first: datetime | None, last: datetime | None) -> rankings.Window:
+        if first is not None and first >= cut.end:
+            # What falls due between would count as late, which nobody knows yet.
+            answered = instant_text(cut.as_of)
+            asked = instant_text(first)
+            raise Malformed("from", f"'{asked}' lies after {answered}, of which is answered")
+        return rankings.window_of(cut, first, last)
+
+    async def place(
+        self,
+        unit: Annotated[str, Path(examples=["TF1", "410185109"], max_length=40)],
+        as_of: AsOf = None,
+        start: From = None,
+        to: To = None,
+    ) -> dict[str, Any]:
+        """Why a unit stands where it stands: each case, follow-up and act that its place counts."""
+        first, last = self._asked(start, to)
+        async with self.at(as_of) as (snapshot, cut):
+            window = self._window(cut, first, last)
+            if unit not in cut.policy.units:
+                raise Answer(404, "UNKNOWN_UNIT", f"{unit} is no task force and no township")
+            of: rankings.List = "task_force" if unit in cut.policy.task_forces else "township"
+            found = await rankings.ranking(snapshot, cut, of, window)
+            (item,) = [item for item in found.items if item.counts.unit == unit]
+            why = await grounds.grounds(snapshot, cut, of, unit, window)
+        return {
+            "meta": cut.meta,
+            "window": shapes.window(window),
+            "place": shapes.ranked(item, cut.policy),
+        } | why
+
+    async def moved(self, since: Since, as_of: AsOf = None) -> dict[str, Any]:
+        """Who rose and fell since an instant, and by which part of the score."""
+        before = instant(since, "since")
+        lists: tuple[rankings.List, ...] = ("task_force", "township")
+        async with self.at(as_of) as (snapshot, cut):
+            if before >= cut.as_of:
+                answered = instant_text(cut.as_of)
+                raise Malformed("since", f"'{since}' does not lie before {answered}")
+            window = rankings.window_of(cut, None, None)
+            after = [await rankings.ranking(snapshot, cut, of, window) for of in lists]
+        async with self.at(since) as (snapshot, then):
+            window = rankings.window_of(then, None, None)
+            earlier = [await rankings.ranking(snapshot, then, of, window) for of in lists]
+        found = [
+            movements.movements(one, other, cut.policy)
+            for one, other in zip(earlier, after, strict=True)
+        ]
+        return {
+            "meta": cut.meta,
+            "since": then.meta,
+            "task_forces": found[0],
+            "townships": found[1],
         }
 
     async def clearance(self, as_of: AsOf = None) -> Response:
@@ -548,6 +606,8 @@ def routes(api: Api) -> APIRouter:
         ("/cases/{case}/timeline", api.case_timeline, answers.Timeline, "getTimeline"),
         ("/rankings/task-forces", api.task_forces, answers.Rankings, "rankTaskForces"),
         ("/rankings/townships", api.townships, answers.Rankings, "rankTownships"),
+        ("/rankings/units/{unit}", api.place, answers.Place, "getPlace"),
+        ("/rankings/movements", api.moved, answers.Movements, "listMovements"),
         ("/clearance", api.clearance, answers.Clearance, "getClearance"),
         ("/overview", api.overview, answers.Overview, "getOverview"),
         ("/trend", api.trend, answers.Trend, "getTrend"),
@@ -565,7 +625,7 @@ def routes(api: Api) -> APIRouter:
             endpoint,
             response_model=model,
             operation_id=name,
-            responses=NOT_FOUND if "{case}" in path else None,
+            responses=NOT_FOUND if "{" in path else None,
         )
     keyed.add_api_route(
         "/cases/{case}/dossier.{form}",

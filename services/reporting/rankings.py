@@ -47,7 +47,7 @@ def window_of(cut: Cut, start: datetime | None, end: datetime | None) -> Window:
     return Window(first, max(first, last))
 
 
-_MEMBERS: Final = """
+MEMBERS: Final = """
 WITH held AS (
     SELECT *, {list} AS unit,
         accepted_at < $3 AND left_base IS NULL
@@ -76,30 +76,40 @@ WHERE recorded_from <= $1 AND recorded_to > $1 GROUP BY subject
 """追回: what the lines of a case got before the end, each at most what is owed on it as known at
 the cut: one worker's surplus stands for nobody else's arrears, whenever those are paid."""
 
-_CASES: Final = (
-    _MEMBERS
+COUNTED: Final = {
+    "base": "base",
+    "cleared": "base AND settled_during @> $5::timestamptz AND unended.group_master IS NULL",
+    "due": "base AND due_at <= $3",
+    "on_time": "base AND due_at <= $3 AND passed_at < due_at",
+    "assigned": "assigned_at >= $2 AND assigned_at < $3",
+    "responded": (
+        "assigned_at >= $2 AND assigned_at < $3 AND contact_at < assigned_at + $6::interval"
+    ),
+}
+"""Which cases a rate counts, and of how many; $5: the instant before the end, $6: of T07."""
+
+JOINED: Final = (
+    MEMBERS
     + f", unended AS ({UNENDED} AND NOT closed_during @> $5::timestamptz), covered AS ({_COVERED})"
-    + """
+)
+FROM_JOINED: Final = """
+FROM members LEFT JOIN unended ON unended.group_master = case_id
+    LEFT JOIN covered ON covered.subject = case_id
+"""
+
+_CASES: Final = f"""
+{JOINED}
 SELECT unit,
-    count(*) FILTER (WHERE base) AS base,
-    count(*) FILTER (WHERE base AND settled_during @> $5::timestamptz
-        AND unended.group_master IS NULL) AS cleared,
-    count(*) FILTER (WHERE base AND due_at <= $3) AS due,
-    count(*) FILTER (WHERE base AND due_at <= $3 AND passed_at < due_at) AS on_time,
-    count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3) AS assigned,
-    count(*) FILTER (WHERE assigned_at >= $2 AND assigned_at < $3
-        AND contact_at < assigned_at + $6::interval) AS responded,
-    least(coalesce(sum(owed_fen) FILTER (WHERE money), 0), {most})::bigint AS owed_fen,
-    least(coalesce(sum(fen) FILTER (WHERE money), 0), {most})::bigint AS covered_fen,
+    {", ".join(f"count(*) FILTER (WHERE {what}) AS {name}" for name, what in COUNTED.items())},
+    least(coalesce(sum(owed_fen) FILTER (WHERE money), 0), {{most}})::bigint AS owed_fen,
+    least(coalesce(sum(fen) FILTER (WHERE money), 0), {{most}})::bigint AS covered_fen,
     coalesce(sum(workers_paid) FILTER (WHERE money), 0)::bigint AS workers_paid,
     coalesce(sum(filled) FILTER (WHERE base), 0)::bigint AS filled
-FROM members LEFT JOIN unended ON unended.group_master = case_id
-    LEFT JOIN covered ON covered.subject = case_id GROUP BY unit
+{FROM_JOINED} GROUP BY unit
 """
-)
 
 _MONEY: Final = (
-    _MEMBERS
+    MEMBERS
     + """
 SELECT unit,
     least(coalesce(sum(fen) FILTER (WHERE a.kind = 'PAYMENT' AND a.at >= $2), 0), {most})::bigint
@@ -115,31 +125,31 @@ GROUP BY unit
 """
 )
 
-_ACTS: Final = """
-SELECT {list} AS unit, kind, count(*) AS n FROM {acts}
-WHERE kind IN ('RETURN', 'IMPROPER_RETURN', 'REOPENED', 'FALSE_CLOSURE')
+ACTS: Final = """
+FROM {acts} WHERE kind IN ('RETURN', 'IMPROPER_RETURN', 'REOPENED', 'FALSE_CLOSURE')
     AND recorded_at <= $1 AND at >= $2 AND at < $3 AND {list} IS NOT NULL
-GROUP BY 1, 2
 """
+_ACTS: Final = f"SELECT {{list}} AS unit, kind, count(*) AS n {ACTS} GROUP BY 1, 2"
 
-_NOTICES: Final = """
-SELECT coalesce({list}, substr(n.subject, 6)) AS unit, count(*) AS n FROM {acts} AS n
+NOTICES: Final = """
+FROM {acts} AS n
 WHERE kind = 'NOTICE' AND recorded_at <= $1 AND at >= $2 AND at < $3 AND until <= $3
     AND ({list} IS NOT NULL OR subject LIKE 'unit:%')
     AND NOT EXISTS (
         SELECT FROM {acts} AS r WHERE r.kind = 'NOTICE_REPLIED' AND r.subject = n.subject
         AND r.recorded_at <= $1 AND r.at < $3
         AND (r.ref = n.ref OR (r.ref IS NULL AND r.at >= n.at)))
-GROUP BY 1
 """
+NOTIFIED: Final = "coalesce({list}, substr(n.subject, 6))"
+_NOTICES: Final = f"SELECT {NOTIFIED} AS unit, count(*) AS n {NOTICES} GROUP BY 1"
 
-_INCIDENTS: Final = """
-SELECT {list} AS unit, count(*) AS n FROM {acts} AS i
+INCIDENTS: Final = """
+FROM {acts} AS i
 WHERE kind = 'INCIDENT' AND recorded_at <= $1 AND at >= $2 AND at < $3 AND {list} IS NOT NULL
     AND EXISTS (SELECT FROM {acts} AS v WHERE v.kind = 'INCIDENT_VERIFIED' AND v.ref = i.ref
         AND v.recorded_at <= $1)
-GROUP BY 1
 """
+_INCIDENTS: Final = f"SELECT {{list}} AS unit, count(*) AS n {INCIDENTS} GROUP BY 1"
 
 _REPORTS: Final = """
 SELECT substr(subject, 6) AS unit, at FROM {acts}
@@ -148,22 +158,27 @@ WHERE kind = 'ZERO_REPORT' AND recorded_at <= $1 AND at >= $2 AND at < $3
 """
 
 
-_DUTIES: Final = """
+DUTIES: Final = """
 WITH duty AS (
     SELECT DISTINCT ON (subject, word, ref) {list} AS unit, subject, word, ref, at, until
     FROM {acts} WHERE kind = 'DUTY' AND recorded_at <= $1
-    ORDER BY subject, word, ref, at DESC, recorded_at DESC, until DESC)
-SELECT unit, count(*) AS duties,
-    count(*) FILTER (WHERE EXISTS (SELECT FROM {acts} AS d WHERE d.kind = 'DUTY_DONE'
+    ORDER BY subject, word, ref, at DESC, recorded_at DESC, until DESC
+), due AS (
+    SELECT *, EXISTS (SELECT FROM {acts} AS d WHERE d.kind = 'DUTY_DONE'
         AND d.subject = duty.subject AND d.word = duty.word AND d.ref = duty.ref
-        AND d.recorded_at <= $1 AND d.at >= duty.at AND d.at < duty.until)) AS duties_done
-FROM duty WHERE until > $2 AND until <= $3 AND unit IS NOT NULL GROUP BY 1
+        AND d.recorded_at <= $1 AND d.at >= duty.at AND d.at < duty.until) AS done
+    FROM duty WHERE until > $2 AND until <= $3 AND unit IS NOT NULL
+)
+"""
+_DUTIES: Final = f"""
+{DUTIES}
+SELECT unit, count(*) AS duties, count(*) FILTER (WHERE done) AS duties_done FROM due GROUP BY 1
 """
 """督导考核 (方案 五(三)一, 五(三)三, 五(四)二): what was due to be put right or done, by a visit, a
 measure or a meeting's decision, and was in time.
 """
 
-_RECORDED: Final = """
+RECORDED: Final = """
 SELECT DISTINCT substr(subject, 6) AS unit FROM {acts}
 WHERE kind = $4 AND recorded_at <= $1 AND at >= $2 AND at < $3 AND subject LIKE 'unit:%'
 """
@@ -205,38 +220,51 @@ def _ranked(policy: Policy, of: List) -> tuple[str, ...]:
             return ()
 
 
+async def reports(snapshot: Snapshot, cut: Cut, window: Window) -> dict[str, set[date]]:
+    """The days whose 零报告 came in time, by unit."""
+    found: dict[str, set[date]] = defaultdict(set)
+    for row in await snapshot.fetch(_REPORTS, cut.as_of, window.start, window.end):
+        at: datetime = row["at"]
+        day = at.astimezone(ZONE).date()
+        if at < at_hour(day, ROLL_CALL_HOUR):
+            found[row["unit"]].add(day)
+    return found
+
+
+def prompt(policy: Policy) -> timedelta:
+    """Within which a complainant is contacted first, from the assignment on (T07)."""
+    return timedelta(hours=policy.content.score.first_contact_hours)
+
+
 async def _tallies(
     snapshot: Snapshot, cut: Cut, of: List, window: Window
 ) -> defaultdict[str, _Tally]:
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
-    hours = timedelta(hours=cut.policy.content.score.first_contact_hours)
     start, end = window.start, window.end
     before = (cut.as_of, start, end, start - TICK)
-    for found in await snapshot.fetch(_of(_CASES, of), *before, end - TICK, hours):
+    for found in await snapshot.fetch(listed(_CASES, of), *before, end - TICK, prompt(cut.policy)):
         _put(tallies, found)
-    for found in await snapshot.fetch(_of(_MONEY, of), *before):
+    for found in await snapshot.fetch(listed(_MONEY, of), *before):
         _put(tallies, found)
     span = (cut.as_of, start, end)
-    for found in await snapshot.fetch(_of(_ACTS, of), *span):
+    for found in await snapshot.fetch(listed(_ACTS, of), *span):
         tallies[found["unit"]].numbers[found["kind"]] = found["n"]
-    for found in await snapshot.fetch(_of(_NOTICES, of), *span):
+    for found in await snapshot.fetch(listed(_NOTICES, of), *span):
         tallies[found["unit"]].numbers["NOTICE"] = found["n"]
-    for found in await snapshot.fetch(_of(_INCIDENTS, of), *span):
+    for found in await snapshot.fetch(listed(_INCIDENTS, of), *span):
         tallies[found["unit"]].numbers["INCIDENT"] = found["n"]
-    for found in await snapshot.fetch(_of(_DUTIES, of), *span):
+    for found in await snapshot.fetch(listed(_DUTIES, of), *span):
         _put(tallies, found)
     for kind, first, last in phase_records(cut.policy, of, window):
-        for found in await snapshot.fetch(_RECORDED, cut.as_of, first, last, kind):
+        for found in await snapshot.fetch(RECORDED, cut.as_of, first, last, kind):
             tallies[found["unit"]].records += 1
-    for found in await snapshot.fetch(_REPORTS, *span):
-        at: datetime = found["at"]
-        day = at.astimezone(ZONE).date()
-        if at < at_hour(day, ROLL_CALL_HOUR):
-            tallies[found["unit"]].reports.add(day)
+    for unit, days in (await reports(snapshot, cut, window)).items():
+        tallies[unit].reports = days
     return tallies
 
 
-def _of(query: str, of: List) -> str:
+def listed(query: str, of: List) -> str:
+    """The query for one kind of list."""
     return query.replace("{list}", of)
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from services.reporting.clearance import Verdict
+from services.reporting.rankings import Window
 from services.reporting.scoring import Counts, Scored
 from shared.events import instant_text
 from shared.policy import Policy
+
+
+def window(found: Window) -> dict[str, str]:
+    """From when on and up to when things count."""
+    return {"start": instant_text(found.start), "end": instant_text(found.end)}
 
 
 def rates(counts: Counts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "/v1/cases/": answers.OneCase,
     "/v1/cases": answers.Cases,
     "/v1/clearance": answers.Clearance,
+    "/v1/rankings/units/": answers.Place,
+    "/v1/rankings/movements": answers.Movements,
     "/v1/rankings": answers.Rankings,
     "/v1/overview": answers.Overview,
     "/v1/bulletins": answers.Bulletins,
@@ -187,6 +190,84 @@ async def test_what_a_unit_has_in_hand_is_its_cases(
         assert item["paid_fen"] == sum(case["paid_fen"] for case in own)
         ages = Counter(age_of(case["accepted_at"], as_of) for case in opened)
         assert {name: number for name, number in item["ageing"].items() if number} == ages
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"as_of": "2022-01-10T12:00:00+08:00"},
+        {"as_of": "2022-05-10T00:00:00+08:00"},
+        {"as_of": "2022-03-01T00:00:00+08:00", "from": "2021-12-20T00:00:00+08:00"},
+    ],
+)
+async def test_a_place_is_what_its_cases_and_acts_add_up_to(
+    client: httpx.AsyncClient, book: Policy, asked: dict[str, str]
+) -> None:
+    seen: Counter[str] = Counter()
+    for path in ("/v1/rankings/task-forces", "/v1/rankings/townships"):
+        for item in (await get(client, path, **asked))["items"]:
+            found = await get(client, f"/v1/rankings/units/{item['unit']}", **asked)
+            assert found["place"] == item
+            cases, records = found["cases"], found["records"]
+            listed = {
+                name: [case["rates"][name] for case in cases if name in case["rates"]]
+                for name in ("cleared", "on_time", "responded")
+            }
+            listed["satisfied"] = [entry["met"] for entry in found["follow_ups"]]
+            for name, marks in listed.items():
+                assert (sum(marks), len(marks)) == counted(item, name), (item["unit"], name)
+            money = [case for case in cases if case["owed_fen"] is not None]
+            sums = tuple(
+                sum(case[f"{part}_fen"] for case in money) for part in ("recovered", "owed")
+            )
+            assert sums == counted(item, "recovered")
+            ledgers = [case["ledger"] for case in cases if case["ledger"] is not None]
+            filled = sum(part["met"] for part in ledgers) + sum(record["met"] for record in records)
+            asked_for = sum(part["of"] for part in ledgers) + len(records)
+            assert (filled, asked_for) == counted(item, "ledger")
+            acts = {name: len(entries) for name, entries in found["deductions"].items()}
+            assert acts == item["deductions"]
+            seen.update({name: len(marks) for name, marks in listed.items()} | acts)
+            seen.update(record["what"] for record in records)
+    for name in ("cleared", "on_time", "responded", "satisfied", "overdue", "ZERO_REPORT"):
+        assert seen[name] > 0, name
+
+
+def counted(item: dict[str, Any], rate: str) -> tuple[int, int]:
+    return item["rates"][rate]["met"], item["rates"][rate]["of"]
+
+
+async def test_what_moved_a_unit_adds_up_to_how_far_it_moved(client: httpx.AsyncClient) -> None:
+    since, as_of = "2021-12-20T00:00:00+08:00", "2022-02-20T00:00:00+08:00"
+    found = await get(client, "/v1/rankings/movements", since=since, as_of=as_of)
+    assert found["since"]["as_of"] == "2021-12-19T16:00:00Z"
+    moved = 0
+    for path, name in (("task-forces", "task_forces"), ("townships", "townships")):
+        sides = {
+            side: (await get(client, f"/v1/rankings/{path}", as_of=at))["items"]
+            for side, at in (("before", since), ("after", as_of))
+        }
+        assert [item["unit"] for item in found[name]] == [item["unit"] for item in sides["after"]]
+        for side, items in sides.items():
+            by_unit = {item["unit"]: item for item in items}
+            for item in found[name]:
+                then = by_unit[item["unit"]]
+                assert (item["rank"][side], item["score"][side]) == (then["rank"], then["score"])
+        for item in found[name]:
+            raw = [Decimal(str(item["raw"][side] or 0)) for side in ("before", "after")]
+            parts = sum((Decimal(str(points)) for points in item["parts"].values()), Decimal(0))
+            assert parts == raw[1] - raw[0], item
+            moved += item["rank"]["before"] != item["rank"]["after"]
+    assert moved > 3
+
+
+async def test_a_place_or_a_movement_of_nothing_is_told(client: httpx.AsyncClient) -> None:
+    assert (await problem(client, "/v1/rankings/units/TF9", 404))["code"] == "UNKNOWN_UNIT"
+    assert (await problem(client, "/v1/rankings/movements", 422))["errors"]
+    at = "2022-01-01T00:00:00+08:00"
+    for since in (at, "2022-01-02T00:00:00+08:00", "yesterday"):
+        found = await problem(client, "/v1/rankings/movements", 422, since=since, as_of=at)
+        assert found["errors"][0]["pointer"].endswith("since"), found
 
 
 def age_of(accepted_at: str, as_of: str) -> str:
