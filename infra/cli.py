@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Literal
 
 import typer
@@ -290,14 +289,9 @@ def _ended_by_sigterm() -> Iterator[None]:
     log, half a start).
     """
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number
-        # Of an event loop that runs, Ctrl-C cancels the task; an exception out of this handler
-        # would come up between any two of its lines, and leave open what they had just opened.
-        ctrl_c = signal.getsignal(signal.SIGINT)
-        if not callable(ctrl_c):  # ignored: a shell's background job
-            raise KeyboardInterrupt
-        ctrl_c(signal.SIGINT, frame)
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

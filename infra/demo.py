@@ -6,7 +6,6 @@ removed with the processes when the demo ends, however it ends.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import sys
 import threading
@@ -19,7 +18,7 @@ from urllib.parse import quote
 
 from rich.console import Console
 
-from infra import audit, export, simulator
+from infra import audit, export, loop, simulator
 from infra.agenda import Act, Agenda, Cast
 from infra.client import Client
 from infra.keyring import read_keys
@@ -107,7 +106,7 @@ def _remove(settings: Settings) -> None:
 def _play_and_show(stage: Stage, size: simulator.Size, console: Console, *, serves: bool) -> bool:
     """The campaign, its outcome, the log's export and the audit's verdict; True if clean."""
     begun = time.monotonic()
-    outcome = asyncio.run(_play(stage, size, console))
+    outcome = loop.run(_play(stage, size, console))
     played = time.monotonic() - begun
     file = stage.settings.data_dir.parent / "export.jsonl"
     count = _export(stage.settings, file)
@@ -181,7 +180,7 @@ def story_line(number: int, line: dict[str, Any]) -> Line:
 
 def _export(settings: Settings, file: Path) -> int:
     with file.open("wb") as out:
-        return asyncio.run(export.write(settings, out.writelines))
+        return loop.run(export.write(settings, out.writelines))
 
 
 def _where_next(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 import os
 import platform
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Final
 
+from infra import loop
 from infra.obstacles import require_book, require_folder
 from infra.problem import Problem, Unready
 from infra.ready import readiness
@@ -146,7 +146,7 @@ def _other_broker(settings: Settings, each: Listener) -> str:
     """What a broker is that answers in the place of this folder's, of which no process is known."""
     data = settings.data_dir.resolve()
     ours = Kafka(data / "kafka", data / "run", data / "log" / "kafka.log", each.port).cluster_id
-    found = asyncio.run(cluster_at(f"{each.host}:{each.port}"))
+    found = loop.run(cluster_at(f"{each.host}:{each.port}"))
     place = f"{each.host}:{each.port}{owner_of(each.port)}"
     if found is not None and found == ours:
         return (

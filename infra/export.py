@@ -7,7 +7,6 @@ are carried as `raw` (base64) beside what can be read of it, so that an export n
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -19,6 +18,7 @@ from typing import Final
 
 import orjson
 
+from infra import loop
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.events import instant_text
@@ -170,7 +170,7 @@ def run(file: Path, as_of: str | None) -> int:
     part = whole.with_name(f".{whole.name}.part")
     try:
         with (whole if as_it_is else part).open("wb") as out:
-            count = asyncio.run(write(settings_of.load(), out.writelines, until))
+            count = loop.run(write(settings_of.load(), out.writelines, until))
         if not as_it_is:
             os.replace(part, whole)
     except OSError as error:

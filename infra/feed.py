@@ -6,7 +6,6 @@ messages of citizens to a message board (`{"id", "title", "text"}`), as complain
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from codecs import BOM_UTF8
@@ -20,6 +19,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from infra import loop
 from infra.keyring import read_keys
 from infra.problem import Unready
 from shared.roles import By
@@ -39,7 +39,7 @@ def run(*, file: Path, messages: bool = False) -> int:
         raise Unready(f"cannot read {file}: {error.strerror}") from None
     with source:
         feed = Feed(settings.url("intake"), read_keys(settings).headers(_OPERATOR))
-        counts = asyncio.run(feed.send(source, file.stat().st_size, messages))
+        counts = loop.run(feed.send(source, file.stat().st_size, messages))
     return 1 if counts["rejected"] else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from infra import export
+from infra import export, loop
 from infra.audit.log import LogFile
 from infra.problem import Unready
 from shared import settings as settings_of
@@ -39,7 +38,7 @@ def read(log: Path | None) -> History:
     with tempfile.TemporaryDirectory(prefix="qingqian-history-") as folder:
         path = Path(folder) / "log.jsonl"
         with path.open("wb") as out:
-            asyncio.run(export.write(settings_of.load(), out.writelines))
+            loop.run(export.write(settings_of.load(), out.writelines))
         return _of(LogFile(path))
 
 
@@ -90,7 +89,7 @@ def read_subject(subject: str) -> tuple[list[Event], list[Policy]]:
 
     Reads the subject's partition and governance only. Raises Unready without a broker.
     """
-    events, governance = asyncio.run(_read_subject(subject))
+    events, governance = loop.run(_read_subject(subject))
     return events, [book for event in governance for book in book_of(event)]
 
 
@@ -117,7 +116,7 @@ def case_numbered(number: str) -> str | None:
     Reads the log until it is found: only the acceptance carries the number. Raises Unready
     without a broker.
     """
-    return asyncio.run(_case_numbered(number))
+    return loop.run(_case_numbered(number))
 
 
 async def _case_numbered(number: str) -> str | None:

@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from infra import export, topics
+from infra import export, loop, topics
 from infra.audit.log import LogFile, Partition, micros
 from infra.audit.pool import unlike_checkpoints
 from infra.problem import Unready
@@ -169,7 +169,7 @@ def run(file: Path) -> int:
     settings = settings_of.load()
     started = _serve(settings)
     try:
-        found = asyncio.run(write(settings, log))
+        found = loop.run(write(settings, log))
     except KafkaError as error:
         raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
     for (topic, number), (size, root) in sorted(found.items()):

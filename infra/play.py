@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
+from infra import loop
 from infra.agenda import Act, Agenda, Cast
 from infra.client import Answer, Client
 from infra.keyring import read_keys
@@ -29,7 +29,7 @@ def run(*, story: Path, until: str | None = None) -> int:
     end = end_of(lines, until)
     stage = open_stage(load(), lines[0].at, keep=True, say=_say)
     try:
-        return asyncio.run(play_on(stage, lines, end))
+        return loop.run(play_on(stage, lines, end))
     except KeyboardInterrupt:
         _say(
             f"interrupted: what was played stays on the log, and the services go on serving it. "

@@ -21,6 +21,7 @@ import asyncpg
 import httpx
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from infra import loop
 from infra.obstacles import require_folder
 from infra.problem import Unready
 from infra.stack.services import Services
@@ -56,7 +57,7 @@ def run(service: str | None) -> int:
     names = [service] if service else list(SERVICES)
     try:
         for name in names:
-            asyncio.run(_rebuild(settings, name))
+            loop.run(_rebuild(settings, name))
     except Unavailable:
         raise Unready(f"Kafka at {settings.kafka} does not answer. Fix: qingqian up") from None
     except (NoTopic, WrongLog) as error:

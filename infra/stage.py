@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from infra import topics
+from infra import loop, topics
 from infra.keyring import ensure_keys
 from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
@@ -75,7 +74,7 @@ def _opened(stage: Stage, say: Callable[[str], None]) -> Stage:
     try:
         _begin_anew(stage, say)
         ensure_keys(settings)
-        asyncio.run(topics.ensure(settings.kafka, settings.namespace))
+        loop.run(topics.ensure(settings.kafka, settings.namespace))
         say("starting intake, routing, supervision and reporting on the log clock")
         stage.services.start(say=say)
     except BaseException:
@@ -98,7 +97,7 @@ def _refuse_strangers(stage: Stage) -> None:
 
 def _begin_anew(stage: Stage, say: Callable[[str], None]) -> None:
     """An empty log that was begun on another clock is begun again; one with cases is refused."""
-    cases, governed = asyncio.run(_lengths(stage.settings))
+    cases, governed = loop.run(_lengths(stage.settings))
     if cases:
         raise Unready(f"the log is not empty: {cases} events. {_FIX}")
     if not governed:

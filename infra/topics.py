@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from infra import loop
 from infra.problem import Unready
 from shared.settings import load
 
@@ -155,7 +156,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
 def run() -> int:
     """``qingqian topics``: create and check, and say what was done."""
     settings = load()
-    created = asyncio.run(ensure(settings.kafka, settings.namespace))
+    created = loop.run(ensure(settings.kafka, settings.namespace))
     for topic in TOPICS:
         name = settings.topic(topic.name)
         print(f"{'created' if name in created else 'as declared'}: {name}", file=sys.stdout)

@@ -8,7 +8,6 @@ findings, 2 could not read.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from infra import export
+from infra import export, loop
 from infra.audit.findings import KINDS, Finding
 from infra.audit.log import LogFile
 from infra.audit.pool import Proof, Rules, audit_log, real_rules
@@ -149,7 +148,7 @@ def audit_kafka(rules: Rules | None = None) -> Audit:
     with tempfile.TemporaryDirectory(prefix="qingqian-audit-") as folder:
         path = Path(folder) / "log.jsonl"
         with path.open("wb") as out:
-            asyncio.run(export.write(settings_of.load(), out.writelines))
+            loop.run(export.write(settings_of.load(), out.writelines))
         return audit_file(path, rules)
 
 

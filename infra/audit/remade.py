@@ -6,7 +6,6 @@ afterwards, and every issue is made from them as reporting makes it. No table of
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from infra import loop
 from infra.audit.findings import Finding, differing, name_of
 from infra.audit.log import LogFile
 from infra.audit.pinned import lacking
@@ -76,7 +76,7 @@ def remake(log: LogFile, state: Governance) -> Remade:
     begun = perf_counter()
     try:
         with _database() as url:
-            made = asyncio.run(_made(url, log, state))
+            made = loop.run(_made(url, log, state))
     except Unready as error:
         return Remade(hindrance=str(error))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from infra import topics
+from infra import loop, topics
 from infra.keyring import ensure_keys
 from infra.obstacles import require_book, require_folder
 from infra.problem import Unready
@@ -134,7 +133,7 @@ def _start(settings: Settings, stack: LocalStack) -> None:
     with _all_or_nothing(stack, services):
         say("starting Kafka and PostgreSQL")
         stack.start()
-        asyncio.run(topics.ensure(settings.kafka, settings.namespace))
+        loop.run(topics.ensure(settings.kafka, settings.namespace))
         if ensure_keys(settings):
             say(f"wrote a key for each role and unit to {_near(settings.keys_path)}")
         say("starting intake, routing, supervision and reporting")

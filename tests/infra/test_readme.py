@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from infra import readme, simulator
 from infra.cli import app
+from infra.keyring import ensure_keys
 from services.reporting.api import application
 from services.reporting.service import Reporting
 from shared.events import TYPES
@@ -128,14 +129,16 @@ CLAUSES = [
 ]
 
 
-def reporting() -> FastAPI:
+def reporting(folder: Path) -> FastAPI:
     """The app, not started: its routes are asked for and nothing else."""
-    return application(Reporting(Settings()))
+    settings = Settings(data_dir=folder)
+    ensure_keys(settings)
+    return application(Reporting(settings))
 
 
-def test_each_clause_names_what_there_is() -> None:
+def test_each_clause_names_what_there_is(tmp_path: Path) -> None:
     policy = adopt(read_book(BOOK.name), datetime.fromisoformat("2021-11-10T00:00+08:00"), "x")
-    routes = reporting().openapi()["paths"]
+    routes = reporting(tmp_path).openapi()["paths"]
     assert len(CLAUSES) > 20
     for clause, _, means, where, tests in CLAUSES:
         for name in re.findall(r"`([^`]+)`", means):
