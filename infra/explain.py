@@ -35,7 +35,7 @@ from shared.events import (
 )
 from shared.policy import Length, Policy
 from shared.replay import Copies, Replayed, replay
-from shared.settle import Books, is_own, settle_to, wake_at
+from shared.settle import Books, folded, is_own, settle_to, wake_at
 
 _NUMBER = re.compile(r"DF-QX-\d{4}-\d{6,}")
 _WEEKDAYS = "一二三四五六日"
@@ -88,11 +88,8 @@ class Dossier:
 
 def _endings(case_id: str, events: Iterable[Event]) -> Iterator[tuple[str, Event]]:
     """What ended each clock, of events in the order in which they were decided on."""
-    decider = SUPERVISION["case"]
-    state = decider.initial(case_id)
     running: set[str] = set()
-    for event in events:
-        state = decider.evolve(state, event)
+    for event, state in folded(SUPERVISION["case"], case_id, events):
         now = {clock.set_id for clock in state.clocks if clock.running and clock.set_id}
         yield from ((gone, event) for gone in running - now)
         running = now

@@ -8,7 +8,7 @@ up to the event's instant, then the event is folded, then the stream is settled 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -219,3 +219,13 @@ def take(
     stream.basis = event.id
     stream.seen.add(event.id)
     return owed + settle_to(decider, stream, instant, books, found=found)
+
+
+def folded(decider: Decider[S], subject: str, events: Iterable[Event]) -> Iterator[tuple[Event, S]]:
+    """Each event with the state after it. Decides nothing: for who tells what became of a stream
+    that was decided already, facts and decisions in the order given.
+    """
+    state = decider.initial(subject)
+    for event in events:
+        state = decider.evolve(state, event)
+        yield event, state
