@@ -17,6 +17,7 @@ from tests.supervision.spec import (
     local,
     paid,
     reassignment,
+    received,
     reversed_,
     reviewed,
     served,
@@ -242,6 +243,15 @@ class TestCampaignDate:
         case = assigned("2021-11-11 10:00", tier="NAT").until("2022-01-02 00:00")
         assert case.alerts("T09") == FULL
         assert [level for _, level in case.alerts("A2")] == ["L3", "L7"]
+
+    def test_assigned_after_the_date_handling_comes_to_six_only(self) -> None:
+        """Both are owed late, at one instant: the seventh level is the date's (domain 4.3)."""
+        case = received("2021-12-24 10:00", tier="ZZ")
+        case.at("2022-01-20 10:00", ev.ComplaintAccepted(urgent=False))
+        case.at("2022-01-20 10:00", assignment())
+        case.until("2022-03-01 00:00")
+        assert case.alerts("T09") == [("2022-01-20 10:00", "L1"), ("2022-01-22 00:00", "L6")]
+        assert case.alerts("A2") == [("2022-01-22 00:00", "L7")]
 
     def test_closed_in_time_it_raises_nothing(self) -> None:
         case = closed("2021-12-24 10:00", tier="ZZ").until("2022-02-02 00:00")

@@ -26,12 +26,15 @@ _SILENT: Final = frozenset((("T06", "window"), ("T02", "tries"), ("T32", "pass_o
 
 
 class Beside(NamedTuple):
-    """All that a clock's steps depend on beside the clock and the book. `case`: of a case."""
+    """All that a clock's steps depend on beside the clock and the book. `case`: of a case;
+    `a_date_at`: the instant of the A-date that still runs.
+    """
 
     case: bool
     kind: str
     tier: str
     a_date_missed: bool
+    a_date_at: datetime | None
 
 
 def ladder_name(clock: Clock, case: bool, policy: Policy) -> str:
@@ -69,7 +72,14 @@ def _suffix(policy: Policy, clock: Clock) -> str:
 
 def beside(state: Watch) -> Beside:
     """What the clocks of a state are judged beside."""
-    return Beside(state.received_at is not None, state.kind, state.tier, state.a_date_missed)
+    a_dates = (c.due_at for c in state.clocks if c.timer.startswith("A") and c.running)
+    return Beside(
+        state.received_at is not None,
+        state.kind,
+        state.tier,
+        state.a_date_missed,
+        next(a_dates, None),
+    )
 
 
 def next_step(clock: Clock, beside: Beside, policy: Policy) -> Step | None:
@@ -115,6 +125,7 @@ def _step(clock: Clock, beside: Beside, policy: Policy) -> Step | None:
         clock.timer == "T09",
         supervised,
         clock.timer == "T09" and beside.a_date_missed,
+        beside.a_date_at if clock.timer == "T09" else None,
     )
 
 
@@ -130,10 +141,14 @@ def _next_step(
     handling: bool,
     supervised: bool,
     a_date_missed: bool,
+    a_date_at: datetime | None,
 ) -> Step | None:
     every = _steps(policy, name, started_at, due_at, target, handling, supervised)
+    # T09 raises no L7 after the A-date was missed, also where both come late (domain 4.3).
     if a_date_missed:
         every = tuple(step for step in every if step[1] != "L7")
+    elif a_date_at is not None:
+        every = tuple((at, level) for at, level in every if level != "L7" or at <= a_date_at)
     owed = [(at, level) for at, level in every if at >= known_at and level > reached]
     missed = max((level for at, level in every if at < known_at), default="")
     if missed > reached:
