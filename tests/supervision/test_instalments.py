@@ -80,6 +80,15 @@ def test_two_instalments_of_one_day_listed_in_any_order() -> None:
     assert defaults(case) == [("2021-12-01 00:00", 1, False), ("2021-12-01 00:00", 3, True)]
 
 
+def test_two_instalments_of_one_day_default_by_number_also_after_a_reversal() -> None:
+    """02-01 and 02-03 roll back to one day; the clock of the first was started anew, last."""
+    case = agreed((1, "2022-02-01", 400_000), (2, "2022-02-03", 800_000))
+    paid(case, "2022-01-06 10:00", 400_000, "p1")
+    reversed_(case, "2022-01-07 10:00", 400_000, "p1")
+    case.until("2022-01-31 00:00")
+    assert defaults(case) == [("2022-01-31 00:00", 1, False), ("2022-01-31 00:00", 2, True)]
+
+
 def test_what_was_verified_before_the_plan_does_not_count_towards_it() -> None:
     case = assigned(START)
     paid(case, "2021-11-12 10:00", 400_000, "p0")

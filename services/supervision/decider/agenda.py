@@ -134,9 +134,15 @@ def _reached_above(clock: Clock, state: Watch) -> str:
 
 
 def _defaults_first(clock: Clock, state: Watch, policy: Policy) -> bool:
-    """One instalment after the other: whether the plan is void depends on those before."""
+    """One instalment after the other, of one day by number: whether the plan is void depends on
+    those before. A clock that a reversed payment started anew stands last among the clocks.
+    """
     running = [c for c in state.clocks if c.timer == "T16" and c.running and c.set_id is not None]
-    return clock is min(running, key=lambda c: own_event_at(c, policy) or policy.adopted_at)
+
+    def order(other: Clock) -> tuple[datetime, int]:
+        return own_event_at(other, policy) or policy.adopted_at, int(other.item or "0")
+
+    return clock is min(running, key=order)
 
 
 def _is_suspended(clock: Clock, state: Watch) -> bool:
