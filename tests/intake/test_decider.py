@@ -806,6 +806,9 @@ def test_an_extension_lies_after_the_running_due(type: str) -> None:
     assert case.when(type, {"to": "2022-01-27T16:00:00Z"} | more) == "409 NOT_LATER"
     assert case.when(type, {"to": "2022-01-26T16:00:00Z"} | more) == "409 NOT_LATER"
     assert handling().when(type, {"to": "2022-01-26T16:00:00Z"} | more) == "ok", "no due is known"
+    told = case.verdict(type, {"to": "2022-01-26T16:00:00Z"} | more)
+    assert isinstance(told, Refusal)
+    assert "2022-01-28T00:00:00+08:00" in told.reason, "in the zone of all civil dates"
 
 
 def test_another_timer_s_due_is_not_the_handling_s() -> None:

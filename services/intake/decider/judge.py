@@ -14,9 +14,9 @@ from typing import Final, get_args
 
 from services.intake.decider.file import CaseFile, Order, State
 from shared import events as e
-from shared.calendar import civil, end_of
+from shared.calendar import ZONE, civil, end_of
 from shared.claims import OWN
-from shared.events import AnyData, instant_text
+from shared.events import AnyData
 from shared.policy import Policy
 from shared.roles import OFFICE, By, Refusal, may
 from shared.streams import kind_of, unit_code
@@ -514,7 +514,8 @@ def _not_later(to: datetime, running: datetime | None) -> Refusal | None:
     """An extension that shortens is none: it would take days from the handler in silence."""
     if running is None or to > running:
         return None
-    reason = f"the handling deadline is {instant_text(running)}; an extension lies after it"
+    due = running.astimezone(ZONE).isoformat()
+    reason = f"the handling deadline is {due}; an extension lies after it"
     return Refusal(409, "NOT_LATER", reason, "/data/to")
 
 
