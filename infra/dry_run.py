@@ -7,6 +7,7 @@ nothing here knows a rule.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -63,6 +64,10 @@ def run(*, story: Path, until: str | None = None, policy: str | None = None) -> 
             f"{len(dry.refused)} of {len(lines)} lines were refused: see `Refused`", file=sys.stderr
         )
     return 1 if dry.refused else 0
+
+
+_CASE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+"""In a refusal's words too, a case has the name that the story gives it (contract 4)."""
 
 
 class DryRun:
@@ -239,6 +244,7 @@ class DryRun:
         return event
 
     def _refuse(self, line: Line, status: int, code: str, reason: str) -> None:
+        reason = _CASE_ID.sub(lambda found: self._labels.get(found[0], found[0]), reason)
         data = {"line": line.number, "status": status, "code": code, "reason": reason}
         out = {"at": local(line.at), "case": line.case, "type": "Refused", "data": data}
         self._refused.append((line.at, out))

@@ -323,6 +323,7 @@ class TestOneCaseOfTwoLines:
         story.line("2021-11-18 10:00", "B", "ComplaintAccepted", urgent=False)
         story.run("2021-12-31 00:00", refused=1)
         assert [(status, code) for _, status, code in story.refusals()] == [(409, "MERGED")]
+        assert story.one("Refused", "B")["reason"] == "the case goes on under A"
         assert story.of("CaseAssigned", "B") == []
         assert story.of("AlertRaised", "B") == []
 
