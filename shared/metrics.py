@@ -197,6 +197,19 @@ OUTBOX: Final = Gauge(
     registry=REGISTRY,
 )
 
+TO_ERASE: Final = Gauge(
+    "qingqian_erasures_due",
+    "Ended cases whose persons are to be erased by the book's period and are not yet: above 0 for "
+    "long, data are kept longer than the city has said.",
+    registry=REGISTRY,
+)
+HELD: Final = Gauge(
+    "qingqian_erasures_held",
+    "Ended cases past that period that a legal proceeding, or the case they were merged into, "
+    "keeps: a person erases them or ends the proceeding.",
+    registry=REGISTRY,
+)
+
 FEED_LINES: Final = Counter(
     "qingqian_feed_lines",
     "Lines answered, by source of the book and status: which platform sends what, and how much.",

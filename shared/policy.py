@@ -456,6 +456,14 @@ class PreventionRules(Rules):
     warnings: tuple[WarningRule, ...] = ()
 
 
+class PrivacyRules(Rules):
+    """个人信息 (domain 7; PIPL 19). `vault_years`: years after a case's end until its key in the
+    vault is destroyed by rule; None: never.
+    """
+
+    vault_years: Annotated[int, Field(ge=1, le=100, strict=True)] | None = None
+
+
 class Content(Rules):
     """A whole book."""
 
@@ -477,6 +485,7 @@ class Content(Rules):
     score: ScoreRules
     notifications: NotificationRules = NotificationRules()
     prevention: PreventionRules = PreventionRules()
+    privacy: PrivacyRules = PrivacyRules()
 
 
 ScoreRules.model_rebuild()

@@ -153,13 +153,16 @@ class Privacy:
         unknown can no longer be paid, called or told.
         """
         async with self.pool.acquire() as connection:
-            folder = await self.desk.folder(connection, case_id)
-            if folder.file.state == "NONE":
+            file, *masters = await self.desk.line(connection, case_id)
+            if file.state == "NONE":
                 raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
             if caller.key.role != "office":
                 await self._deny(case_id, "erase", caller)
-            if folder.file.state not in ENDED:
-                reason = f"a case in state {folder.file.state} has not ended; its data are needed"
+            if file.state not in ENDED:
+                reason = f"a case in state {file.state} has not ended; its data are needed"
+                raise Refusing(Refusal(409, "STATE", reason))
+            if on := next((master for master in masters if master.state not in ENDED), None):
+                reason = f"merged into {on.subject}, which has not ended; its data are needed"
                 raise Refusing(Refusal(409, "STATE", reason))
             opener = await self._opener(connection, case_id)
             erased = PiiErased(reason=opener.seal(reason, self._stamp(caller)))

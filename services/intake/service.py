@@ -14,6 +14,7 @@ from services.intake.lookalikes import Lookalikes
 from services.intake.privacy import Privacy
 from services.intake.query import Codes
 from services.intake.reception import Reception, Unknown
+from services.intake.retention import Retention
 from services.intake.tables import Tables, WrongLog, open_pool, prepare
 from services.intake.vault import Safe, Vault, master_key
 from services.intake.view import Behind, View
@@ -93,6 +94,9 @@ class Intake:
             self.privacy,
             self.reception,
         )
+        self.retention = Retention(
+            self.tables, self.pool, self.desk, self.reception, self.governance
+        )
         opened(self.reception.stop)
         opened(self.view.stop)
         await self.view.start()
@@ -103,6 +107,7 @@ class Intake:
         await self.reception.republish()
         self._spawn(self._republish(), "intake-republish")
         self._spawn(self.lookalikes.run(), "intake-lookalikes")
+        self._spawn(self.retention.run(), "intake-retention")
         opened(self.feed.stop)
         self._spawn(self.feed.run(), "intake-feed")
         self._spawn(self.feeds.arrivals.run(), "intake-arrivals")

@@ -18,7 +18,7 @@ from shared.identity import Identity
 from shared.log import PARTITIONS
 from shared.settings import Settings
 
-SHAPE: Final = 7
+SHAPE: Final = 8
 """Of the view's rows; with another number the view is dropped and folded anew."""
 
 Connection = Any
@@ -69,7 +69,10 @@ class Tables:
         ALTER TABLE {self.outbox} DROP CONSTRAINT IF EXISTS outbox_pkey;
         CREATE INDEX IF NOT EXISTS outbox_batch ON {self.outbox} (batch);
         CREATE TABLE IF NOT EXISTS {self.files} (
-            subject text PRIMARY KEY, file bytea NOT NULL, origin bigint);
+            subject text PRIMARY KEY, file bytea NOT NULL, origin bigint, ended_at timestamptz);
+        ALTER TABLE {self.files} ADD COLUMN IF NOT EXISTS ended_at timestamptz;
+        CREATE INDEX IF NOT EXISTS files_ended ON {self.files} (ended_at, subject)
+            WHERE ended_at IS NOT NULL;
         CREATE TABLE IF NOT EXISTS {self.positions} (
             partition int PRIMARY KEY, next bigint NOT NULL,
             cluster_id text NOT NULL, topic_id text NOT NULL);

@@ -11,6 +11,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -145,11 +146,30 @@ async def destroy(connection: Connection, tables: Tables, subjects: Sequence[str
             RETURNING id""",
             subjects,
         )
-        await connection.execute(
-            f"""UPDATE {tables.keys} SET key = NULL, erased_at = now()
-            WHERE subject = ANY($1) AND key IS NOT NULL""",
-            [*subjects, *(f"{SCOPE}:{row['id']}" for row in lines)],
+        lined = [f"{SCOPE}:{row['id']}" for row in lines]
+        await _destroy(connection, tables, [*subjects, *lined])
+
+
+async def destroy_lines(connection: Connection, tables: Tables, before: datetime) -> int:
+    """Destroy keys of refused lines that became no case and were closed before an instant; how
+    many. A line that waits for a person has not ended.
+    """
+    async with connection.transaction():
+        lines = await connection.fetch(
+            f"""UPDATE {Kept(tables).quarantine} SET payload = NULL
+            WHERE case_id IS NULL AND payload IS NOT NULL AND closed_at < $1 RETURNING id""",
+            before,
         )
+        await _destroy(connection, tables, [f"{SCOPE}:{row['id']}" for row in lines])
+    return len(lines)
+
+
+async def _destroy(connection: Connection, tables: Tables, subjects: Sequence[str]) -> None:
+    await connection.execute(
+        f"""UPDATE {tables.keys} SET key = NULL, erased_at = now()
+        WHERE subject = ANY($1) AND key IS NOT NULL""",
+        subjects,
+    )
 
 
 def _derive(master: bytes, purpose: str) -> bytes:

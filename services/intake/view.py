@@ -139,10 +139,12 @@ WITH moves AS (
     UPDATE {positions} AS p SET next = m.next FROM moves AS m, whole
     WHERE p.partition = m.partition AND whole.all
 ), stored AS (
-    INSERT INTO {files} AS old (subject, file, origin)
-    SELECT g.* FROM unnest($4::text[], $5::bytea[], $6::bigint[]) AS g, whole WHERE whole.all
+    INSERT INTO {files} AS old (subject, file, origin, ended_at)
+    SELECT g.* FROM unnest($4::text[], $5::bytea[], $6::bigint[], $16::timestamptz[]) AS g, whole
+    WHERE whole.all
     ON CONFLICT (subject) DO UPDATE
-    SET file = excluded.file, origin = coalesce(old.origin, excluded.origin)
+    SET file = excluded.file, origin = coalesce(old.origin, excluded.origin),
+        ended_at = excluded.ended_at
 ), known AS (
     INSERT INTO {complaints}
     SELECT g.* FROM unnest($7::text[], $8::text[], $9::text[], $10::text[]) AS g, whole
@@ -383,6 +385,7 @@ class View:
             list(batch.opened),
             [_pack(self._cache[subject]) for subject in batch.opened],
             list(batch.opened.values()),
+            [_ended_at(self._cache[subject]) for subject in batch.changed],
         )
         if not whole:
             raise _Overtaken
@@ -538,6 +541,12 @@ def _pack(folder: Folder | bytes) -> bytes:
     if isinstance(folder, bytes):
         return folder
     return _encoder.encode(_Stored(folder.file, folder.seen))
+
+
+def _ended_at(folder: Folder | bytes) -> datetime | None:
+    """Since when a case has ended whose persons were not erased: what a period counts from."""
+    file = (_unpack(folder) if isinstance(folder, bytes) else folder).file
+    return None if file.erased else file.ended_at
 
 
 def _unpack(raw: bytes) -> Folder:

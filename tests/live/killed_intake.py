@@ -3,10 +3,11 @@
 The argument says where: `before_publish` (the row is committed, nothing is sent), `half_sent` (of a
 batch one partition has its events, the others nothing), `before_mark` (the log has acknowledged,
 the outbox still holds the event), `before_keep` (the good lines are received, the refused ones are
-not in quarantine), `before_close` (a corrected line is received, its item still waits) or
-`before_park` (a refused record is in quarantine, not on the parked topic). With `half_acknowledged`
-it lives on: of the first batch one partition is acknowledged, the others are not sent and fail, as
-if their leader were lost.
+not in quarantine), `before_close` (a corrected line is received, its item still waits),
+`before_park` (a refused record is in quarantine, not on the parked topic), `before_erased` (a rule
+is about to say that a case is erased) or `before_destroyed` (it has said so, the key is there).
+With `half_acknowledged` it lives on: of the first batch one partition is acknowledged, the others
+are not sent and fail, as if their leader were lost.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import Any, NoReturn
 
 from aiokafka.errors import KafkaTimeoutError
 
+from services.intake import retention, view
 from services.intake.__main__ import main
 from services.intake.feed import Feed
 from services.intake.quarantine import Quarantine
 from services.intake.reception import Reception
+from services.intake.retention import Retention
 from shared.log import Producer, partition_of
 
 
@@ -101,6 +104,21 @@ def _before_park() -> None:
     Feed._park = park  # type: ignore[method-assign,assignment]
 
 
+def _before_erased() -> None:
+    def event(self: Retention, *of: Any) -> Any:
+        _die()
+
+    Retention._event = event  # type: ignore[method-assign,assignment]
+
+
+def _before_destroyed() -> None:
+    async def destroy(*of: Any) -> None:
+        _die()
+
+    for module in (view, retention):
+        vars(module)["destroy"] = destroy
+
+
 POINTS = {
     "before_publish": _before_publish,
     "half_sent": _half_sent,
@@ -109,6 +127,8 @@ POINTS = {
     "before_keep": _before_keep,
     "before_close": _before_close,
     "before_park": _before_park,
+    "before_erased": _before_erased,
+    "before_destroyed": _before_destroyed,
 }
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.intake.decider.file import CaseFile, Order, State, evolve, initial, opened
-from services.intake.decider.judge import ENDED, POSSIBLE, Act, decide, refused_author, unknown
+from services.intake.decider.file import ENDED, CaseFile, Order, State, evolve, initial, opened
+from services.intake.decider.judge import POSSIBLE, Act, decide, refused_author, unknown
 from shared.roles import By, Refusal
 
 __all__ = [

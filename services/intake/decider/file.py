@@ -36,6 +36,12 @@ State = Literal[
 ]
 
 
+ENDED: Final[frozenset[State]] = frozenset(
+    ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
+)
+"""States in which a case does not go on: nothing is merged into it any more."""
+
+
 class Order(Frozen, frozen=True):
     """责令支付: the instant from which it is unpaid, and whether it was complied with."""
 
@@ -56,6 +62,15 @@ class Measure(Frozen, frozen=True):
     done: bool = False
 
 
+class Proceeding(Frozen, frozen=True):
+    """Whether a proceeding is open, by the last act of it: the one that happened last, of two at
+    one instant the one that was recorded last.
+    """
+
+    at: datetime
+    open: bool
+
+
 class CaseFile(Frozen, frozen=True):
     """What must be known of a stream to judge the next act; of a unit or the city: only that it is.
 
@@ -69,6 +84,10 @@ class CaseFile(Frozen, frozen=True):
     `referred`: whether its papers were delivered to the police.
     Since the review passed (`reviewed_at`): `asked`: whether a follow-up was completed;
     `unreached`: when the worker was tried and not reached.
+    `ended_at`: since when it does not go on (a decision counts from its `time`, an act of a person
+    from its recording: what was filed late was not known to have ended); None while it does.
+    `proceedings`: the legal ones that there were, by what they are. `erased`: whether what it says
+    of persons was.
     """
 
     subject: str
@@ -104,6 +123,14 @@ class CaseFile(Frozen, frozen=True):
     reviewed_at: datetime | None = None
     ways: tuple[str, ...] = ()
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
+    ended_at: datetime | None = None
+    proceedings: dict[str, Proceeding] = msgspec.field(default_factory=dict)
+    erased: bool = False
+
+    @property
+    def held_by(self) -> tuple[str, ...]:
+        """The proceedings that are open: a litigation hold (domain 7)."""
+        return tuple(sorted(name for name, at in self.proceedings.items() if at.open))
 
     @property
     def first_received_at(self) -> datetime | None:
@@ -154,23 +181,8 @@ Unheard: TypeAlias = (
     | e.AssetQueryApprovalRequested
     | e.AssetQueryApprovalGranted
     | e.PoliceAssistanceAsked
-    | e.ReferralProposed
-    | e.ReferralReceipted
-    | e.PoliceSupplementAsked
-    | e.SupplementSent
-    | e.PoliceFiled
-    | e.PoliceDeclined
-    | e.ReconsiderationRequested
-    | e.ReconsiderationDecided
-    | e.SupervisionSuggested
-    | e.PoliceReasonsAsked
-    | e.FilingOrdered
-    | e.MaterialsHandedOver
     | e.CreditListingDecided
     | e.PublicationMade
-    | e.EnforcementApplied
-    | e.LegalPathEntered
-    | e.LegalPathEnded
     | e.GovFundsRequested
     | e.FollowUpWaived
     | e.FalseClosureFound
@@ -194,7 +206,6 @@ Unheard: TypeAlias = (
     | e.ClockAdopted
     | e.ClockAdvanced
     | e.PiiAccessed
-    | e.PiiErased
     | e.AccessDenied
     | e.MatchRegistered
     | e.MatchUpdated
@@ -238,6 +249,22 @@ def opened(subject: str, claims: Claims, received_at: datetime) -> CaseFile:
 def evolve(state: CaseFile, event: Event) -> CaseFile:
     """The file after an event of its stream."""
     data = event.data
+    if _unheard(data):
+        return state
+    return _ending(state, _evolved(state, event, data), event)
+
+
+def _ending(before: CaseFile, after: CaseFile, event: Event) -> CaseFile:
+    """Since when the case does not go on; what comes back begins anew at its next end."""
+    if (before.state in ENDED) == (after.state in ENDED):
+        return after
+    if after.state not in ENDED:
+        return replace(after, ended_at=None)
+    of_a_person = isinstance(event.data, e.Fact)
+    return replace(after, ended_at=event.recordedtime if of_a_person else event.time)
+
+
+def _evolved(state: CaseFile, event: Event, data: AnyData) -> CaseFile:
     if _unheard(data):
         return state
     match data:
@@ -313,15 +340,42 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             others = tuple(item for item in state.orders if item.doc_no != data.doc_no)
             return replace(state, orders=(*others, order))
         case e.PaymentOrderComplied():
-            return replace(state, orders=_complied(state.orders, data.doc_no))
+            state = replace(state, orders=_complied(state.orders, data.doc_no))
+            return _proceeding(state, event, "enforcement", open=False)
         case e.ReferralThresholdMet():
             return replace(state, threshold_met=True)
         case e.ReferralApproved():
-            return replace(state, referral_approved=True)
+            return _proceeding(replace(state, referral_approved=True), event, _POLICE)
         case e.ReferralDeclined():
-            return replace(state, referral_approved=False)
+            state = replace(state, referral_approved=False)
+            return _proceeding(state, event, _POLICE, open=False)
         case e.ReferralDelivered():
-            return replace(state, referred=True)
+            return _proceeding(replace(state, referred=True), event, _POLICE)
+        case (
+            e.ReferralProposed()
+            | e.ReferralReceipted()
+            | e.PoliceSupplementAsked()
+            | e.SupplementSent()
+            | e.PoliceFiled()
+            | e.ReconsiderationRequested()
+            | e.SupervisionSuggested()
+            | e.PoliceReasonsAsked()
+            | e.FilingOrdered()
+            | e.MaterialsHandedOver()
+        ):
+            return _proceeding(state, event, _POLICE)
+        case e.PoliceDeclined():
+            return _proceeding(state, event, _POLICE, open=False)
+        case e.ReconsiderationDecided():
+            return _proceeding(state, event, _POLICE, open=data.result == "reversed")
+        case e.EnforcementApplied():
+            return _proceeding(state, event, "enforcement")
+        case e.LegalPathEntered():
+            return _proceeding(state, event, data.forum)
+        case e.LegalPathEnded():
+            return _proceeding(state, event, *_paths(data), open=False)
+        case e.PiiErased():
+            return replace(state, erased=True)
         case e.ClosureRequested():
             return replace(state, state="CLOSURE_REVIEW", tf_passed=False)
         case e.ClosureReviewPassed():
@@ -337,7 +391,8 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
         case e.ClosureRefused():
             return _closure_refused(state, data)
         case e.CaseClosed():
-            return replace(state, state="CLOSED")
+            over = _OVER_BY_CLOSING.get(data.kind, ())
+            return _proceeding(replace(state, state="CLOSED"), event, *over, open=False)
         case e.CaseWrittenOff():
             return replace(state, state="WRITTEN_OFF")
         case e.CaseReopened():
@@ -360,6 +415,35 @@ def evolve(state: CaseFile, event: Event) -> CaseFile:
             return state if known is None else _to_do(state, [replace(known, done=True)])
         case _:
             assert_never(data)
+
+
+_FORUMS: Final = ("arbitration", "court", "payment_order", "petition")
+_POLICE: Final = "police"
+_OVER_BY_CLOSING: Final[dict[str, tuple[str, ...]]] = {
+    "PAID_IN_FULL": ("enforcement",),
+    "LEGAL_EFFECTIVE": ("enforcement", _POLICE, *_FORUMS),
+}
+"""What is over with a case (domain 2): of what was paid nothing is left to enforce; 法律程序终结 is
+the end of them all. A court or the police may go on with a case that was paid.
+"""
+
+
+def _paths(data: e.LegalPathEnded) -> tuple[str, ...]:
+    return _FORUMS if data.forum is None else (data.forum,)
+
+
+def _proceeding(state: CaseFile, event: Event, *names: str, open: bool = True) -> CaseFile:
+    """The file after acts that open a proceeding, go on with it, or end it (rows 40-43, 45; T24).
+
+    An end is kept also where no beginning is known: it may be recorded later.
+    """
+    known = state.proceedings
+    new = {
+        name: Proceeding(event.time, open)
+        for name in names
+        if name not in known or event.time >= known[name].at
+    }
+    return replace(state, proceedings=known | new) if new else state
 
 
 def _receipts(known: dict[str, datetime], case: str, claims: Claims) -> dict[str, datetime]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, get_args
 
-from services.intake.decider.file import CaseFile, Order, State
+from services.intake.decider.file import ENDED, CaseFile, Order, State
 from shared import events as e
 from shared.calendar import ZONE, civil, end_of
 from shared.claims import OWN
@@ -148,11 +148,6 @@ _ANSWERS: Final = frozenset(
 """What is done about a complaint: the arrows, and its handling (rows 22-27). An order to pay, a
 payment, a lawsuit or a reply may be older than what this worker tells.
 """
-
-ENDED: Final[frozenset[State]] = frozenset(
-    ("MERGED", "NOT_ACCEPTED", "TRANSFERRED_OUT", "CLOSED", "WRITTEN_OFF")
-)
-"""States in which a case does not go on: nothing is merged into it any more."""
 
 
 def decide(

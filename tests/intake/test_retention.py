@@ -1,0 +1,242 @@
+"""When a case's persons are erased by rule (domain 7, Retention; domain 0; PIPL 19)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from services.intake.decider import CaseFile, evolve
+from services.intake.retention import ended_at, ended_before, kept_until
+from shared.events import Event
+from shared.policy import PolicyError, check_book, read_book
+from tests.intake.files import Given, assigned, closed, follow_up, handling, model, received
+
+ZONE = ZoneInfo("Asia/Shanghai")
+MICROSECOND = timedelta(microseconds=1)
+
+
+def local(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE)
+
+
+def expected(ended: datetime, years: int) -> datetime:
+    """00:00 after the same day so many years later; 29 February has 28 for it (民法典 202)."""
+    day = ended.astimezone(ZONE).date()
+    if (day.month, day.day) == (2, 29) and not is_leap(day.year + years):
+        day = date(day.year, 2, 28)
+    last = day.replace(year=day.year + years)
+    return datetime(last.year, last.month, last.day, tzinfo=ZONE) + timedelta(days=1)
+
+
+def is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+FIRST = datetime(2015, 1, 1, tzinfo=UTC)
+INSTANTS = st.integers(0, 20 * 366 * 86_400).map(lambda n: FIRST + timedelta(seconds=n))
+
+
+@given(ended=INSTANTS, years=st.integers(1, 30), off=st.integers(-3, 3))
+@example(ended=local("2024-02-29 23:59:59").astimezone(UTC), years=3, off=0)
+@example(ended=local("2024-02-29 00:00:00").astimezone(UTC), years=4, off=0)
+@example(ended=local("2021-12-31 23:59:59").astimezone(UTC), years=3, off=0)
+def test_a_case_is_kept_to_the_end_of_the_same_day(ended: datetime, years: int, off: int) -> None:
+    until = expected(ended, years)
+    assert kept_until(ended, years) == until
+    for now in (until - MICROSECOND, until, until + timedelta(days=off)):
+        assert (ended < ended_before(now, years)) == (now >= until)
+
+
+@pytest.mark.parametrize(
+    ("ended", "until"),
+    [
+        ("2021-11-10 00:00:00", "2024-11-11 00:00:00"),
+        ("2021-11-10 23:59:59", "2024-11-11 00:00:00"),
+        ("2022-02-28 12:00:00", "2025-03-01 00:00:00"),
+        ("2024-02-28 12:00:00", "2027-03-01 00:00:00"),
+        ("2024-02-29 12:00:00", "2027-03-01 00:00:00"),
+        ("2024-03-01 00:00:00", "2027-03-02 00:00:00"),
+        # New Year's Day 2025 is a holiday: the period is no statutory one, so it does not roll.
+        ("2022-01-01 09:00:00", "2025-01-02 00:00:00"),
+    ],
+)
+def test_three_years_by_hand(ended: str, until: str) -> None:
+    assert kept_until(local(ended), 3) == local(until)
+
+
+# --- when a case has ended ------------------------------------------------------------------------
+
+DAY = datetime(2022, 1, 10, 1, tzinfo=UTC)
+
+
+def ended(of: Given) -> datetime | None:
+    return of.file.ended_at
+
+
+@pytest.mark.parametrize(
+    ("type_name", "data"),
+    [
+        ("ComplaintNotAccepted", {"reason": "NOT_WAGES"}),
+        ("ComplaintTransferredOut", {"to_body": "sealed:1:x"}),
+        ("ComplaintMerged", {"master": "m", "match": "match:1"}),
+        ("MergeApproved", {"master": "m"}),
+    ],
+)
+def test_every_end_begins_the_period(type_name: str, data: dict[str, Any]) -> None:
+    assert ended(received()) is None
+    assert ended(received().and_(type_name, at=DAY, **data)) == DAY
+
+
+def test_a_closing_counts_from_its_rule_s_instant_and_a_write_off_moves_nothing() -> None:
+    over = follow_up().and_("CaseClosed", kind="PAID_IN_FULL", at=DAY)
+    assert ended(over) == DAY
+    assert ended(over.and_("CaseWrittenOff", at=DAY + timedelta(days=1))) == DAY
+
+
+def test_what_a_person_filed_late_counts_from_its_recording() -> None:
+    """Nobody knew before; erased as it is entered, it could not even be looked at."""
+    refusal = Event(
+        id="late",
+        subject=received().subject,
+        time=DAY - timedelta(days=1500),
+        recordedtime=DAY,
+        data=model("ComplaintNotAccepted", {"reason": "TOO_OLD"}),
+    )
+    assert evolve(received().file, refusal).ended_at == DAY
+
+
+def test_a_case_that_comes_back_begins_anew_at_its_next_end() -> None:
+    back = closed().and_("CaseReopened", reason="PAYMENT_REVERSED")
+    assert ended(closed()) is not None
+    assert ended(back) is None
+    assert ended(back.and_("CaseClosed", kind="PAID_IN_FULL", at=DAY)) == DAY
+    separated = received().and_("MergeApproved", master="m").and_("MergeRevoked")
+    assert ended(separated) is None
+
+
+def test_a_merged_case_ends_with_the_case_it_became_a_part_of() -> None:
+    merged = received().and_("MergeApproved", master="m", at=DAY).file
+    open_, over = handling().file, follow_up().and_("CaseClosed", kind="UNFOUNDED", at=DAY).file
+    later = CaseFile("m", state="CLOSED", ended_at=DAY + timedelta(days=400))
+    earlier = CaseFile("m", state="CLOSED", ended_at=DAY - timedelta(days=400))
+    assert ended_at([open_]) is None
+    assert ended_at([over]) == DAY
+    assert ended_at([merged, open_]) is None
+    assert ended_at([merged, later]) == later.ended_at
+    assert ended_at([merged, earlier]) == DAY
+    assert ended_at([merged, merged, open_]) is None
+    assert ended_at([merged, CaseFile("nobody")]) is None
+    assert ended_at([]) is None
+
+
+# --- litigation hold ------------------------------------------------------------------------------
+
+SERVED = {"doc_no": "A", "service_mode": "direct"}
+PAID = {"kind": "PAID_IN_FULL"}
+LEGAL = {"kind": "LEGAL_EFFECTIVE"}
+COURT, ARBITRATION = {"forum": "court"}, {"forum": "arbitration"}
+UPHELD, REVERSED = {"result": "upheld"}, {"result": "reversed"}
+FILED, DECLINED = {"doc_no": "立1"}, {"doc_no": "不立1"}
+DENIED = {"reason": "PAID_BEFORE_FILING"}
+Step = tuple[str, dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("steps", "held"),
+    [
+        ([], ()),
+        # Row 45: arbitration, lawsuit, payment order.
+        ([("LegalPathEntered", COURT)], ("court",)),
+        ([("LegalPathEntered", COURT), ("LegalPathEnded", COURT)], ()),
+        ([("LegalPathEntered", COURT), ("LegalPathEnded", {})], ()),
+        ([("LegalPathEntered", COURT), ("LegalPathEnded", ARBITRATION)], ("court",)),
+        (
+            [("LegalPathEntered", ARBITRATION), ("LegalPathEntered", COURT)],
+            ("arbitration", "court"),
+        ),
+        (
+            [
+                ("LegalPathEntered", COURT),
+                ("LegalPathEnded", COURT),
+                ("LegalPathEntered", COURT),
+            ],
+            ("court",),
+        ),
+        ([("LegalPathEntered", COURT), ("CaseClosed", PAID)], ("court",)),
+        ([("LegalPathEntered", COURT), ("CaseClosed", LEGAL)], ()),
+        # T24: enforcement by the court, until the order is obeyed or all is paid.
+        ([("EnforcementApplied", {})], ("enforcement",)),
+        ([("EnforcementApplied", {}), ("PaymentOrderComplied", {})], ()),
+        ([("EnforcementApplied", {}), ("CaseClosed", PAID)], ()),
+        ([("EnforcementApplied", {}), ("CaseClosed", LEGAL)], ()),
+        ([("EnforcementApplied", {}), ("CaseClosed", {"kind": "WITHDRAWN"})], ("enforcement",)),
+        ([("CaseClosed", PAID), ("EnforcementApplied", {})], ("enforcement",)),
+        # Rows 40-43: the police lane.
+        ([("ReferralProposed", {})], ("police",)),
+        ([("ReferralProposed", {}), ("ReferralDeclined", DENIED)], ()),
+        ([("ReferralApproved", {})], ("police",)),
+        ([("ReferralApproved", {}), ("ReferralDelivered", {})], ("police",)),
+        ([("ReferralDelivered", {}), ("ReferralReceipted", {})], ("police",)),
+        ([("ReferralDelivered", {}), ("PoliceDeclined", DECLINED)], ()),
+        ([("ReferralDelivered", {}), ("PoliceFiled", FILED)], ("police",)),
+        ([("PoliceFiled", FILED), ("CaseClosed", PAID)], ("police",)),
+        ([("PoliceFiled", FILED), ("CaseClosed", LEGAL)], ()),
+        ([("PoliceDeclined", DECLINED), ("ReconsiderationRequested", {})], ("police",)),
+        ([("ReconsiderationRequested", {}), ("ReconsiderationDecided", UPHELD)], ()),
+        ([("ReconsiderationRequested", {}), ("ReconsiderationDecided", REVERSED)], ("police",)),
+        ([("ReconsiderationDecided", UPHELD), ("SupervisionSuggested", {})], ("police",)),
+        ([("PoliceDeclined", DECLINED), ("PoliceReasonsAsked", {})], ("police",)),
+        ([("PoliceReasonsAsked", {}), ("PoliceDeclined", DECLINED)], ()),
+        ([("PoliceDeclined", DECLINED), ("FilingOrdered", {})], ("police",)),
+        # What is no proceeding holds nothing.
+        ([("PaymentOrderServed", SERVED)], ()),
+        ([("PenaltyDecided", {"amount_fen": 1})], ()),
+        ([("InspectionFiled", {})], ()),
+        ([("CreditListingDecided", {"rule": "45"})], ()),
+    ],
+)
+def test_an_open_proceeding_holds(steps: list[Step], held: tuple[str, ...]) -> None:
+    case = assigned()
+    for number, (type_name, data) in enumerate(steps):
+        case = case.and_(type_name, at=DAY + timedelta(days=number), **data)
+    assert case.file.held_by == held
+
+
+def test_of_two_acts_the_one_that_happened_last_counts_whenever_it_was_recorded() -> None:
+    entered = {"at": DAY, **COURT}
+    over = {"at": DAY + timedelta(days=9), **COURT}
+    late = assigned().and_("LegalPathEnded", **over).and_("LegalPathEntered", **entered)
+    assert late.file.held_by == ()
+    declined = {"at": DAY, **DECLINED}
+    asked = {"at": DAY + timedelta(days=2)}
+    late = assigned().and_("ReconsiderationRequested", **asked).and_("PoliceDeclined", **declined)
+    assert late.file.held_by == ("police",)
+    paid = assigned().and_("CaseClosed", at=DAY + timedelta(days=9), **PAID)
+    assert paid.and_("EnforcementApplied", at=DAY).file.held_by == ()
+
+
+def test_the_same_twice_is_one() -> None:
+    once = assigned().and_("LegalPathEntered", at=DAY, **COURT)
+    assert once.and_("LegalPathEntered", at=DAY, **COURT).file.proceedings == once.file.proceedings
+
+
+# --- the book -------------------------------------------------------------------------------------
+
+
+def test_the_book_says_how_long_and_a_book_that_does_not_keeps_for_ever() -> None:
+    raw = read_book("dengfeng-2021-35")
+    assert check_book(raw).privacy.vault_years == 3
+    without = {name: part for name, part in raw.items() if name != "privacy"}
+    assert check_book(without).privacy.vault_years is None
+    assert check_book(raw | {"privacy": {"vault_years": None}}).privacy.vault_years is None
+
+
+@pytest.mark.parametrize("years", [0, -1, 101, 2.5, "three", True])
+def test_a_period_that_is_none_is_refused(years: Any) -> None:
+    with pytest.raises(PolicyError, match="privacy"):
+        check_book(read_book("dengfeng-2021-35") | {"privacy": {"vault_years": years}})
