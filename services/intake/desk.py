@@ -24,7 +24,7 @@ import asyncpg
 import orjson
 
 from services.intake.complaint import Problem, Refused
-from services.intake.decider import Act, By, CaseFile, Refusal, decide, unknown
+from services.intake.decider import Act, By, CaseFile, Refusal, decide, hangs_on, unknown
 from services.intake.facts import Supplement, read_fact, seal_fact
 from services.intake.preparing import MAX_EVENT
 from services.intake.reception import Unknown
@@ -410,17 +410,18 @@ class Desk:
         await self.view.reach(partition, end, _WAIT_SECONDS)
         return await self.view.read(connection, subject)
 
-    async def line(self, connection: Connection, subject: str) -> list[CaseFile]:
-        """A case's file, then those of the cases it was merged into, one into the next; each as it
-        stands on the log now. Raises Behind, Unavailable.
+    async def around(self, connection: Connection, subject: str) -> dict[str, CaseFile]:
+        """A case's file first, and those of the cases on which its end hangs, as they stand on the
+        log now (`hangs_on`). Raises Behind, Unavailable.
         """
         files: dict[str, CaseFile] = {}
-        following: str | None = subject
-        while following is not None and following not in files:
-            file = (await self.folder(connection, following)).file
-            files[following] = file
-            following = file.master if file.state == "MERGED" else None
-        return list(files.values())
+        asked = [subject]
+        while asked:
+            name = asked.pop()
+            if name not in files:
+                files[name] = (await self.folder(connection, name)).file
+                asked += hangs_on(files[name])
+        return files
 
     async def sources(self, subject: str) -> set[str]:
         """Whose complaints stand under a case, by source. Raises Behind, Unavailable."""

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from services.intake.complaint import Problem, Refused
-from services.intake.decider import ENDED, CaseFile, Refusal
+from services.intake.decider import CaseFile, Refusal, ending
 from services.intake.desk import Desk, Refusing
 from services.intake.personal import SPELLED
 from services.intake.tables import Connection, Tables
@@ -153,16 +153,17 @@ class Privacy:
         unknown can no longer be paid, called or told.
         """
         async with self.pool.acquire() as connection:
-            file, *masters = await self.desk.line(connection, case_id)
-            if file.state == "NONE":
+            files = await self.desk.around(connection, case_id)
+            if files[case_id].state == "NONE":
                 raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
             if caller.key.role != "office":
                 await self._deny(case_id, "erase", caller)
-            if file.state not in ENDED:
-                reason = f"a case in state {file.state} has not ended; its data are needed"
-                raise Refusing(Refusal(409, "STATE", reason))
-            if on := next((master for master in masters if master.state not in ENDED), None):
-                reason = f"merged into {on.subject}, which has not ended; its data are needed"
+            if goes_on := ending(case_id, files).goes_on:
+                which = (
+                    "a case" if goes_on == case_id else f"case {goes_on}, of which it is a part,"
+                )
+                state = files[goes_on].state
+                reason = f"{which} in state {state} has not ended; its data are needed"
                 raise Refusing(Refusal(409, "STATE", reason))
             opener = await self._opener(connection, case_id)
             erased = PiiErased(reason=opener.seal(reason, self._stamp(caller)))

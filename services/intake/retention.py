@@ -6,9 +6,9 @@ of the same day so many years later (domain 0; 民法典 202); that day does not
 statutory period. The clock is the installation's own: a campaign that is played through on the log
 clock loses nothing because it was long ago.
 
-An open proceeding keeps a case (litigation hold), and so does the case that it was merged into, of
-which its worker is one. By rule nothing is erased then; the office still may, by its own act and
-with its reason.
+A case is over with those on which its end hangs (`decider.ending`). An open proceeding of any of
+them holds it: then nothing is erased by rule; the office still may, by its own act and with its
+reason.
 
 The fact first, then the key, as when a person erases: killed between the two, intake destroys the
 key when it folds the fact. The fact's id follows from the case and its end, so several processes,
@@ -18,13 +18,14 @@ or one that is killed, make one fact; and who folds the log again repeats nothin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from services.intake.decider import ENDED, CaseFile
+from services.intake.decider import ending
 from services.intake.desk import Desk
 from services.intake.reception import Reception, Unknown
 from services.intake.tables import Connection, Tables, lock_number
@@ -64,19 +65,14 @@ def ended_before(now: datetime, years: int) -> datetime:
     return end_of(day)
 
 
-def ended_at(line: Sequence[CaseFile]) -> datetime | None:
-    """When a case ended for good; None while it, or one that it was merged into, goes on.
-
-    `line`: its file, then those of the cases that it was merged into, one into the next.
-    """
-    if not line or any(file.state not in ENDED for file in line):
-        return None
-    return max((file.ended_at for file in line if file.ended_at is not None), default=None)
+Outcome = Literal["erased", "held", "goes_on", "later"]
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one round has done. `held`: past the period, and kept by what still goes on."""
+    """What one round has done. `held`: ended long ago, and kept by what still goes on. `lines`:
+    refused ones that became no case.
+    """
 
     erased: int = 0
     held: int = 0
@@ -131,27 +127,24 @@ class Retention:
     async def _cases(
         self, connection: Connection, before: datetime, policy: Policy, lines: int
     ) -> Round:
-        due = await self._count(connection, before)
-        erased = held = 0
+        outcomes: Counter[Outcome] = Counter()
+        left = await self._count(connection, before)
         after: tuple[datetime | None, str] = (None, "")
-        TO_ERASE.set(due)
         while rows := await self._page(connection, before, after):
             for row in rows:
-                if await self._erase(connection, row["subject"], before, policy):
-                    erased += 1
-                else:
-                    held += 1
-                TO_ERASE.set(max(0, due - erased - held))
-            after = rows[-1]["ended_at"], rows[-1]["subject"]
+                TO_ERASE.set(left)
+                outcomes[await self._judge(connection, row["subject"], before, policy)] += 1
+                left = max(0, left - 1)
+            after = rows[-1]["over_since"], rows[-1]["subject"]
             await self.reception.give_way(_PATIENCE_SECONDS)
-        TO_ERASE.set(0)
-        HELD.set(held)
-        return Round(erased, held, lines)
+        TO_ERASE.set(outcomes["later"])
+        HELD.set(outcomes["held"])
+        return Round(outcomes["erased"], outcomes["held"], lines)
 
     async def _count(self, connection: Connection, before: datetime) -> int:
         found: int = await connection.fetchval(
             f"""SELECT count(*) FROM {self.tables.files} JOIN {self.tables.keys} USING (subject)
-            WHERE ended_at < $1 AND key IS NOT NULL""",
+            WHERE over_since < $1 AND key IS NOT NULL""",
             before,
         )
         return found
@@ -159,38 +152,40 @@ class Retention:
     async def _page(
         self, connection: Connection, before: datetime, after: tuple[datetime | None, str]
     ) -> list[Any]:
-        """The next cases whose own end is so long ago and which have a key still."""
+        """The next cases that may be over so long and have a key still."""
         rows: list[Any] = await connection.fetch(
-            f"""SELECT subject, ended_at FROM {self.tables.files}
+            f"""SELECT subject, over_since FROM {self.tables.files}
             JOIN {self.tables.keys} USING (subject)
-            WHERE ended_at < $1 AND key IS NOT NULL
-            AND ($2::timestamptz IS NULL OR (ended_at, subject) > ($2, $3))
-            ORDER BY ended_at, subject LIMIT $4""",
+            WHERE over_since < $1 AND key IS NOT NULL
+            AND ($2::timestamptz IS NULL OR (over_since, subject) > ($2, $3))
+            ORDER BY over_since, subject LIMIT $4""",
             before,
             *after,
             _PAGE,
         )
         return rows
 
-    async def _erase(
+    async def _judge(
         self, connection: Connection, case_id: str, before: datetime, policy: Policy
-    ) -> bool:
-        """Erase a case if its files, read to the log's end, still say so."""
+    ) -> Outcome:
+        """Erase a case if the files that matter, read to the log's end, still say so."""
         async with _held(connection, f"{self.tables.schema} {case_id}") as ours:
             if not ours:
-                return False  # Somebody records on it: the next round looks again.
-            line = await self.desk.line(connection, case_id)
-            at = ended_at(line)
-            kept = at is None or at >= before or any(file.held_by for file in line)
-            if kept or line[0].erased:
-                return False
-            await self.desk.publish(self._event(case_id, at, policy))
+                return "later"  # Somebody records on it.
+            files = await self.desk.around(connection, case_id)
+            file, end = files[case_id], ending(case_id, files)
+            if end.at is None:
+                return "held" if file.ended_at is not None else "goes_on"
+            if end.at >= before or file.erased:
+                return "goes_on"
+            if end.held_by:
+                return "held"
+            await self.desk.publish(self._event(case_id, end.at, policy))
             await destroy(connection, self.tables, [case_id])
-        return True
+        return "erased"
 
-    def _event(self, case_id: str, ended: datetime | None, policy: Policy) -> Event:
+    def _event(self, case_id: str, ended: datetime, policy: Policy) -> Event:
         """By no person, under the book that says so: as what a rule decides (I-05)."""
-        assert ended is not None
         now = self.governance.clock.now()
         return Event(
             id=derived_id(case_id, PiiErased.__name__, "retention", instant_text(ended)),

@@ -69,10 +69,10 @@ class Tables:
         ALTER TABLE {self.outbox} DROP CONSTRAINT IF EXISTS outbox_pkey;
         CREATE INDEX IF NOT EXISTS outbox_batch ON {self.outbox} (batch);
         CREATE TABLE IF NOT EXISTS {self.files} (
-            subject text PRIMARY KEY, file bytea NOT NULL, origin bigint, ended_at timestamptz);
-        ALTER TABLE {self.files} ADD COLUMN IF NOT EXISTS ended_at timestamptz;
-        CREATE INDEX IF NOT EXISTS files_ended ON {self.files} (ended_at, subject)
-            WHERE ended_at IS NOT NULL;
+            subject text PRIMARY KEY, file bytea NOT NULL, origin bigint, over_since timestamptz);
+        ALTER TABLE {self.files} ADD COLUMN IF NOT EXISTS over_since timestamptz;
+        CREATE INDEX IF NOT EXISTS files_over ON {self.files} (over_since, subject)
+            WHERE over_since IS NOT NULL;
         CREATE TABLE IF NOT EXISTS {self.positions} (
             partition int PRIMARY KEY, next bigint NOT NULL,
             cluster_id text NOT NULL, topic_id text NOT NULL);

@@ -59,6 +59,7 @@ _DECISIONS: Final = frozenset(
         "GroupFormed",
         "GroupLevelChanged",
         "GroupJoined",
+        "GroupLeft",
         "TriageRequested",
         "CaseAssigned",
         "CaseReassigned",
@@ -139,12 +140,12 @@ WITH moves AS (
     UPDATE {positions} AS p SET next = m.next FROM moves AS m, whole
     WHERE p.partition = m.partition AND whole.all
 ), stored AS (
-    INSERT INTO {files} AS old (subject, file, origin, ended_at)
+    INSERT INTO {files} AS old (subject, file, origin, over_since)
     SELECT g.* FROM unnest($4::text[], $5::bytea[], $6::bigint[], $16::timestamptz[]) AS g, whole
     WHERE whole.all
     ON CONFLICT (subject) DO UPDATE
     SET file = excluded.file, origin = coalesce(old.origin, excluded.origin),
-        ended_at = excluded.ended_at
+        over_since = excluded.over_since
 ), known AS (
     INSERT INTO {complaints}
     SELECT g.* FROM unnest($7::text[], $8::text[], $9::text[], $10::text[]) AS g, whole
@@ -385,7 +386,7 @@ class View:
             list(batch.opened),
             [_pack(self._cache[subject]) for subject in batch.opened],
             list(batch.opened.values()),
-            [_ended_at(self._cache[subject]) for subject in batch.changed],
+            [_may_be_over(self._cache[subject]) for subject in batch.changed],
         )
         if not whole:
             raise _Overtaken
@@ -543,10 +544,15 @@ def _pack(folder: Folder | bytes) -> bytes:
     return _encoder.encode(_Stored(folder.file, folder.seen))
 
 
-def _ended_at(folder: Folder | bytes) -> datetime | None:
-    """Since when a case has ended whose persons were not erased: what a period counts from."""
+def _may_be_over(folder: Folder | bytes) -> datetime | None:
+    """Since when a case whose persons were not erased may be over: since its end, or since it is a
+    member of a group, which is one case to be closed. When it is, other cases say too.
+    """
     file = (_unpack(folder) if isinstance(folder, bytes) else folder).file
-    return None if file.erased else file.ended_at
+    if file.erased:
+        return None
+    joined = (leader.since for leader in file.leaders.values())
+    return file.ended_at or min(joined, default=None)
 
 
 def _unpack(raw: bytes) -> Folder:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.intake.decider import CaseFile, evolve
-from services.intake.retention import ended_at, ended_before, kept_until
+from services.intake.decider import CaseFile, ending, evolve, hangs_on
+from services.intake.retention import ended_before, kept_until
 from shared.events import Event
 from shared.policy import PolicyError, check_book, read_book
 from tests.intake.files import Given, assigned, closed, follow_up, handling, model, received
@@ -93,9 +93,9 @@ def test_every_end_begins_the_period(type_name: str, data: dict[str, Any]) -> No
 
 
 def test_a_closing_counts_from_its_rule_s_instant_and_a_write_off_moves_nothing() -> None:
-    over = follow_up().and_("CaseClosed", kind="PAID_IN_FULL", at=DAY)
-    assert ended(over) == DAY
-    assert ended(over.and_("CaseWrittenOff", at=DAY + timedelta(days=1))) == DAY
+    done = follow_up().and_("CaseClosed", kind="PAID_IN_FULL", at=DAY)
+    assert ended(done) == DAY
+    assert ended(done.and_("CaseWrittenOff", at=DAY + timedelta(days=1))) == DAY
 
 
 def test_what_a_person_filed_late_counts_from_its_recording() -> None:
@@ -119,19 +119,70 @@ def test_a_case_that_comes_back_begins_anew_at_its_next_end() -> None:
     assert ended(separated) is None
 
 
+def over(days: int = 0, kind: str = "PAID_IN_FULL") -> CaseFile:
+    return follow_up().and_("CaseClosed", kind=kind, at=DAY + timedelta(days=days)).file
+
+
 def test_a_merged_case_ends_with_the_case_it_became_a_part_of() -> None:
+    def merged_into(**files: CaseFile) -> datetime | None:
+        return ending("c", {"c": merged, **files}).at
+
     merged = received().and_("MergeApproved", master="m", at=DAY).file
-    open_, over = handling().file, follow_up().and_("CaseClosed", kind="UNFOUNDED", at=DAY).file
-    later = CaseFile("m", state="CLOSED", ended_at=DAY + timedelta(days=400))
-    earlier = CaseFile("m", state="CLOSED", ended_at=DAY - timedelta(days=400))
-    assert ended_at([open_]) is None
-    assert ended_at([over]) == DAY
-    assert ended_at([merged, open_]) is None
-    assert ended_at([merged, later]) == later.ended_at
-    assert ended_at([merged, earlier]) == DAY
-    assert ended_at([merged, merged, open_]) is None
-    assert ended_at([merged, CaseFile("nobody")]) is None
-    assert ended_at([]) is None
+    into_n = received().and_("MergeApproved", master="n", at=DAY).file
+    assert ending("c", {"c": handling().file}).at is None
+    assert ending("c", {"c": over()}).at == DAY
+    assert merged_into(m=handling().file) is None
+    assert merged_into(m=over(400)) == DAY + timedelta(days=400)
+    assert merged_into(m=over(-400)) == DAY
+    assert merged_into(m=into_n, n=handling().file) is None
+    assert merged_into(m=into_n, n=over(7)) == DAY + timedelta(days=7)
+    assert merged_into(m=CaseFile("m")) is None
+    assert hangs_on(merged) == ["m"]
+    assert hangs_on(over()) == []
+
+
+def member(**of: Any) -> Given:
+    """A case that is handled, of one group or two."""
+    case = handling()
+    for group, master in of.items():
+        case = case.and_("GroupJoined", group=f"group:{group}", master=master, at=DAY)
+    return case
+
+
+def test_a_member_of_a_group_ends_when_the_leading_case_is_closed_as_paid() -> None:
+    """README: a group is one case to be closed; nobody closes its members."""
+    one, two = member(a="m").file, member(a="m", b="n").file
+    assert hangs_on(one) == ["m"]
+    assert sorted(hangs_on(two)) == ["m", "n"]
+    assert ending("c", {"c": one, "m": handling().file}).goes_on in ("c", "m")
+    assert ending("c", {"c": one, "m": over(9)}).at == DAY + timedelta(days=9)
+    for kind in ("UNFOUNDED", "WITHDRAWN", "TRANSFERRED_OUT", "LEGAL_EFFECTIVE"):
+        assert ending("c", {"c": one, "m": over(kind=kind)}).at is None
+    back = closed().and_("CaseReopened", reason="MEMBER_UNPAID").file
+    assert ending("c", {"c": one, "m": back}).at is None
+    assert ending("c", {"c": two, "m": over(9), "n": handling().file}).at is None
+    assert ending("c", {"c": two, "m": over(9), "n": over(3)}).at == DAY + timedelta(days=9)
+    # Closed by itself it has its own end, whatever becomes of the group.
+    alone = member(a="m").and_("CaseClosed", kind="WITHDRAWN", at=DAY)
+    assert (hangs_on(alone.file), alone.file.ended_at) == ([], DAY)
+
+
+def test_who_left_a_group_or_leads_it_is_no_member() -> None:
+    left = member(a="m", b="n").and_("GroupLeft", group="group:a", master="m")
+    assert hangs_on(left.file) == ["n"]
+    leads = member(a="m").and_(
+        "GroupFormed", group="group:a", level="G1", workers=12, members=["x"], master="x"
+    )
+    assert hangs_on(leads.file) == []
+    anew = member(a="m").and_("GroupJoined", group="group:a", master="k")
+    assert hangs_on(anew.and_("GroupLeft", group="group:a", master="m").file) == ["k"]
+
+
+def test_what_holds_any_of_them_holds_the_case() -> None:
+    merged = received().and_("MergeApproved", master="m", at=DAY).file
+    in_court = assigned().and_("LegalPathEntered", forum="court", at=DAY)
+    sued = in_court.and_("CaseClosed", kind="PAID_IN_FULL", at=DAY).file
+    assert ending("c", {"c": merged, "m": sued}).held_by == ("court",)
 
 
 # --- litigation hold ------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from shared.events import (
     ComplaintMerged,
     ComplaintUnmerged,
     Event,
+    GroupJoined,
     LegalPathEnded,
     LegalPathEntered,
     PiiErased,
@@ -146,6 +147,13 @@ async def test_what_ended_three_years_ago_is_erased_and_nothing_else(desk: Desk)
     await decided(desk, again, closing())
     await decided(desk, again, CaseReopened(cause="c", reason="PAYMENT_REVERSED"))
     await decided(desk, again, closing(), "2021-11-11T16:00:00Z")
+    leads = await received(desk, "leads")
+    of_group = await received(desk, "of-group")
+    await decided(desk, of_group, GroupJoined(cause="c", group="group:1", master=leads))
+    await decided(desk, leads, closing())
+    of_open_group = await received(desk, "of-open-group")
+    joined = GroupJoined(cause="c", group="group:2", master=going_on)
+    await decided(desk, of_open_group, joined)
     by_hand = await refused(desk, "by-hand")
     answer = await desk.http.post(
         f"/v1/cases/{by_hand}/erase", json={"reason": "本人申请"}, headers=desk.bearer("office")
@@ -158,9 +166,9 @@ async def test_what_ended_three_years_ago_is_erased_and_nothing_else(desk: Desk)
 
     await advance(desk, SECOND_BEFORE)
     await advance(desk, DUE)
-    found = await until_erased(desk, over, part_of_over)
+    found = await until_erased(desk, over, part_of_over, leads, of_group)
 
-    assert set(found) == {over, part_of_over, by_hand}
+    assert set(found) == {over, part_of_over, by_hand, leads, of_group}
     assert {len(events) for events in found.values()} == {1}
     event = found[over][0]
     assert event.recordedtime == event.time == datetime.fromisoformat(DUE)
@@ -168,7 +176,7 @@ async def test_what_ended_three_years_ago_is_erased_and_nothing_else(desk: Desk)
     assert str(event.policy).startswith(f"{BOOK}@sha256:")
     assert event.data == PiiErased()
     assert await reveal(desk, over) == (409, "ERASED")
-    for case_id in (going_on, part_of_it, separated, in_court, back, again):
+    for case_id in (going_on, part_of_it, separated, in_court, back, again, of_open_group):
         assert await reveal(desk, case_id) == (200, None), case_id
 
     async def told() -> bool:
@@ -181,7 +189,7 @@ async def test_what_ended_three_years_ago_is_erased_and_nothing_else(desk: Desk)
     await decided(desk, in_court, LegalPathEnded(forum="court"), DUE)
     await advance(desk, "2024-11-12T16:00:00Z")
     found = await until_erased(desk, again, in_court)
-    assert set(found) == {over, part_of_over, by_hand, in_court, again}
+    assert set(found) == {over, part_of_over, by_hand, leads, of_group, in_court, again}
 
 
 @pytest.mark.parametrize("point", ["before_erased", "before_destroyed"])

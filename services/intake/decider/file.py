@@ -71,6 +71,13 @@ class Proceeding(Frozen, frozen=True):
     open: bool
 
 
+class Leader(Frozen, frozen=True):
+    """The leading case of a group that a case is a member of, and since when it is."""
+
+    case: str
+    since: datetime
+
+
 class CaseFile(Frozen, frozen=True):
     """What must be known of a stream to judge the next act; of a unit or the city: only that it is.
 
@@ -86,8 +93,9 @@ class CaseFile(Frozen, frozen=True):
     `unreached`: when the worker was tried and not reached.
     `ended_at`: since when it does not go on (a decision counts from its `time`, an act of a person
     from its recording: what was filed late was not known to have ended); None while it does.
-    `proceedings`: the legal ones that there were, by what they are. `erased`: whether what it says
-    of persons was.
+    `closed_as`: how it was closed, while it is. `leaders`: of the groups that it is a member of, by
+    group. `proceedings`: the legal ones that there were, by what they are. `erased`: whether what
+    it says of persons was.
     """
 
     subject: str
@@ -124,6 +132,8 @@ class CaseFile(Frozen, frozen=True):
     ways: tuple[str, ...] = ()
     receipts: dict[str, datetime] = msgspec.field(default_factory=dict)
     ended_at: datetime | None = None
+    closed_as: e.ClosureKind | None = None
+    leaders: dict[str, Leader] = msgspec.field(default_factory=dict)
     proceedings: dict[str, Proceeding] = msgspec.field(default_factory=dict)
     erased: bool = False
 
@@ -223,7 +233,6 @@ Unheard: TypeAlias = (
     | e.FalseClosureSuspected
     | e.SourceReplyOwed
     | e.GroupMemberUpdated
-    | e.GroupLeft
     | e.LedgerSnapshotTaken
     | e.RankingPublished
     | e.BulletinIssued
@@ -392,13 +401,21 @@ def _evolved(state: CaseFile, event: Event, data: AnyData) -> CaseFile:
             return _closure_refused(state, data)
         case e.CaseClosed():
             over = _OVER_BY_CLOSING.get(data.kind, ())
-            return _proceeding(replace(state, state="CLOSED"), event, *over, open=False)
+            state = replace(state, state="CLOSED", closed_as=data.kind)
+            return _proceeding(state, event, *over, open=False)
         case e.CaseWrittenOff():
             return replace(state, state="WRITTEN_OFF")
         case e.CaseReopened():
-            return replace(state, state="HANDLING", tf_passed=False)
-        case e.GroupFormed() | e.GroupLevelChanged() | e.GroupJoined():
+            return replace(state, state="HANDLING", tf_passed=False, closed_as=None)
+        case e.GroupFormed():
+            return replace(_without_leader(state, data.group), group=data.group)
+        case e.GroupLevelChanged():
             return replace(state, group=data.group)
+        case e.GroupJoined():
+            leaders = state.leaders | {data.group: Leader(data.master, event.time)}
+            return replace(state, group=data.group, leaders=leaders)
+        case e.GroupLeft():
+            return _without_leader(state, data.group, data.master)
         case e.ExtremeIncidentReported():
             return replace(state, incidents=(*state.incidents, event.id))
         case e.SupervisionVisitRecorded():
@@ -415,6 +432,14 @@ def _evolved(state: CaseFile, event: Event, data: AnyData) -> CaseFile:
             return state if known is None else _to_do(state, [replace(known, done=True)])
         case _:
             assert_never(data)
+
+
+def _without_leader(state: CaseFile, group: str, case: str | None = None) -> CaseFile:
+    """No member of this group any more; `case`: only of the group that this one led."""
+    known = state.leaders.get(group)
+    if known is None or case not in (None, known.case):
+        return state
+    return replace(state, leaders={name: at for name, at in state.leaders.items() if name != group})
 
 
 _FORUMS: Final = ("arbitration", "court", "payment_order", "petition")
