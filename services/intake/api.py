@@ -25,6 +25,7 @@ from services.intake.complaint import (
 from services.intake.desk import Report
 from services.intake.given import MAX_BYTES
 from services.intake.openapi import IDEMPOTENCY, answers, body_schema, describe
+from services.intake.personal import refuse_numbers_of_persons
 from services.intake.preparing import Receipt
 from services.intake.privacy import MAX_EXPORT, Caller
 from services.intake.problem import Answer, install
@@ -488,6 +489,7 @@ def _by(key: Key, given: Signature | None) -> By:
         raise Answer(403, "NOT_YOUR_UNIT", f"this key is of {own.unit}, role {own.role}")
     if given.role is not None and given.role not in ROLES:
         raise Refused([Problem("/by/role", "unknown_role", "no such role")])
+    refuse_numbers_of_persons(given.unit or "", "/by/unit")  # It stands in the actor, in clear.
     role: Any = given.role or own.role
     return By(given.unit or own.unit, role, own.person)
 

@@ -17,7 +17,7 @@ import orjson
 from services.intake.complaint import Problem, Refused
 from services.intake.decider import CaseFile, Refusal, ending
 from services.intake.desk import Desk, Refusing
-from services.intake.personal import SPELLED
+from services.intake.numbers import SPELLED, visible
 from services.intake.tables import Connection, Tables
 from services.intake.vault import Erased, Missing, Vault, destroy
 from shared.clock import wall_now
@@ -372,7 +372,8 @@ def masked(value: Any, names: Iterable[str] = ()) -> Any:
     if isinstance(value, dict):
         return {key: _masked_part(key, str(part)) for key, part in value.items()}
     if isinstance(value, str):
-        starred = _DIGITS.sub(lambda found: re.sub(r"[\dXx]", "*", found[0]), value)
+        shown = visible(value)
+        starred = _DIGITS.sub(lambda found: re.sub(r"[\dXx]", "*", found[0]), shown)
         for pattern in (_SPELLED, _DOOR):
             starred = pattern.sub(lambda found: "*" * len(found[0]), starred)
         for name in sorted(names, key=len, reverse=True):
