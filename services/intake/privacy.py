@@ -184,12 +184,19 @@ class Privacy:
     # --- exports --------------------------------------------------------------------------------
 
     async def ask_export(self, query: dict[str, Any], reason: str, caller: Caller) -> str:
-        """Put an export down for a second person's approval; its id. Raises Refusing."""
+        """Put an export down for a second person's approval; its id.
+
+        Raises Refusing, Refused (a source that the book does not know, which is not kept).
+        """
         async with self.pool.acquire() as connection:
             source, own = query.get("source"), _exported(caller.key)
             entitled = caller.key.role in ("office", "clerk", "auditor")
             if not entitled or (source is not None and own is not None and source not in own):
                 await self._deny(CITY, "export", caller)
+            known = self.desk.governance.books.latest.content.organisation.sources
+            if source is not None and source not in known:
+                detail = "no source of the policy in force"
+                raise Refused([Problem("/query/source", "unknown_source", detail)])
             now = self.desk.governance.clock.now()
             body = orjson.dumps([query, reason], option=orjson.OPT_SORT_KEYS).decode()
             export_id = derived_id("export", caller.key.name, body, now.isoformat())

@@ -354,6 +354,9 @@ async def test_no_record_of_any_topic_holds_what_was_planted(desk: Desk) -> None
         ],
     )
     case_id = (await desk.post(planted)).json()["case_id"]
+    # A registered firm's name is public, but for the number that a platform has put into it.
+    firm = {"name": "蒋沈韩装修１３９ ９８７６ ５４３２", "uscc": "91410185MA3X1YKC2B"}
+    assert (await desk.post(complaint("planted-firm", employer=firm))).status_code == 202
     told = {"of": "x", "text": "已告知孔曹严，电话13611112222"}
     await desk.fact(
         f"/v1/cases/{case_id}/events",
@@ -384,6 +387,8 @@ async def test_no_record_of_any_topic_holds_what_was_planted(desk: Desk) -> None
         "何吕施",
         "孔曹严",
         "金魏陶",
+        "蒋沈韩",
+        "１３９",
     ]:
         assert word.encode() not in everything
     for number in (b"13912345678", b"06991X", b"13887654321", b"13700001111", b"13611112222"):
@@ -591,6 +596,12 @@ async def test_a_bulk_export_waits_for_a_second_person(desk: Desk) -> None:
         "/v1/exports", json={"query": {}, "reason": "x"}, headers=desk.bearer("TF1")
     )
     assert denied.status_code == 403
+    typed = await desk.http.post(
+        "/v1/exports",
+        json={"query": {"source": "王小二13000000300"}, "reason": "x"},
+        headers=desk.bearer("office"),
+    )
+    assert (typed.status_code, typed.json()["errors"][0]["pointer"]) == (422, "/query/source")
     types = [event.type for event in await desk.events("city")]
     assert types.count("PiiAccessed") == 2
     assert types.count("AccessDenied") == 3
