@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
@@ -378,6 +378,19 @@ class Api:
         await self.intake.privacy.erase(case_id, body.reason, Caller(key, key.account(body.person)))
         return _json({"case_id": case_id, "status": "erased"}, 202)
 
+    async def erasures(
+        self,
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        within_days: Annotated[int, Query(ge=0, le=3650)] = 0,
+    ) -> Response:
+        """Cases whose persons are to be erased by rule, now or in some days, or are held."""
+        key = self.caller(request)
+        if key.role not in ("office", "auditor", "operator") and not key.acts_for_all:
+            raise Answer(403, "NOT_ENTITLED", "what is to be erased is shown to the office")
+        within = timedelta(days=within_days)
+        return _json(await self.intake.retention.foreseen(limit, within))
+
     async def ask_export(self, request: Request) -> Response:
         """Ask for a bulk export; it waits for a second person."""
         key = self.caller(request)
@@ -531,6 +544,7 @@ def routes(api: Api) -> APIRouter:
     private = (401, 403, 404, 409, 413, 422, 503)
     post("/v1/cases/{case_id}/reveal", api.reveal, body_schema(RevealBody), 200, *private)
     post("/v1/cases/{case_id}/erase", api.erase, body_schema(ReasonBody), 202, *private)
+    get("/v1/erasures", api.erasures, 401, 403, 422, 503)
     post("/v1/exports", api.ask_export, body_schema(ExportBody), 202, *private)
     post("/v1/exports/{export_id}/approvals", api.approve_export, {}, 202, *private)
     get("/v1/exports/{export_id}", api.export, *private)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from services.intake.decider import ending
+from services.intake.decider import End, ending
 from services.intake.desk import Desk
 from services.intake.reception import Reception, Unknown
 from services.intake.tables import Connection, Tables, lock_number
@@ -124,6 +124,24 @@ class Retention:
             lines = await destroy_lines(connection, self.tables, before)
             return await self._cases(connection, before, policy, lines)
 
+    async def foreseen(self, limit: int, within: timedelta) -> dict[str, Any]:
+        """What is or falls due within a time from now, and what is held, by id; at most `limit`
+        cases are looked at, those that may be over longest first. Changes nothing.
+        """
+        policy, now = self.governance.books.latest, self.governance.clock.now()
+        years = policy.content.privacy.vault_years
+        items: list[dict[str, Any]] = []
+        if years is not None:
+            before = ended_before(now + within, years)
+            async with self.pool.acquire() as connection:
+                for row in await self._page(connection, before, (None, ""), limit):
+                    files = await self.desk.around(connection, row["subject"])
+                    end = ending(row["subject"], files)
+                    due = end.at is not None and end.at < before
+                    if due or files[row["subject"]].ended_at is not None:
+                        items.append(_foreseen(row["subject"], end, years))
+        return {"vault_years": years, "items": items}
+
     async def _cases(
         self, connection: Connection, before: datetime, policy: Policy, lines: int
     ) -> Round:
@@ -150,7 +168,11 @@ class Retention:
         return found
 
     async def _page(
-        self, connection: Connection, before: datetime, after: tuple[datetime | None, str]
+        self,
+        connection: Connection,
+        before: datetime,
+        after: tuple[datetime | None, str],
+        most: int = _PAGE,
     ) -> list[Any]:
         """The next cases that may be over so long and have a key still."""
         rows: list[Any] = await connection.fetch(
@@ -161,7 +183,7 @@ class Retention:
             ORDER BY over_since, subject LIMIT $4""",
             before,
             *after,
-            _PAGE,
+            most,
         )
         return rows
 
@@ -195,6 +217,16 @@ class Retention:
             data=PiiErased(),
             policy=policy.ref,
         )
+
+
+def _foreseen(case_id: str, end: End, years: int) -> dict[str, Any]:
+    return {
+        "case_id": case_id,
+        "ended_at": None if end.at is None else instant_text(end.at),
+        "kept_until": None if end.at is None else instant_text(kept_until(end.at, years)),
+        "held_by": list(end.held_by),
+        "waits_for": end.goes_on,
+    }
 
 
 @asynccontextmanager

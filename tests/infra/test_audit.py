@@ -24,9 +24,11 @@ from shared.events import (
     AlertRaised,
     ClockAdvanced,
     ComplaintAccepted,
+    Event,
     ExtensionApproved,
     MeasureCompleted,
     MeetingHeld,
+    PiiErased,
     ProgressReported,
 )
 from shared.log import CASE_EVENTS, PARTITIONS, partition_of
@@ -316,6 +318,28 @@ def test_an_act_of_whom_it_is_not_was_not_written_by_intake(tmp_path: Path, by: 
     [finding] = audit.findings
     assert (finding.finding, finding.subject, finding.found) == ("foreign_writer", CASE, by)
     assert "ProgressReported" in finding.sentence
+
+
+@pytest.mark.parametrize("by", ["-/-/-", "联席办/office/p"])
+def test_persons_erased_by_rule_or_by_the_office_leave_a_clean_log(tmp_path: Path, by: str) -> None:
+    """I-14: erasing leaves the log replayable; by rule nobody is its author, and a book says so."""
+    town = handled(HANDLER)
+    erased = Event(
+        id="erased",
+        subject=CASE,
+        time=town.now,
+        recordedtime=town.now,
+        data=PiiErased(),
+        actor=by,
+        policy=town.books.latest.ref if by.startswith("-") else None,
+    )
+    town.append(erased)
+    town.now += HOUR
+    town.fact(CASE, ProgressReported(), actor=HANDLER)
+    town.rest()
+    rules = Rules({"routing": ROUTING}, impossible_acts)
+    audit = audit_file(town.export(tmp_path / "log.jsonl"), rules)
+    assert audit.clean, sentences(audit)
 
 
 def test_an_assignment_of_the_last_minute_may_have_crossed_the_act(tmp_path: Path) -> None:

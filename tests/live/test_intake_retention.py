@@ -112,6 +112,14 @@ async def reveal(desk: Desk, case_id: str) -> tuple[int, str | None]:
     return answer.status_code, answer.json().get("code")
 
 
+async def foreseen(desk: Desk, days: int = 0) -> dict[str, dict[str, Any]]:
+    query = {"within_days": days, "limit": 200}
+    answer = await desk.http.get("/v1/erasures", params=query, headers=desk.bearer("office"))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["vault_years"] == 3
+    return {item["case_id"]: item for item in answer.json()["items"]}
+
+
 async def wrapped_left(desk: Desk) -> set[str]:
     database = await asyncpg.connect(desk.settings.database)
     rows = await database.fetch(f"SELECT subject FROM {desk.tables.keys} WHERE key IS NOT NULL")
@@ -165,6 +173,16 @@ async def test_what_ended_three_years_ago_is_erased_and_nothing_else(desk: Desk)
     assert (early.status_code, early.json()["code"]) == (409, "STATE")
 
     await advance(desk, SECOND_BEFORE)
+    assert await foreseen(desk) == {}
+    tomorrow = await foreseen(desk, 1)
+    assert set(tomorrow) == {over, part_of_over, leads, of_group, in_court, part_of_it}
+    assert tomorrow[over]["kept_until"] == DUE
+    assert (tomorrow[in_court]["held_by"], tomorrow[part_of_it]["waits_for"]) == (
+        ["court"],
+        going_on,
+    )
+    denied = await desk.http.get("/v1/erasures", headers=desk.bearer("TF1"))
+    assert denied.status_code == 403
     await advance(desk, DUE)
     found = await until_erased(desk, over, part_of_over, leads, of_group)
 
@@ -183,6 +201,7 @@ async def test_what_ended_three_years_ago_is_erased_and_nothing_else(desk: Desk)
         return await metric(desk, "qingqian_erasures_held") == 2
 
     await until(told, "what is held is told")
+    assert set(await foreseen(desk)) == {in_court, part_of_it}
     assert await metric(desk, "qingqian_erasures_due") == 0
 
     # Two days later the one that came back; the other once its court has done.
