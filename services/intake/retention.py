@@ -108,9 +108,9 @@ class Retention:
 
         Raises Unavailable, Unknown, Behind, TimeoutError, or what the database raises.
         """
-        policy, now = self.governance.books.latest, self.governance.clock.now()
-        years = policy.content.privacy.vault_years
-        if years is None:
+        await self.governance.catch_up()
+        before = self._before()
+        if before is None:
             TO_ERASE.set(0)
             HELD.set(0)
             return Round()
@@ -120,19 +120,25 @@ class Retention:
         ):
             if not ours:
                 return Round()
-            before = ended_before(now, years)
             lines = await destroy_lines(connection, self.tables, before)
-            return await self._cases(connection, before, policy, lines)
+            return await self._cases(connection, before, lines)
+
+    def _before(self, within: timedelta = timedelta()) -> datetime | None:
+        """What ended before it is not kept now, or in a while; None: everything is kept."""
+        years = self._policy.content.privacy.vault_years
+        return None if years is None else ended_before(self.governance.clock.now() + within, years)
+
+    @property
+    def _policy(self) -> Policy:
+        return self.governance.books.latest
 
     async def foreseen(self, limit: int, within: timedelta) -> dict[str, Any]:
         """What is or falls due within a time from now, and what is held, by id; at most `limit`
         cases are looked at, those that may be over longest first. Changes nothing.
         """
-        policy, now = self.governance.books.latest, self.governance.clock.now()
-        years = policy.content.privacy.vault_years
+        years, before = self._policy.content.privacy.vault_years, self._before(within)
         items: list[dict[str, Any]] = []
-        if years is not None:
-            before = ended_before(now + within, years)
+        if years is not None and before is not None:
             async with self.pool.acquire() as connection:
                 for row in await self._page(connection, before, (None, ""), limit):
                     files = await self.desk.around(connection, row["subject"])
@@ -142,16 +148,14 @@ class Retention:
                         items.append(_foreseen(row["subject"], end, years))
         return {"vault_years": years, "items": items}
 
-    async def _cases(
-        self, connection: Connection, before: datetime, policy: Policy, lines: int
-    ) -> Round:
+    async def _cases(self, connection: Connection, before: datetime, lines: int) -> Round:
         outcomes: Counter[Outcome] = Counter()
         left = await self._count(connection, before)
         after: tuple[datetime | None, str] = (None, "")
         while rows := await self._page(connection, before, after):
             for row in rows:
                 TO_ERASE.set(left)
-                outcomes[await self._judge(connection, row["subject"], before, policy)] += 1
+                outcomes[await self._judge(connection, row["subject"])] += 1
                 left = max(0, left - 1)
             after = rows[-1]["over_since"], rows[-1]["subject"]
             await self.reception.give_way(_PATIENCE_SECONDS)
@@ -187,26 +191,27 @@ class Retention:
         )
         return rows
 
-    async def _judge(
-        self, connection: Connection, case_id: str, before: datetime, policy: Policy
-    ) -> Outcome:
-        """Erase a case if the files that matter, read to the log's end, still say so."""
+    async def _judge(self, connection: Connection, case_id: str) -> Outcome:
+        """Erase a case if the files that matter, and the book, read to their ends, still say so."""
         async with _held(connection, f"{self.tables.schema} {case_id}") as ours:
             if not ours:
                 return "later"  # Somebody records on it.
             files = await self.desk.around(connection, case_id)
             file, end = files[case_id], ending(case_id, files)
+            before = self._before()
+            if before is None or file.erased:
+                return "goes_on"
             if end.at is None:
                 return "held" if file.ended_at is not None else "goes_on"
-            if end.at >= before or file.erased:
+            if end.at >= before:
                 return "goes_on"
             if end.held_by:
                 return "held"
-            await self.desk.publish(self._event(case_id, end.at, policy))
+            await self.desk.publish(self._event(case_id, end.at))
             await destroy(connection, self.tables, [case_id])
         return "erased"
 
-    def _event(self, case_id: str, ended: datetime, policy: Policy) -> Event:
+    def _event(self, case_id: str, ended: datetime) -> Event:
         """By no person, under the book that says so: as what a rule decides (I-05)."""
         now = self.governance.clock.now()
         return Event(
@@ -215,7 +220,7 @@ class Retention:
             time=now,
             recordedtime=now,
             data=PiiErased(),
-            policy=policy.ref,
+            policy=self._policy.ref,
         )
 
 
