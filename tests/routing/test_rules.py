@@ -76,6 +76,21 @@ WORKED = [
     ("coaches of a martial-arts school", employer("8392"), ("R4", "TF4", ())),
     ("an attracted training school", employer("8391", attracted=True), ("R4", "TF4", ("TF7",))),
     ("a private kindergarten", employer("8310"), ("R4", "TF4", ())),
+    (
+        "teachers of a public training centre",
+        employer("8391", "public_institution"),
+        ("R6", "TF2", ("市教育局",)),
+    ),
+    ("a state enterprise's driving school", employer("8391", "state"), ("R9", "TF6", ("市教育局",))),
+    ("a training centre that says no owner", employer("8399", "unknown"), ("R4", "TF4", ())),
+    (
+        "a public training centre builds with budget money",
+        {
+            "employer": {"industry": "8393", "ownership": "public_institution"},
+            "project": {"funding": "government", "kind": "school"},
+        },
+        ("R2", "TF2", ("TF1", "市教育局")),
+    ),
     ("a sanitation company under franchise", employer("7820"), ("R5", "TF3", ())),
     ("the state bus company", employer("5411", "state"), ("R5", "TF3", ("TF6",))),
     (

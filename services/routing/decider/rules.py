@@ -134,9 +134,13 @@ def matches(facts: Facts, policy: Policy) -> Iterator[Answer]:
     if coal:
         built = ("TF1",) if project else ()
         yield Answer("R3", "TF5", (*(("TF6",) if state else ()), *built))
-    if within(code, rules.education_codes) or (
-        within(code, rules.private_education_codes) and facts.ownership in ("private", "collective")
-    ):
+    private_school = within(code, rules.private_education_codes) and facts.ownership in (
+        "private",
+        "collective",
+    )
+    # Training (839x) is private unless its owner is told: an organ's or 事业单位's is R6's, a state
+    # enterprise's R9's ("private education/training institution", R4).
+    if private_school or (within(code, rules.education_codes) and not public and not state):
         yield Answer("R4", "TF4", ("TF7",) if facts.attracted else ())
     if utility and not (project and facts.funding == "soe"):
         # A state water company's own pipeline is a project of a state enterprise (R7).
