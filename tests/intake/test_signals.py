@@ -108,7 +108,10 @@ def test_urgency_and_project_money() -> None:
     assert found.urgent
     assert set(found.terms["urgent"]) == {"老板跑了", "跳楼"}
     assert found.mixed
+    assert signals_of("工程款和农民工工资都没有给").mixed
+    assert signals_of("工人工资、机械租赁费没有给").mixed
     assert not signals_of("因工程款没到位，农民工工资没发").mixed
+    assert not signals_of("老板说工程款没下来，工资不发").mixed
     assert not signals_of("公司拖欠我三个月工资").urgent
 
 

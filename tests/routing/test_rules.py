@@ -81,7 +81,11 @@ WORKED = [
         employer("8391", "public_institution"),
         ("R6", "TF2", ("市教育局",)),
     ),
-    ("a state enterprise's driving school", employer("8391", "state"), ("R9", "TF6", ("市教育局",))),
+    (
+        "a state enterprise's driving school",
+        employer("8391", "state"),
+        ("R9", "TF6", ("市教育局",)),
+    ),
     ("a training centre that says no owner", employer("8399", "unknown"), ("R4", "TF4", ())),
     (
         "a public training centre builds with budget money",

@@ -19,7 +19,7 @@ from services.intake.signals.gazetteer import Gazetteer, Place
 from services.intake.signals.lexicon import Lexicon, pairs_of
 from services.intake.signals.numerals import normalised
 
-VERSION = "signals-3"
+VERSION = "signals-4"
 MAX_CHARS = 4000
 """Only the beginning is read: a complaint that has not said it by then needs a person."""
 
@@ -181,6 +181,10 @@ _CLAIMED_LEFT = re.compile(
 _CLAIMED_RIGHT = re.compile(
     r"^[^。；！？\n]{0,10}(?:未付|没付|未结|没结|不退|不给|没给|拖|至今|欠|共计|[0-9一二三四五六七八九十百千万几多余]+[万元])"
 )
+_PAY = "工资|工钱|薪|报酬|劳务费|血汗钱"
+_AND = "和|及|与|跟|以及|还有|、"
+_JOINT_LEFT = re.compile(rf"(?:{_PAY})(?:{_AND})[^，。；！？\n]{{0,4}}$")
+_JOINT_RIGHT = re.compile(rf"^(?:{_AND})[^，。；！？\n]{{0,6}}(?:{_PAY})")
 _ONLY_A_REASON = re.compile(r"^(?:还|也|都)?(?:没有?|未)(?:到|下来|拨|批|落实|回)|^纠纷")
 
 
@@ -191,6 +195,7 @@ def _mixed(text: str, not_wages: list[tuple[int, str]]) -> bool:
         if _ONLY_A_REASON.match(right):
             continue
         left = text[max(0, position - 14) : position]
-        if _CLAIMED_LEFT.search(left) or _CLAIMED_RIGHT.match(right):
+        joint = _JOINT_LEFT.search(left) or _JOINT_RIGHT.match(right)
+        if joint or _CLAIMED_LEFT.search(left) or _CLAIMED_RIGHT.match(right):
             return True
     return False

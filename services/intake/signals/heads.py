@@ -21,6 +21,13 @@ _HEADS = re.compile(
     rf"(?P<class>[个名位口])?(?P<more>[多余])?"
     rf"(?P<gap>[^0-9我你他她{HAN}，。；：！？、,.;:!?\s（）()]{{0,6}}?)(?P<who>{_WORKER})"
 )
+_AFTER_WORKERS = re.compile(
+    rf"(?:农民工|农名工|民工|务工人员|工人|员工|职工|工友|教师|教职工|劳动者)(?:一共|总共|共计|合计|共|计|约|近)?"
+    rf"(?P<n>(?<![0-9.])(?:{FIGURES})|[{HAN}]+)(?P<about>[多余])?[名位](?=[，。；、！？,;!?（()）\s]|$)"
+)
+"""`涉及农民工15名`, as papers that pass a case on say it."""
+_ONE_OF_THEM = re.compile(r"^，(?:我(?!们)|本人)")
+_BOTH = re.compile(r"(?:我们?|咱们?)(?P<n>俩|仨)(?=[的都在被，。；、！？]|工资|$)")
 _BEFORE_BREAK = re.compile(r"[。；！？!?;\n]")
 _UNCOUNTED = re.compile(
     r"(?:家[中里有]|全家|一家|上有|膝下|夫妻|夫妇|父子|兄弟|领导|负责人|老板|股东|合伙|证人|管理人员|"
@@ -78,7 +85,13 @@ def mentions(text: str) -> list[Head]:
         head = _judged(text, match)
         if head is not None:
             found.append(head)
-    return found
+    for match in _AFTER_WORKERS.finditer(text):
+        head = _counted_after(text, match)
+        if head is not None:
+            found.append(head)
+    for match in _BOTH.finditer(text):
+        found.append(Head(2 if match["n"] == "俩" else 3, match.start(), 3))
+    return sorted(found, key=lambda head: head.start)
 
 
 def workers(found: list[Head]) -> int | None:
@@ -87,6 +100,22 @@ def workers(found: list[Head]) -> int | None:
     if not good:
         return None
     return max(good, key=lambda head: (head.score, head.value, -head.start)).value
+
+
+def _counted_after(text: str, match: re.Match[str]) -> Head | None:
+    value = number(match["n"])
+    if value is None or not 0 < value <= MAX_WORKERS:
+        return None
+    left = text[max(0, match.start() - 16) : match.start()]
+    cut = [m.end() for m in _BEFORE_BREAK.finditer(left)]
+    left = left[cut[-1] :] if cut else left
+    right = text[match.end() : match.end() + 14]
+    owed = _OWED_BEFORE.search(left) or (
+        _OWED_AFTER.search(right) and not _ONE_OF_THEM.match(right)
+    )
+    if _UNCOUNTED.search(left) or not (owed or _TOTAL.search(left)):
+        return None
+    return Head(value, match.start(), 4 + (not match["about"]))
 
 
 def _judged(text: str, match: re.Match[str]) -> Head | None:

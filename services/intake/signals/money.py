@@ -18,7 +18,8 @@ _MONEY = re.compile(
     rf"(?<![几数好第\-.0-9{HAN}])"
     rf"(?:(?:(?P<large>{FIGURES}|[{HAN}]+)(?P<about>[多余来几])?(?P<unit>[万亿])(?P<about2>[多余来])?)"
     rf"(?P<rest>[0-9]千[0-9]百|[0-9]+|一(?=[千百元块])|(?!一)[{HAN}]+|一[{HAN}]+)?|(?P<plain>{FIGURES}|[{HAN}]+)|(?P<wan>万)(?=把块))"
-    rf"(?P<small>[千百])?(?P<about3>[多余来把几])?(?P<yuan>元|块|人民币|RMB|rmb|￥)?"
+    rf"(?:(?P<small>[千百])(?P<tip>[1-9](?:(?<=千[1-9])百)?(?![0-9.万千百个名人位年月日天号次]|[,，][0-9]))?)?"
+    rf"(?P<about3>[多余来把几])?(?P<yuan>元|块|人民币|RMB|rmb|￥)?"
 )
 _CUE_BEFORE_FIGURE = re.compile(
     rf"(?:总计|共计|合计|总共|一共|共|总额|金额|欠款|[欠差](?:[我他她你]们?|本人)?(?:的|了)?|{PAY})"
@@ -27,6 +28,7 @@ _CUE_BEFORE_FIGURE = re.compile(
 _NO_SUM_AFTER = re.compile(
     r"[年月日号天时人名个位户栋层期次吨米亩平方%％克公里件台辆字小张份颗条座套间届]"
 )
+_SIGNS = ("￥", "¥")
 _TO_HAN = str.maketrans("0123456789", "零一二三四五六七八九")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}(?:\.[0-9]{1,2})?$")
 _STILL = re.compile(r"(?:[还仍尚]|至今|目前|下)(?:拖)?欠")
@@ -67,7 +69,7 @@ _OTHER = (
 )
 _OTHER_LEFT = re.compile(_OTHER)
 _NOUN_RIGHT = re.compile(
-    rf"^(?:钱)?(?:左右)?(?:的|之)?[^，。；、0-9]{{0,3}}?(?:(?P<pay>{PAY})|(?P<other>{_OTHER}))"
+    rf"^(?:钱)?(?:左右)?(?:的|之)?(?![和及与跟])[^，。；、0-9]{{0,3}}?(?:(?P<pay>{PAY})|(?P<other>{_OTHER}))"
 )
 _PAY_LEFT = re.compile(PAY)
 _TOTAL = re.compile(r"总计|共计|合计|一共|总共|累计|总额|总金额|金额|加起来|一起|共|总欠")
@@ -168,9 +170,13 @@ def _value(text: str, match: re.Match[str]) -> int | None:
                 small = unit // 10
             value += more * small * 100
         return value if 0 < value <= MAX_FEN else None
-    if not yuan and not _bare_sum(text, match):
+    signed = text[match.start() - 1 : match.start()] in _SIGNS
+    if not yuan and not signed and not _bare_sum(text, match):
         return None
     value = number(match["plain"], small * 100)
+    if value is not None and match["tip"]:
+        # 2千8, 3百5: the next lower unit is left out.
+        value += int(match["tip"][0]) * small // 10 * 100
     return value if value is not None and 0 < value <= MAX_FEN else None
 
 

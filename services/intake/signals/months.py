@@ -15,7 +15,8 @@ _OWED = (
 )
 _PAY = "工资|薪|工钱|报酬|血汗钱|劳务费|代办费|课时费|钱"
 _SPAN = re.compile(
-    rf"(?<![第每.{HAN}])(?:(?P<n>(?<![0-9])(?:{FIGURES})|[{HAN}]+)(?:[多余来几]|或[0-9]+)?(?P<unit>个(?:多|半|余)?月|年(?![0-9底终末初前后级代]))"
+    rf"(?<![第每.{HAN}])(?:(?P<years>(?<![0-9])[1-9]|[一二两三四五])年[零又另]?(?P<over>[0-9]{{1,2}}|[{HAN}]{{1,2}})个月"
+    rf"|(?P<n>(?<![0-9])(?:{FIGURES})|[{HAN}]+)(?:[多余来几]|或[0-9]+)?(?P<unit>个(?:多|半|余)?月|年(?![0-9底终末初前后级代]))"
     rf"|(?P<half>半年))(?P<plus>半)?"
 )
 _OWED_LEFT = re.compile(rf"(?:{_OWED})[^。；！？!?;\n]{{0,16}}$")
@@ -87,6 +88,9 @@ def _counted(text: str) -> int | None:
 def _length(match: re.Match[str]) -> int | None:
     if match["half"]:
         return 6
+    if match["years"]:
+        over = number(match["over"])
+        return None if over is None else (number(match["years"], 12) or 0) + over
     unit = match["unit"]
     if "年" in unit and match["n"].isascii() and len(match["n"]) > 1:
         return None  # `18年七月`: a calendar year
