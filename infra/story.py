@@ -16,7 +16,7 @@ from services.intake.complaint import twice
 from services.intake.spelling import may_repeat, parse
 from shared.calendar import ZONE
 from shared.envelope import data_json
-from shared.events import TYPES, WRITERS, Event
+from shared.events import TYPES, WRITERS, Event, TownshipFrom, Unit
 from shared.roles import ROLES, By, Responsible, acting_as, acting_for
 
 _FIELDS = frozenset(("at", "case", "type", "data", "by", "occurred_at"))
@@ -142,10 +142,20 @@ def author(line: Line, default: By, known: Responsible) -> By:
     return By(given.get("unit", default.unit), role, given.get("person", f"p{line.number}"))
 
 
+_PARTS: Final = {
+    "from": tuple(Unit.model_fields),
+    "township_from": tuple(TownshipFrom.model_fields),
+}
+"""Parts of a decision of which contract 4 names the fields: what is not there is null."""
+
+
 def decided_line(event: Event, labels: Mapping[str, str]) -> dict[str, Any]:
     """A decision as a line of the output (contract 4); `labels`: by case id."""
-    data = dict.fromkeys(type(event.data).model_fields) | data_json(event.data)
+    data: dict[str, Any] = dict.fromkeys(type(event.data).model_fields) | data_json(event.data)
     data.pop("from_", None)
+    for name, fields in _PARTS.items():
+        if data.get(name) is not None:
+            data[name] = dict.fromkeys(fields) | data[name]
     return {
         "at": local(event.time),
         "case": labels.get(event.subject, event.subject),

@@ -70,6 +70,7 @@ _NOBODY_S = re.compile(r"(?:[本我全该各们个]|超|门|夜|菜|集)[市县]
 _ELSEWHERE = re.compile(
     r"[\u3400-\u9fff]{2,7}?(?<![超门夜菜集城都本我全该])(?:省|自治区|自治州|市|县)(?![场政长道])"
 )
+_BREAK = re.compile(r"[，。！？；、,!?;\n]")
 _COUNTRY: Final = "中国"
 _AFAR: Final = "外地"
 """Read of a site in a city or county that the book does not name: nothing of it is kept."""
@@ -219,7 +220,8 @@ class Gazetteer:
     def _work_elsewhere(self, text: str, pairs: frozenset[str] | None) -> Iterator[Found]:
         for start, name in self.afar.find(text, pairs):
             end = start + len(name)
-            if text.startswith(_STREETS, end) or self.city in text[end : end + _LONGEST]:
+            clause = _BREAK.split(text[end : end + _LONGEST], maxsplit=1)[0]
+            if text.startswith(_STREETS, end) or self.city in clause:
                 continue
             if is_work_at(text, start, end):
                 yield _OUTSIDE, "work", name

@@ -61,6 +61,9 @@ def role_of(text: str, start: int, end: int) -> Role:
 
 
 def is_work_at(text: str, start: int, end: int) -> bool:
-    """Whether the text says that somebody works at the name (`在…打工`), not only near it."""
-    at = _AT.search(text[max(0, start - _BEFORE) : start])
+    """Whether the text says that somebody works at the name (`在…打工`, `工地在…`)."""
+    left = text[max(0, start - _BEFORE) : start]
+    if _ON_SITE.match(text, end) or _SITE_AT.search(left):
+        return True
+    at = _AT.search(left)
     return at is not None and _WORK_AFTER_AT.match(text, end) is not None
