@@ -332,8 +332,10 @@ def _run() -> int:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         return 0
-    except ValueError as error:
-        if type(error).__name__ == "SettingsError":
+    except Exception as error:
+        # Known by name: importing them would cost the quick commands more than they take.
+        if type(error).__name__ in ("SettingsError", "NotAdmitted"):
+            _let_go_of_a_closed_pipe()
             return _fail(str(error), 2)
         raise
 

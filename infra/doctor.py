@@ -20,7 +20,9 @@ from infra.stack import jars
 from infra.stack.kafka import Kafka, answers, cluster_at
 from infra.stack.ports import Listener, demo_folder, demo_of, in_the_way, listeners
 from infra.stack.process import Child, owner_of, require_free, running
-from shared.settings import SERVICES, Settings, SettingsError, load
+from shared.broker import NotAdmitted, Unavailable
+from shared.database import PASSING, REFUSED, connect
+from shared.settings import LOOPBACK, PREFIX, SERVICES, Settings, SettingsError, load
 
 _DISK_NEEDED: Final = 2 * 1024**3
 _MEMORY_NEEDED: Final = 2 * 1024**3
@@ -131,8 +133,10 @@ def _server(settings: Settings, name: str) -> str:
     ours = _ours(settings)
     if name in ours:
         return f"running on {place}, pid {ours[name].pid}"
-    if each.host not in ("127.0.0.1", "localhost"):
-        return _reached(each.host, each.port, each.variable)
+    if name == "kafka" and settings.kafka_security_protocol != "plaintext":
+        return _broker(settings)
+    if each.host not in LOOPBACK:
+        return _broker(settings) if name == "kafka" else _database(settings, each)
     if _is_the_demos(settings, each):
         return _server_of_the_demo(each)
     _miss(name, ours)
@@ -146,7 +150,10 @@ def _other_broker(settings: Settings, each: Listener) -> str:
     """What a broker is that answers in the place of this folder's, of which no process is known."""
     data = settings.data_dir.resolve()
     ours = Kafka(data / "kafka", data / "run", data / "log" / "kafka.log", each.port).cluster_id
-    found = loop.run(cluster_at(f"{each.host}:{each.port}"))
+    try:
+        found = loop.run(cluster_at(settings))
+    except Unavailable:
+        found = None
     place = f"{each.host}:{each.port}{owner_of(each.port)}"
     if found is not None and found == ours:
         return (
@@ -202,14 +209,47 @@ def _miss(name: str, ours: dict[str, Child]) -> None:
         )
 
 
-def _reached(host: str, port: int, variable: str) -> str:
+def _broker(settings: Settings) -> str:
+    """A broker that is not this folder's, spoken to as every service would."""
+    protocol = settings.kafka_security_protocol
     try:
-        with closing(socket.create_connection((host, port), timeout=3)):
-            return f"{host}:{port} takes connections"
-    except OSError as error:
+        found = asyncio.run(cluster_at(settings))
+    except (NotAdmitted, SettingsError) as error:
+        raise Unready(str(error)) from None
+    except Unavailable as error:
         raise Unready(
-            f"{host}:{port} cannot be reached ({error}). Fix: start it, or set {variable}"
+            f"{settings.kafka} cannot be reached ({error}). Fix: start it, or set {PREFIX}KAFKA"
         ) from None
+    user = f" as {settings.kafka_user}" if settings.kafka_user else ""
+    return f"cluster {found} answers at {settings.kafka} by {protocol}{user}"
+
+
+def _database(settings: Settings, each: Listener) -> str:
+    """A database that is not this folder's, logged in at as every service would."""
+    try:
+        version, tls = asyncio.run(_logged_in(settings))
+    except REFUSED as error:
+        raise Unready(f"{each.host}:{each.port}: {error}. Fix: {each.variable}") from None
+    except (*PASSING, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unready(
+            f"{each.host}:{each.port} cannot be reached ({reason}). "
+            f"Fix: start it, or set {each.variable}"
+        ) from None
+    return f"PostgreSQL {version} at {each.host}:{each.port}, {'by TLS' if tls else 'in clear'}"
+
+
+async def _logged_in(settings: Settings) -> tuple[str, bool]:
+    """The server's version, and whether it is spoken to by TLS."""
+    connection = await connect(settings.database, timeout=5)
+    try:
+        tls = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        return (
+            str(await connection.fetchval("SHOW server_version")),
+            bool(await connection.fetchval(tls)),
+        )
+    finally:
+        await connection.close()
 
 
 def _service(settings: Settings, name: str) -> str:

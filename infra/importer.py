@@ -22,13 +22,14 @@ from infra import export, loop, topics
 from infra.audit.log import LogFile, Partition, micros
 from infra.audit.pool import unlike_checkpoints
 from infra.problem import Unready
-from infra.stack.commands import LOOPBACK, say, stack_of
+from infra.stack.commands import say, stack_of
 from infra.stack.kafka import answers
 from infra.stack.local import starting
 from shared import settings as settings_of
+from shared.broker import NotAdmitted, connection, missed
 from shared.log import Reader
 from shared.merkle import Tree
-from shared.settings import Settings
+from shared.settings import LOOPBACK, Settings
 
 _AT_ONCE: Final = 2000
 Roots = dict[Partition, tuple[int, str]]
@@ -72,7 +73,7 @@ async def roots_on(settings: Settings) -> Roots:
 async def write(settings: Settings, log: LogFile) -> Roots:
     """Import a log. Raises Unready if this log is not empty, or came out differently."""
     expected = roots_of(log)
-    await topics.ensure(settings.kafka, settings.namespace)
+    await topics.ensure(settings)
     await _refuse_unless_empty(settings)
     async with _timestamps_from_records(settings):
         await _append(settings, log)
@@ -100,7 +101,7 @@ async def _refuse_unless_empty(settings: Settings) -> None:
 
 async def _append(settings: Settings, log: LogFile) -> None:
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka,
+        **connection(settings),
         client_id="qingqian-import",
         acks="all",
         enable_idempotence=True,
@@ -132,7 +133,7 @@ async def _append(settings: Settings, log: LogFile) -> None:
 @asynccontextmanager
 async def _timestamps_from_records(settings: Settings) -> AsyncIterator[None]:
     """The topics of the log keep the instants that the records carry, until this ends."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     await admin.start()
     try:
         await _stamp(admin, settings, "CreateTime")
@@ -171,7 +172,10 @@ def run(file: Path) -> int:
     try:
         found = loop.run(write(settings, log))
     except KafkaError as error:
-        raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
+        fault = asyncio.run(missed(settings, error))
+        if isinstance(fault, NotAdmitted):
+            raise fault from None
+        raise Unready(f"Kafka at {settings.kafka}: {fault} (qingqian up)") from None
     for (topic, number), (size, root) in sorted(found.items()):
         print(f"{topic}/{number} {size} sha256:{root}")
     if unlike_checkpoints(log):
@@ -187,6 +191,8 @@ def run(file: Path) -> int:
 
 def _serve(settings: Settings) -> bool:
     """Start the local servers where none serves: the services would begin a log of their own."""
+    if settings.kafka_security_protocol != "plaintext":
+        return False
     host, _, port = settings.kafka.rpartition(":")
     if host not in LOOPBACK or "," in settings.kafka or answers(int(port)):
         return False

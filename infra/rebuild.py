@@ -17,7 +17,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
 import httpx
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -26,7 +25,7 @@ from infra.obstacles import require_folder
 from infra.problem import Unready
 from infra.stack.services import Services
 from shared import journal
-from shared.database import PASSING
+from shared.database import PASSING, REFUSED, connect
 from shared.events import Service
 from shared.governance import Governance
 from shared.identity import NoTopic, identify
@@ -35,7 +34,7 @@ from shared.reconciler.rebuild import Rebuild
 from shared.reconciler.rows import Deciders, shape_of
 from shared.reconciler.store import Store, WrongLog
 from shared.reconciler.worker import Worker
-from shared.settings import SERVICES, Settings, load
+from shared.settings import PREFIX, SERVICES, Settings, load
 
 SECONDS: Final = 3600
 """How long a service may take to fold the log again."""
@@ -62,6 +61,8 @@ def run(service: str | None) -> int:
         raise Unready(f"Kafka at {settings.kafka} does not answer. Fix: qingqian up") from None
     except (NoTopic, WrongLog) as error:
         raise Unready(str(error)) from None
+    except REFUSED as error:
+        raise Unready(f"{error} ({PREFIX}DATABASE)") from None
     except PASSING as error:
         raise Unready(
             f"the database does not answer ({type(error).__name__}). "
@@ -169,7 +170,7 @@ async def _fold_again(settings: Settings, name: str) -> None:
 
 
 async def _drop(settings: Settings, name: str) -> None:
-    connection = await asyncpg.connect(settings.database, timeout=10)
+    connection = await connect(settings.database, timeout=10)
     try:
         await connection.execute(f"DROP SCHEMA IF EXISTS {settings.schema(name)} CASCADE")
     finally:

@@ -74,7 +74,7 @@ def _opened(stage: Stage, say: Callable[[str], None]) -> Stage:
     try:
         _begin_anew(stage, say)
         ensure_keys(settings)
-        loop.run(topics.ensure(settings.kafka, settings.namespace))
+        loop.run(topics.ensure(settings))
         say("starting intake, routing, supervision and reporting on the log clock")
         stage.services.start(say=say)
     except BaseException:

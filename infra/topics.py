@@ -15,11 +15,17 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from infra import loop
 from infra.problem import Unready
-from shared.settings import load
+from shared.broker import NotAdmitted, connection, missed
+from shared.settings import Settings, load
 
 _FOR_EVER: Final = {"retention.ms": "-1", "retention.bytes": "-1"}
 _SEVEN_DAYS: Final = {"retention.ms": str(7 * 24 * 60 * 60 * 1000)}
@@ -44,21 +50,26 @@ TOPICS: Final = (
 )
 
 
-async def ensure(bootstrap: str, namespace: str = "") -> list[str]:
+async def ensure(settings: Settings) -> list[str]:
     """Create the topics that are missing, check the others; names of those created.
 
     Returns when every partition has a leader. Raises :class:`Unready` with one line when the broker
-    cannot be reached or a topic differs from what is declared.
+    cannot be reached or a topic differs from what is declared, NotAdmitted where it does not take
+    us.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+    namespace = settings.namespace
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=15_000)
     try:
         await admin.start()
         created = await _create(admin, namespace)
         await _wait_for_leaders(admin, namespace)
         await _verify(admin, namespace, [topic for topic in TOPICS if topic.name not in created])
     except KafkaError as error:
+        fault = await missed(settings, error)
+        if isinstance(fault, NotAdmitted):
+            raise fault from error
         raise Unready(
-            f"Kafka at {bootstrap} does not serve ({type(error).__name__}). "
+            f"Kafka at {settings.kafka} does not serve ({fault}). "
             f"Fix: qingqian up, or set QINGQIAN_KAFKA"
         ) from error
     finally:
@@ -66,11 +77,12 @@ async def ensure(bootstrap: str, namespace: str = "") -> list[str]:
     return [f"{namespace}{name}" for name in created]
 
 
-async def remove(bootstrap: str, namespace: str) -> None:
+async def remove(settings: Settings) -> None:
     """Delete a namespace's topics (tests; a namespace is demanded so that no real log is met)."""
+    namespace = settings.namespace
     if not namespace:
         raise ValueError("the topics without a namespace are never deleted from here")
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=15_000)
     try:
         await admin.start()
         there = set(await admin.list_topics())
@@ -92,6 +104,8 @@ async def _create(admin: AIOKafkaAdminClient, namespace: str) -> list[str]:
     )
     for name, code, *_reason in answer.topic_errors:
         # Somebody else may create the same topics at this moment; theirs are checked like any.
+        if code == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(name)
         if code not in (0, TopicAlreadyExistsError.errno):
             raise Unready(f"Kafka refused topic {name}: {for_code(code).__name__}")
     return [topic.name for topic in missing]
@@ -156,7 +170,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
 def run() -> int:
     """``qingqian topics``: create and check, and say what was done."""
     settings = load()
-    created = loop.run(ensure(settings.kafka, settings.namespace))
+    created = loop.run(ensure(settings))
     for topic in TOPICS:
         name = settings.topic(topic.name)
         print(f"{'created' if name in created else 'as declared'}: {name}", file=sys.stdout)

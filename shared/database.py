@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -37,13 +38,35 @@ GONE: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 """Somebody dropped the tables: they are to be made again."""
 
 
+async def connect(*arguments: Any, **options: Any) -> Any:
+    """A connection, as `asyncpg.connect` makes it; also for a pool, as its `connect`.
+
+    Where TLS does not come about as the URL wants it, that is a refusal (`REFUSED`) and no fault
+    that passes, as the library tells it.
+    """
+    try:
+        return await asyncpg.connect(*arguments, **options)
+    except ssl.SSLCertVerificationError as error:
+        raise _untrusted(f"certificate is not to be trusted ({error.verify_message})") from None
+    except asyncpg.ClientConfigurationError as error:
+        raise asyncpg.InvalidAuthorizationSpecificationError(str(error)) from None
+    except ConnectionError as error:
+        if "SSL" in str(error):
+            raise asyncpg.InvalidAuthorizationSpecificationError(str(error)) from None
+        raise
+
+
+def _untrusted(reason: str) -> asyncpg.InvalidAuthorizationSpecificationError:
+    return asyncpg.InvalidAuthorizationSpecificationError(f"the database's {reason}")
+
+
 @asynccontextmanager
 async def alone(url: str, name: str) -> AsyncIterator[asyncio.Event]:
     """While a session of the database holds the lock `name`; another process waits for it.
 
     The event is set when the session, and so the lock, is lost.
     """
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _: lost.set())
     try:

@@ -90,9 +90,13 @@ class Governance:
         await self.reach(await self.end())
 
     async def reach(self, end: int) -> None:
-        """Wait until everything below `end` is folded. Raises RuntimeError when reading ended."""
+        """Wait until everything below `end` is folded. Raises what ended the reading, or
+        RuntimeError.
+        """
         while self.position < end:
             if self._task is None or self._task.done():
+                if self._task is not None and not self._task.cancelled():
+                    self._task.result()
                 raise RuntimeError("governance is not being read any more")
             self._moved.clear()
             moved = asyncio.create_task(self._moved.wait())

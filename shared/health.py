@@ -20,6 +20,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
+from shared.broker import NotAdmitted
 from shared.events import instant_text
 from shared.metrics import HTTP_ACTIVE, HTTP_SECONDS, READY, exposition
 from shared.problem import MEDIA_TYPE, document_of
@@ -69,6 +70,8 @@ def router(probe: Probe) -> APIRouter:
                 found = await probe()
         except TimeoutError:
             found = Readiness(ready=False, reason="the log or the database does not answer")
+        except NotAdmitted as error:
+            found = Readiness(ready=False, reason=str(error))
         READY.set(found.ready)
         return found
 

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -24,7 +24,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-from shared.log import Unavailable
+from shared.broker import connection, denied, missed
 from shared.settings import Settings
 
 # The library carries no types, hence the ignores below.
@@ -143,18 +143,22 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
 
 
 async def identify(settings: Settings, topic: str) -> Identity:
-    """The identity of a topic. Raises Unavailable, or NoTopic where it was not created."""
-    client = AIOKafkaClient(bootstrap_servers=settings.kafka, client_id="qingqian-identity")
+    """The identity of a topic. Raises Unavailable, NotAdmitted, or NoTopic where it was not
+    created.
+    """
+    client = AIOKafkaClient(**connection(settings), client_id="qingqian-identity")
     name = settings.topic(topic)
     try:
         await client.bootstrap()
         answer = await client.send(client.get_random_node(), _MetadataRequest(name))
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"{type(error).__name__}: {error}") from None
+        raise await missed(settings, error) from None
     finally:
         with suppress(Exception):
             await client.close()
     code, _, topic_id, _, partitions, _, _ = answer.topics[0]
+    if code == TopicAuthorizationFailedError.errno:
+        raise denied(settings, TopicAuthorizationFailedError(name))
     if code:
         raise NoTopic(f"no topic {name} on this broker (code {code}); run `qingqian topics`")
     return Identity(str(answer.cluster_id), str(topic_id), len(partitions))

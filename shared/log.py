@@ -8,17 +8,27 @@ position beside what was folded. A subject's partition is Kafka's own: murmur2 o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from struct import unpack
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, NoReturn, get_args
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
+from shared.broker import DENIED, NotAdmitted, connection, denial, denied, missed
+from shared.broker import Unavailable as Unavailable  # Whoever reads the log knows it from here.
 from shared.envelope import Unreadable, encode, unsealed_fields, writer_of
 from shared.events import TYPES, AnyData, Event, Model, Service
 from shared.metrics import ALERTS, EVENTS, RETRIES
@@ -49,10 +59,6 @@ class ForeignWriter(ValueError):
 
 class Unsealed(ValueError):
     """An event holds a person's data in clear; it must never reach the log."""
-
-
-class Unavailable(Exception):
-    """The broker does not answer: a passing fault, to be tried again."""
 
 
 class Place(NamedTuple):
@@ -165,12 +171,14 @@ class Producer:
     def __init__(self, settings: Settings, service: Service) -> None:
         self.settings = settings
         self.service = service
+        self.denial: NotAdmitted | None = None
+        self._denied = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Raises Unavailable where no broker answers."""
+        """Raises Unavailable where no broker answers, NotAdmitted where it does not take us."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka,
+            **connection(self.settings),
             client_id=f"qingqian-{self.service}",
             acks="all",
             enable_idempotence=True,
@@ -184,7 +192,7 @@ class Producer:
         except (KafkaError, OSError) as error:
             with suppress(Exception):
                 await self._producer.stop()
-            raise Unavailable(str(error)) from None
+            raise await missed(self.settings, error) from None
         except BaseException:  # cancelled, or told to end
             with suppress(Exception):
                 await self._producer.stop()
@@ -207,7 +215,7 @@ class Producer:
         sent = await self._producer.send(
             self.settings.topic(topic), value, key=key.encode(), partition=partition
         )
-        return asyncio.ensure_future(_place(topic, sent))
+        return asyncio.ensure_future(self._place(topic, sent))
 
     async def send_many(
         self, topic: str, records: Iterable[tuple[str, bytes]]
@@ -234,8 +242,29 @@ class Producer:
                 items = items[len(keys) :]
                 name = self.settings.topic(topic)
                 future = await self._producer.send_batch(batch, name, partition=partition)
+                future.add_done_callback(self._heed)
                 sent.append((future, keys))
         return sent
+
+    async def _place(self, topic: str, sent: asyncio.Future[Any]) -> Place:
+        sent.add_done_callback(self._heed)
+        metadata = await sent
+        return Place(topic, metadata.partition, metadata.offset)
+
+    def _heed(self, sent: asyncio.Future[Any]) -> None:
+        """Keep in mind that the broker's access list does not let us write."""
+        if sent.cancelled() or (error := denial(sent.exception())) is None:
+            return
+        self.denial = denied(self.settings, error)
+        self._denied.set()
+
+    async def watch(self) -> NoReturn:
+        """Raises NotAdmitted once a record was denied, whoever it was sent for: each of these may
+        try again for ever.
+        """
+        await self._denied.wait()
+        assert self.denial is not None
+        raise self.denial
 
     async def publish(self, events: Sequence[Event]) -> list[Place]:
         """Append events in order and wait for every acknowledgement.
@@ -253,11 +282,6 @@ class Producer:
         for event in events:
             count(event.type, getattr(event.data, "level", None))
         return places
-
-
-async def _place(topic: str, sent: asyncio.Future[Any]) -> Place:
-    metadata = await sent
-    return Place(topic, metadata.partition, metadata.offset)
 
 
 def count(type_name: str, level: str | None) -> None:
@@ -303,7 +327,7 @@ class Reader:
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
-        """Raises Unavailable where no broker answers."""
+        """Raises Unavailable where no broker answers, NotAdmitted where it does not take us."""
         self._offsets = await self._consumer("offsets")
 
     async def stop(self) -> None:
@@ -312,9 +336,19 @@ class Reader:
                 await stop_consumer(consumer)
         self._offsets = self._fetching = None
 
+    @cached_property
+    def _connection(self) -> dict[str, Any]:
+        """Of all its consumers, also of those that it makes later."""
+        return connection(self.settings)
+
+    async def _missed(
+        self, error: BaseException, topics: Collection[str] = ()
+    ) -> NotAdmitted | Unavailable:
+        return await missed(self.settings, error, topics, self._connection)
+
     async def _consumer(self, what: str, wait_ms: int = 500) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka,
+            **self._connection,
             client_id=f"qingqian-{self.client}-{what}",
             group_id=None,
             enable_auto_commit=False,
@@ -330,7 +364,7 @@ class Reader:
         except (KafkaError, OSError) as error:
             with suppress(Exception):
                 await consumer.stop()
-            raise Unavailable(str(error)) from None
+            raise await self._missed(error) from None
         except BaseException:  # cancelled, or told to end
             with suppress(Exception):
                 await consumer.stop()
@@ -338,7 +372,7 @@ class Reader:
         return consumer
 
     async def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-        """The offset after the last record of each partition. Raises Unavailable."""
+        """The offset after the last record of each partition. Raises Unavailable, NotAdmitted."""
         found = await self.ends_of([(topic, number) for number in partitions])
         return {number: offset for (_, number), offset in found.items()}
 
@@ -352,7 +386,7 @@ class Reader:
         try:
             found = await self._offsets.end_offsets(list(asked))
         except (KafkaError, OSError) as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from None
+            raise await self._missed(error, {key.topic for key in asked}) from None
         return {asked[key]: offset for key, offset in found.items()}
 
     async def range(
@@ -360,7 +394,8 @@ class Reader:
     ) -> AsyncGenerator[list[Record]]:
         """The records from offset `first` up to but without `end`, in batches of at most `most`.
 
-        One range at a time for each reader. Raises Unavailable when the broker goes silent.
+        One range at a time for each reader. Raises Unavailable when the broker goes silent,
+        NotAdmitted.
         """
         if first >= end:
             return
@@ -384,13 +419,14 @@ class Reader:
             try:
                 got = await consumer.getmany(key, timeout_ms=1000, max_records=most)
             except (KafkaError, OSError) as error:
-                raise Unavailable(f"{type(error).__name__}: {error}") from None
+                raise await self._missed(error) from None
             records = [_record(topic, raw) for raw in got.get(key, ()) if raw.offset < end]
             silent = 0 if got else silent + 1
             if records:
                 yield records
             if silent >= 15:
-                raise Unavailable(f"{topic}/{partition_name(key)}: nothing read for 15 s")
+                silence = KafkaTimeoutError(f"{topic}/{key.partition}: nothing read for 15 s")
+                raise await self._missed(silence, {key.topic})
 
     async def follow(
         self,
@@ -406,7 +442,7 @@ class Reader:
         Yields what arrived, and an empty list when nothing did for `wait` seconds. `gather`:
         seconds left before each look, so that fewer and larger batches are yielded; none while
         `wanted` is set. Uses a connection of its own, closed with the generator. Raises Unavailable
-        only at the start; later an outage shows as empty lists.
+        only at the start; later an outage shows as empty lists. NotAdmitted at any time.
         """
         consumer = await self._consumer("follow", wait_ms=FETCH_WAIT_MS)
         names = {self.settings.topic(topic): topic for topic, _ in positions}
@@ -425,6 +461,8 @@ class Reader:
                     got = await consumer.getmany(timeout_ms=int(wait * 1000), max_records=most)
                 except KafkaConnectionError:
                     got = {}
+                except DENIED as error:
+                    raise denied(self.settings, error) from None
                 yield [_record(names[key.topic], raw) for key, raws in got.items() for raw in raws]
         finally:
             await stop_consumer(consumer)
@@ -453,10 +491,6 @@ async def gathered(seconds: float, wanted: asyncio.Event | None) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wanted.wait()
-
-
-def partition_name(key: TopicPartition) -> str:
-    return str(key.partition)
 
 
 def _record(topic: str, raw: Any) -> Record:

@@ -11,14 +11,24 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "QINGQIAN_"
 SERVICES: Final = ("intake", "routing", "supervision", "reporting")
 SCHEMAS: Final = ("intake", "vault", "routing", "supervision", "reporting", "outbox")
+
+LOOPBACK: Final = ("127.0.0.1", "localhost")
+"""Hosts that are this machine: what is said to them leaves it by no network."""
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _NAMESPACE = re.compile(r"([a-z][a-z0-9_]{0,39})?")
@@ -36,6 +46,11 @@ def _bootstrap(value: str) -> str:
         if not _HOST.fullmatch(host) or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError(f"'{server.strip()}' is not host:port (as in 127.0.0.1:19092)")
     return ",".join(server.strip() for server in value.split(","))
+
+
+def _lower(value: object) -> object:
+    """Kafka's own configuration has its protocols in capitals."""
+    return value.lower() if isinstance(value, str) else value
 
 
 def _database(value: str) -> str:
@@ -81,6 +96,20 @@ def _worker(value: str) -> str:
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
+
+
+_PROTOCOL: Final = _variable("kafka_security_protocol")
+_OF_TLS: Final = ("kafka_ca_file", "kafka_certificate_file", "kafka_key_file")
+_OF_LOGIN: Final = ("kafka_user", "kafka_password_file")
+_WANTED: Final = {
+    "kafka_ca_file": "the PEM file of the authority that signs the brokers' certificates",
+    "kafka_user": "the user's name at the brokers",
+    "kafka_password_file": "a file that holds the user's password",
+}
+
+
 class Settings(BaseSettings):
     """Everything that an installation may choose; frozen, so that a run has one answer.
 
@@ -93,10 +122,28 @@ class Settings(BaseSettings):
 
     kafka: Annotated[str, AfterValidator(_bootstrap)] = "127.0.0.1:19092"
     """Kafka's bootstrap servers, ``host:port[,host:port]``."""
+    kafka_security_protocol: Annotated[
+        Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], BeforeValidator(_lower)
+    ] = "plaintext"
+    """How Kafka is spoken to: in clear; by TLS; and each with a login. One in clear is for a broker
+    on this machine alone."""
+    kafka_ca_file: Path | None = None
+    """Certificates (PEM) of the authorities that may have signed the brokers'; wanted with TLS."""
+    kafka_certificate_file: Path | None = None
+    """Our own certificate (PEM, with its chain), where the brokers ask for one; default none."""
+    kafka_key_file: Path | None = None
+    """The private key (PEM, without a passphrase) of our certificate."""
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    """How the login is proved."""
+    kafka_user: str | None = None
+    """Whom to log in at Kafka as."""
+    kafka_password_file: Path | None = None
+    """File that holds that user's password, and nothing else: it stands in no environment."""
     database: Annotated[str, AfterValidator(_database)] = (
         "postgresql://qingqian:qingqian@127.0.0.1:15432/qingqian"
     )
-    """URL of the PostgreSQL database; each service has a schema of its own in it."""
+    """URL of the PostgreSQL database; each service has a schema of its own in it. By TLS with
+    ``?sslmode=verify-full&sslrootcert=FILE``."""
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     """Address that the services listen on."""
     intake_port: Port = 8101
@@ -145,6 +192,38 @@ class Settings(BaseSettings):
                     f"{PREFIX}{service.upper()}_PORT is {port}, which {taken[port]} has already"
                 )
             taken[port] = service
+        return self
+
+    @model_validator(mode="after")
+    def _kafka_is_spoken_to_in_one_way(self) -> Self:
+        """What is set and would not be used is refused: it would be thought to protect."""
+        protocol = self.kafka_security_protocol
+        tls, login = protocol in ("ssl", "sasl_ssl"), protocol in ("sasl_plaintext", "sasl_ssl")
+        for names, used, by in ((_OF_TLS, tls, "ssl or sasl_ssl"), (_OF_LOGIN, login, "sasl_ssl")):
+            for name in names:
+                if getattr(self, name) is not None and not used:
+                    raise ValueError(
+                        f"{_variable(name)} is set, but {_PROTOCOL} is {protocol} and uses none. "
+                        f"Fix: set that to {by}, or unset {_variable(name)}"
+                    )
+        wanted = ("kafka_ca_file",) * tls + _OF_LOGIN * login
+        for name in wanted:
+            if getattr(self, name) is None:
+                raise ValueError(
+                    f"{_variable(name)} is not set, but {_PROTOCOL} is {protocol} and needs it. "
+                    f"Fix: set it to {_WANTED[name]}"
+                )
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            raise ValueError(
+                f"of {_variable('kafka_certificate_file')} and {_variable('kafka_key_file')} only "
+                f"one is set. Fix: set both, or neither"
+            )
+        away = {server.rpartition(":")[0] for server in self.kafka.split(",")} - set(LOOPBACK)
+        if protocol == "sasl_plaintext" and away:
+            raise ValueError(
+                f"{_PROTOCOL} is sasl_plaintext, but {PREFIX}KAFKA names {min(away)}: a login in "
+                f"clear is for a broker on this machine alone. Fix: set it to sasl_ssl"
+            )
         return self
 
     @property
@@ -216,12 +295,12 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, to hand on to a child process."""
         values = self.model_dump(mode="json", exclude_none=True)
-        return {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+        return {_variable(name): str(value) for name, value in values.items()}
 
 
 def names() -> tuple[str, ...]:
     """Every environment variable that is read, in the order of the fields."""
-    return tuple(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+    return tuple(_variable(name) for name in Settings.model_fields)
 
 
 def load() -> Settings:
@@ -236,9 +315,27 @@ def load() -> Settings:
             hint = f"; did you mean {near[0]}?" if near else ""
             raise SettingsError(f"{name} is no setting of Qingqian{hint}")
     try:
-        return Settings()
+        settings = Settings()
+        for name in (*_OF_TLS, *_OF_LOGIN[1:]):
+            _require_file(_variable(name), getattr(settings, name))
+        for key, value in parse_qsl(urlsplit(settings.database).query):
+            if key in ("sslrootcert", "sslcert", "sslkey"):
+                _require_file(f"{PREFIX}DATABASE: {key}", Path(value))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        where = f"{_variable(str(first['loc'][0]))}: " if first["loc"] else ""
         reason = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{where}{reason}") from None
+    return settings
+
+
+def _require_file(name: str, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"{name}: {path} cannot be read ({error.strerror}). "
+            f"Fix: name a file that this user may read"
+        ) from None

@@ -105,11 +105,12 @@ async def _fresh(stack: LocalStack) -> AsyncIterator[str]:
     if not stack.alive:
         stack.start()  # A test that killed a server has failed before it was back: it alone.
     prefix = f"t{next(_NUMBER)}_"
-    await topics.ensure(stack.bootstrap, prefix)
+    settings = Settings(kafka=stack.bootstrap, namespace=prefix)
+    await topics.ensure(settings)
     yield prefix
     if not stack.alive:
         return
-    await topics.remove(stack.bootstrap, prefix)
+    await topics.remove(settings)
     connection = await asyncpg.connect(stack.database_url)
     try:
         for schema in SCHEMAS:

@@ -18,6 +18,8 @@ from typing import Any, Final, Literal
 import faust
 from aiokafka import AIOKafkaProducer
 
+from shared.broker import connection
+from shared.reconciler.fetched import brokers
 from shared.settings import Settings, load
 
 Sender = Literal["faust", "each", "batch"]
@@ -36,7 +38,7 @@ def app(settings: Settings, group: str, source: str, target: str, sender: Sender
     """The app; its agent starts with it."""
     made = faust.App(
         group,
-        broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
+        **brokers(settings),
         processing_guarantee="at_least_once",
         broker_commit_interval=1.0,
         broker_session_timeout=9.0,
@@ -62,7 +64,7 @@ def app(settings: Settings, group: str, source: str, target: str, sender: Sender
     read = made.topic(source, key_serializer="raw", value_serializer="raw")
     written = made.topic(target, key_serializer="raw", value_serializer="raw")
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka,
+        **connection(settings),
         acks="all",
         enable_idempotence=True,
         linger_ms=5,

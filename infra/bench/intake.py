@@ -26,6 +26,7 @@ from infra.simulator import season
 from services.intake.preparing import Prepared, prepare_all
 from services.intake.tables import Tables
 from services.intake.vault import Safe
+from shared.broker import connection
 from shared.keys import Key
 from shared.policy import Policy
 from shared.roles import By
@@ -105,7 +106,7 @@ async def produce(
 ) -> float:
     """Seconds in which a raw idempotent producer has the same bytes acknowledged."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka,
+        **connection(settings),
         acks="all",
         enable_idempotence=True,
         linger_ms=setup.linger_ms,

@@ -26,6 +26,7 @@ from infra.bench.mix import Mix, campaign
 from infra.bench.rig import ADOPTION_ID, STALLED_SECONDS, Database, Ends, Installation, Rig, reach
 from infra.bench.sizes import Sizes
 from infra.problem import Unready
+from shared.broker import connection
 from shared.envelope import derived_id, encode
 from shared.events import ComplaintReceived, Event
 from shared.log import CASE_EVENTS, PARTITIONS, Reader, partition_of
@@ -159,7 +160,7 @@ class Long:
                     )
                 await _empty(settings, settings.group(name))
                 consumer = AIOKafkaConsumer(
-                    bootstrap_servers=settings.kafka,
+                    **connection(settings),
                     group_id=settings.group(name),
                     enable_auto_commit=False,
                 )
@@ -198,7 +199,7 @@ class Long:
 
 async def _empty(settings: Settings, group: str) -> None:
     """Wait until the group has forgotten its killed member: only then others may set offsets."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     await admin.start()
     try:
         deadline = time.monotonic() + STALLED_SECONDS

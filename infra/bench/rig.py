@@ -29,6 +29,7 @@ from infra.stack.local import LocalStack
 from infra.stack.process import Child, free_ports, spawn
 from infra.stack.services import environment_of
 from shared import keys
+from shared.broker import connection
 from shared.envelope import derived_id
 from shared.events import ClockAdopted, ClockAdvanced, Event, Fact, PolicyAdopted
 from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader
@@ -130,7 +131,7 @@ class Rig:
                 **ports,
             }
         )
-        await topics.ensure(self.stack.bootstrap, prefix)
+        await topics.ensure(settings)
         keys.write(settings.keys_path, keys.generate(book(datetime.now(UTC)))[0])
         made = Installation(settings, self.stack)
         self._made.append(made)
@@ -213,7 +214,7 @@ class Installation:
         for name in tuple(self.children):
             self.kill(name)
         prefix = self.settings.namespace
-        await topics.remove(self.settings.kafka, prefix)
+        await topics.remove(self.settings)
         async with Database(self.settings) as database:
             for schema in SCHEMAS:
                 await database.run(f'DROP SCHEMA IF EXISTS "{prefix}{schema}" CASCADE')
@@ -270,7 +271,7 @@ class Installation:
     async def make_topic(self, name: str, partitions: int = PARTITIONS) -> str:
         """A topic beside the declared ones, for a peer; its full name."""
         full = self.settings.topic(name)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        admin = AIOKafkaAdminClient(**connection(self.settings))
         await admin.start()
         try:
             await admin.create_topics([NewTopic(full, partitions, 1)])
@@ -284,7 +285,7 @@ class Installation:
         return full
 
     async def drop_topics(self, *names: str) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        admin = AIOKafkaAdminClient(**connection(self.settings))
         await admin.start()
         try:
             await admin.delete_topics([self.settings.topic(name) for name in names])

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from infra import loop, topics
@@ -26,9 +25,7 @@ from infra.stack.services import Services
 from shared.calendar import ZONE, civil
 from shared.clock import wall_now
 from shared.policy import adopt
-from shared.settings import PREFIX, SERVICES, Settings, load
-
-LOOPBACK: Final = ("127.0.0.1", "localhost")
+from shared.settings import LOOPBACK, PREFIX, SERVICES, Settings, load
 
 
 def say(line: str) -> None:
@@ -42,6 +39,12 @@ def stack_of(settings: Settings, *, keep: bool) -> LocalStack:
     if host not in LOOPBACK or "," in settings.kafka:
         raise Unready(
             f"{PREFIX}KAFKA is {settings.kafka}: a local stack listens on 127.0.0.1 only. "
+            f"Fix: unset it, or run the services against that broker without qingqian up"
+        )
+    if settings.kafka_security_protocol != "plaintext":
+        raise Unready(
+            f"{PREFIX}KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: a local stack "
+            f"speaks in clear, on 127.0.0.1 only. "
             f"Fix: unset it, or run the services against that broker without qingqian up"
         )
     database = urlsplit(settings.database)
@@ -133,7 +136,7 @@ def _start(settings: Settings, stack: LocalStack) -> None:
     with _all_or_nothing(stack, services):
         say("starting Kafka and PostgreSQL")
         stack.start()
-        loop.run(topics.ensure(settings.kafka, settings.namespace))
+        loop.run(topics.ensure(settings))
         if ensure_keys(settings):
             say(f"wrote a key for each role and unit to {_near(settings.keys_path)}")
         say("starting intake, routing, supervision and reporting")

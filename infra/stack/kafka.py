@@ -14,10 +14,11 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -34,6 +35,8 @@ from infra.stack.process import (
     spawn,
     wait_until,
 )
+from shared.broker import connection, missed
+from shared.settings import Settings
 
 _JAVA_OPTIONS: Final = (
     "-Xms96m",
@@ -83,9 +86,25 @@ _LOG4J: Final = """<Configuration status="warn">
 
 
 class Kafka:
-    """One broker with its data in `home`; `port` 0 takes a free one, kept over restarts."""
+    """One broker with its data in `home`; `port` 0 takes a free one, kept over restarts.
 
-    def __init__(self, home: Path, run: Path, log: Path, port: int = 0) -> None:
+    It speaks in clear, to itself at the least: `properties` may give it other listeners besides
+    (``{plain}`` and ``{controller}`` stand for its own), and `users` (name: password) who may log
+    in there by SCRAM-SHA-512.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        run: Path,
+        log: Path,
+        port: int = 0,
+        *,
+        properties: Mapping[str, str] = MappingProxyType({}),
+        users: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.properties = properties
+        self.users = users
         self.home = home
         self.run = run
         self.log = log
@@ -181,6 +200,8 @@ class Kafka:
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "log.dirs": str((self.home / "data").resolve()),
         }
+        own = {"plain": listener, "controller": controller}
+        properties |= {name: value.format(**own) for name, value in self.properties.items()}
         config = self.home / "server.properties"
         lines = [f"{name}={value}" for name, value in properties.items()]
         config.write_text("\n".join(lines) + "\n", "utf-8")
@@ -201,6 +222,8 @@ class Kafka:
                 raise Unready(f"{data} is no Kafka data any more. Fix: qingqian down --wipe")
             return
         arguments = ["format", "--cluster-id", _cluster_id(), "--config", str(config)]
+        for user, password in self.users.items():
+            arguments += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
         if data.exists():
             arguments.append("--ignore-formatted")
         done = subprocess.run(
@@ -229,14 +252,14 @@ def answers(port: int) -> bool:
     return bool(correlation == 1 and error == 0)
 
 
-async def cluster_at(bootstrap: str) -> str | None:
-    """The id of the cluster that a broker is of; None where it does not say."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+async def cluster_at(settings: Settings) -> str:
+    """The id of the cluster that answers. Raises Unavailable, or NotAdmitted, or SettingsError."""
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=5_000)
     try:
         await admin.start()
         found = await admin.describe_cluster()
-    except KafkaError:
-        return None
+    except KafkaError as error:
+        raise await missed(settings, error) from None
     finally:
         await admin.close()
     return str(found["cluster_id"])

@@ -15,6 +15,7 @@ from services.intake.service import Intake
 from services.intake.tables import WrongLog
 from services.intake.vault import VaultError
 from shared import journal as journals
+from shared.broker import NotAdmitted, told
 from shared.health import server
 from shared.identity import NoTopic
 from shared.journal import journal
@@ -25,7 +26,7 @@ from shared.settings import Settings, SettingsError, load
 
 log = journal("intake")
 
-_OPERATOR = (WrongLog, VaultError, KeysError, NoTopic, PolicyError)
+_OPERATOR = (WrongLog, VaultError, KeysError, NoTopic, NotAdmitted, SettingsError, PolicyError)
 _OUTSIDE = (Unavailable, OSError, asyncpg.PostgresError)
 
 
@@ -35,7 +36,7 @@ def main() -> int:
         settings = load()
         journals.configure("intake", settings.log_level)
         intake = Intake(settings)
-    except (SettingsError, *_OPERATOR) as error:
+    except _OPERATOR as error:
         sys.stderr.write(f"intake: {error}\n")
         return 2
     return asyncio.run(_run(settings, intake))
@@ -54,7 +55,7 @@ async def _run(settings: Settings, intake: Intake) -> int:
     work = asyncio.create_task(_work(intake), name="intake")
     try:
         done, _ = await asyncio.wait((serving, waiting, work), return_when=asyncio.FIRST_COMPLETED)
-        return _outcome(work) if work in done else 0
+        return _outcome(settings, work) if work in done else 0
     finally:
         http.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
@@ -71,8 +72,10 @@ async def _work(intake: Intake) -> None:
     await intake.run()
 
 
-def _outcome(work: asyncio.Task[None]) -> int:
+def _outcome(settings: Settings, work: asyncio.Task[None]) -> int:
     error = work.exception()
+    if error is not None:
+        error = told(settings, error)
     if isinstance(error, (*_OPERATOR, *_OUTSIDE)):
         sys.stderr.write(f"intake: {error}\n")
         return 2

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from services.intake.feeds import Feeds, FromTopic, Parked
 from services.intake.quarantine import public_pointer
 from services.intake.reception import Unknown
+from shared.broker import DENIED, connection
 from shared.database import PASSING
 from shared.journal import journal
 from shared.keys import ALL, Key
@@ -62,7 +63,7 @@ class Feed:
         while True:
             consumer = AIOKafkaConsumer(
                 self.settings.topic(FEED_COMPLAINTS),
-                bootstrap_servers=self.settings.kafka,
+                **connection(self.settings),
                 client_id="qingqian-intake-feed",
                 group_id=self.settings.group("intake-feed"),
                 enable_auto_commit=False,
@@ -73,6 +74,9 @@ class Feed:
             try:
                 await consumer.start()
                 return consumer
+            except DENIED:
+                await stop_consumer(consumer)
+                raise
             except (KafkaError, OSError) as error:
                 RETRIES.labels("kafka").inc()
                 log.warning("feed_waits", error=type(error).__name__)
@@ -86,6 +90,8 @@ class Feed:
         assert self.consumer is not None
         try:
             await self.consumer.commit()
+        except DENIED:
+            raise
         except KafkaError as error:
             # Somebody else has the partition now and reads these records again: duplicates.
             log.info("commit_refused", error=type(error).__name__)

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from services.intake.complaint import Problem, Refused, pointer
 from services.intake.desk import Busy, Refusing
 from services.intake.reception import Unknown
+from shared.broker import NotAdmitted
 from shared.clock import ClockUnset
 from shared.database import PASSING
 from shared.governance import Ungoverned
@@ -76,6 +77,9 @@ def answer_of(error: Exception) -> Answer:
             return _later("UNKNOWN", f"{error}; whether it stands is unknown, send it again")
         case Busy():
             return _later("BUSY", f"{error}; nothing was appended")
+        case NotAdmitted():
+            detail = "the log refuses this service; whether it stands is unknown, send it again"
+            return _later("UNKNOWN", detail)
         case Unavailable() | Ungoverned() | ClockUnset():
             return _later("UNAVAILABLE", f"{error}; nothing was appended")
         case HTTPException(status_code=status, detail=detail, headers=headers):
@@ -113,6 +117,7 @@ def install(app: FastAPI) -> None:
         Unknown,
         Busy,
         Unavailable,
+        NotAdmitted,
         Ungoverned,
         ClockUnset,
         ClientDisconnect,

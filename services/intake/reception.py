@@ -291,6 +291,8 @@ class Reception:
             return
         done, late = await asyncio.wait(futures, timeout=_ACK_SECONDS)
         failed = [item for item in done if item.cancelled() or item.exception() is not None]
+        if failed and self.producer.denial is not None:
+            raise self.producer.denial
         if late or failed:
             raise Unknown("the log did not acknowledge in time")
 

@@ -53,7 +53,8 @@ class Intake:
     async def start(self) -> None:
         """Connect, adopt what governs, fold to the end, publish what was left behind.
 
-        Raises WrongLog, VaultError, KeysError, Unavailable, or what the database raises.
+        Raises WrongLog, VaultError, KeysError, Unavailable, NotAdmitted, or what the database
+        raises.
         """
         opened = self._opened.push_async_callback
         self.pool: Any = await open_pool(self.settings)
@@ -106,6 +107,7 @@ class Intake:
         await self._fold_to_end()
         await self.reception.republish()
         self._spawn(self._republish(), "intake-republish")
+        self._spawn(self.producer.watch(), "intake-producer")
         self._spawn(self.lookalikes.run(), "intake-lookalikes")
         self._spawn(self.retention.run(), "intake-retention")
         opened(self.feed.stop)

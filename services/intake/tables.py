@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from shared.database import PASSING
+from shared.database import PASSING, connect
 from shared.identity import Identity
 from shared.log import PARTITIONS
 from shared.settings import Settings
@@ -165,6 +165,7 @@ async def open_pool(settings: Settings, most: int = 12) -> Any:
     """The request pool. A lock that is not granted within 2 s is an answer of 503."""
     return await asyncpg.create_pool(
         settings.database,
+        connect=connect,
         min_size=1,
         max_size=most,
         command_timeout=30,

@@ -25,7 +25,7 @@ from services.intake.preparing import Prepared
 from services.intake.tables import Connection, Tables
 from services.intake.vault import destroy
 from shared.claims import Claims
-from shared.database import PASSING
+from shared.database import PASSING, connect
 from shared.envelope import Unreadable, decode
 from shared.events import TYPES, ComplaintAccepted, ComplaintReceived, Event, Fact, PiiErased
 from shared.journal import journal
@@ -247,7 +247,7 @@ class View:
 
     async def _connect(self) -> None:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
+            self._connection = await connect(
                 self.settings.database,
                 command_timeout=60,
                 server_settings={"application_name": "qingqian-intake-view"},

@@ -16,6 +16,7 @@ from services.reporting.schema import WrongLog
 from services.reporting.service import Reporting
 from services.reporting.signing import SigningError
 from shared import journal as journals
+from shared.broker import NotAdmitted, told
 from shared.health import server
 from shared.identity import NoTopic
 from shared.journal import journal
@@ -25,7 +26,16 @@ from shared.settings import Settings, SettingsError, load
 
 log = journal("reporting")
 
-_OPERATOR = (WrongLog, OtherLog, KeysError, ChannelsError, SigningError, NoTopic)
+_OPERATOR = (
+    WrongLog,
+    OtherLog,
+    KeysError,
+    ChannelsError,
+    SigningError,
+    NoTopic,
+    NotAdmitted,
+    SettingsError,
+)
 _OUTSIDE = (Unavailable, KafkaError, OSError, asyncpg.PostgresError)
 
 
@@ -35,7 +45,7 @@ def main() -> int:
         settings = load()
         journals.configure("reporting", settings.log_level)
         reporting = Reporting(settings)
-    except (SettingsError, *_OPERATOR) as error:
+    except _OPERATOR as error:
         sys.stderr.write(f"reporting: {error}\n")
         return 2
     return asyncio.run(_run(settings, reporting))
@@ -52,7 +62,7 @@ async def _run(settings: Settings, reporting: Reporting) -> int:
     work = asyncio.create_task(_work(reporting), name="reporting")
     try:
         done, _ = await asyncio.wait((serving, waiting, work), return_when=asyncio.FIRST_COMPLETED)
-        return _outcome(work) if work in done else 0
+        return _outcome(settings, work) if work in done else 0
     finally:
         http.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
@@ -67,8 +77,10 @@ async def _work(reporting: Reporting) -> None:
     await reporting.run()
 
 
-def _outcome(work: asyncio.Task[None]) -> int:
+def _outcome(settings: Settings, work: asyncio.Task[None]) -> int:
     error = work.exception()
+    if error is not None:
+        error = told(settings, error)
     if isinstance(error, (*_OPERATOR, *_OUTSIDE)):
         sys.stderr.write(f"reporting: {error}\n")
         return 2

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from services.reporting.reading import Malformed
+from shared.broker import NotAdmitted
 from shared.clock import ClockUnset
 from shared.governance import Ungoverned
 from shared.journal import journal
@@ -67,7 +68,7 @@ def answer_of(error: Exception) -> Answer:
             return Answer(422, "MALFORMED", reason, (("/query", reason),))
         case Ungoverned() | ClockUnset():
             return _later("UNGOVERNED", "no policy book and clock are adopted yet")
-        case Unavailable() | asyncpg.PostgresError() | asyncpg.InterfaceError():
+        case Unavailable() | NotAdmitted() | asyncpg.PostgresError() | asyncpg.InterfaceError():
             return _later("UNAVAILABLE", "the tables cannot be read just now")
         case OSError() | TimeoutError():
             return _later("UNAVAILABLE", "the database does not answer")
@@ -106,6 +107,7 @@ def install(app: FastAPI) -> None:
         Ungoverned,
         ClockUnset,
         Unavailable,
+        NotAdmitted,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
         OSError,

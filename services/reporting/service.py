@@ -22,7 +22,7 @@ from services.reporting.schema import Tables
 from services.reporting.store import Store
 from services.reporting.stream import Bell
 from shared.clock import ClockUnset
-from shared.database import GONE, PASSING
+from shared.database import GONE, PASSING, connect
 from shared.governance import Governance, Ungoverned
 from shared.health import Readiness
 from shared.journal import journal
@@ -82,6 +82,7 @@ class Reporting:
     async def _open_pool(self) -> Any:
         return await asyncpg.create_pool(
             self.settings.database,
+            connect=connect,
             min_size=1,
             max_size=12,
             server_settings={"application_name": "qingqian-reporting", "jit": "off"},
@@ -98,12 +99,13 @@ class Reporting:
     async def run(self) -> None:
         """Follow the log, publish what is due, and notify where a channel is configured.
 
-        Raises WrongLog, OtherLog, NoTopic, or a fault of ours.
+        Raises WrongLog, OtherLog, NoTopic, NotAdmitted, or a fault of ours.
         """
         tasks = [
             asyncio.create_task(self.follower.run(), name="reporting-follower"),
             asyncio.create_task(self._gauge(), name="reporting-gauge"),
             asyncio.create_task(self.publisher.run(), name="publisher"),
+            asyncio.create_task(self.producer.watch(), name="producer"),
         ]
         if self.outlets:
             notifier = Notifier(self.settings, self.pool, self.governance, self.outlets)
@@ -173,6 +175,7 @@ async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
         try:
             return await step()
         except (Unavailable, *PASSING) as error:
-            log.warning("waiting", fault=type(error).__name__)
+            why = str(error) if isinstance(error, Unavailable) else None
+            log.warning("waiting", fault=type(error).__name__, why=why)
         await asyncio.sleep(pause)
         pause = min(2.0, pause * 2)

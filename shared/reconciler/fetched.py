@@ -11,13 +11,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import faust
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.transports import SchedulingStrategyT
 from faust.types.tuples import ConsumerMessage
 
+from shared.broker import connection
 from shared.log import CASE_EVENTS, FETCH_WAIT_MS, Record
+from shared.settings import Settings
+
+
+def brokers(settings: Settings) -> dict[str, Any]:
+    """The arguments of an app that say where the brokers are and how they are spoken to; Faust
+    hands them on to its consumer and its producer. Raises SettingsError as `connection`.
+    """
+    given = connection(settings)
+    credentials: faust.SASLCredentials | faust.SSLCredentials | None = None
+    if "sasl_mechanism" in given:
+        credentials = faust.SASLCredentials(
+            mechanism=given["sasl_mechanism"],
+            username=given["sasl_plain_username"],
+            password=given["sasl_plain_password"],
+            ssl_context=given.get("ssl_context"),
+        )
+    elif "ssl_context" in given:
+        credentials = faust.SSLCredentials(given["ssl_context"])
+    return {
+        "broker": [f"kafka://{server}" for server in settings.kafka.split(",")],
+        "broker_credentials": credentials,
+    }
 
 
 class ByPartition(SchedulingStrategyT):

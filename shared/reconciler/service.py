@@ -21,14 +21,15 @@ import faust
 from aiokafka.errors import KafkaError
 
 from shared import journal as journals
+from shared.broker import NotAdmitted, Unavailable, told
 from shared.database import PASSING, REFUSED
 from shared.events import Event, Service
 from shared.governance import Governance
 from shared.health import Readiness, Server, application, server
 from shared.identity import NoTopic, identify
 from shared.journal import journal
-from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record, Unavailable
-from shared.reconciler.fetched import ByPartition, Fetched, Fetches
+from shared.log import CASE_EVENTS, PARTITIONS, Producer, Reader, Record
+from shared.reconciler.fetched import ByPartition, Fetched, Fetches, brokers
 from shared.reconciler.partition import STUCK_AFTER, excuse, stuck
 from shared.reconciler.rows import Deciders, shape_of
 from shared.reconciler.sensor import Sensor
@@ -74,6 +75,10 @@ def die(service: Service, error: BaseException) -> NoReturn:
         code = MISFIT
         sys.stderr.write(f"{service}: {error}\n")
         log.critical("does not fit", problem=str(error))
+    elif isinstance(error, (NotAdmitted, SettingsError)):
+        code = ENVIRONMENT
+        sys.stderr.write(f"{service}: {error}\n")
+        log.critical("the log refuses us", problem=str(error))
     elif isinstance(cause, REFUSED):
         code = ENVIRONMENT
         sys.stderr.write(f"{service}: {cause} (QINGQIAN_DATABASE)\n")
@@ -131,7 +136,7 @@ class Process:
             if not self.stopped.is_set():
                 await self._work()
         except Exception as error:
-            die(self.service, error)
+            die(self.service, told(self.settings, error))
         health.should_exit = True
         await serving
         return 0
@@ -155,7 +160,9 @@ class Process:
             self.wanted.set()
 
     async def _connect(self) -> None:
-        """Open everything, waiting for what is not up yet. Raises WrongLog or NoTopic."""
+        """Open everything, waiting for what is not up yet. Raises WrongLog, NoTopic or NotAdmitted,
+        or as the database does.
+        """
         pause = 0.1
         steps: list[Callable[[], Awaitable[Any]]] = [
             self.store.open,
@@ -170,7 +177,8 @@ class Process:
                 await steps[0]()
                 steps.pop(0)
             except (Unavailable, *PASSING) as error:
-                log.warning("waiting", error=type(error).__name__)
+                why = str(error) if isinstance(error, Unavailable) else None
+                log.warning("waiting", error=type(error).__name__, why=why)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.stopped.wait(), pause)
                 pause = min(2.0, pause * 2)
@@ -228,7 +236,7 @@ class Process:
         """The app: its settings are those of engine.md 9, with the reasons there."""
         app = _App(
             self.settings.group(self.service),
-            broker=[f"kafka://{server}" for server in self.settings.kafka.split(",")],
+            **brokers(self.settings),
             processing_guarantee="at_least_once",
             broker_commit_interval=1.0,
             broker_session_timeout=SESSION_TIMEOUT,
@@ -263,7 +271,7 @@ class Process:
                 async for events in stream.take_events(PARTITIONS, within=within):
                     await self._take([event.message for event in events])
             except Exception as error:
-                die(self.service, error)
+                die(self.service, told(self.settings, error))
 
         async def sweep() -> None:
             self.wanted.set()
@@ -322,7 +330,7 @@ class Process:
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
-                die(self.service, error)
+                die(self.service, told(self.settings, error))
 
         task = asyncio.create_task(guarded(), name=name)
         self.watch.add(task)

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from shared.database import GONE
+from shared.database import GONE, connect
 from shared.identity import Identity
 from shared.settings import Settings
 
@@ -158,14 +158,12 @@ class Store:
     async def open(self) -> None:
         """Connect to the database."""
         self._pool = await asyncpg.create_pool(
-            self._url, min_size=1, max_size=5, timeout=10, command_timeout=60
+            self._url, connect=connect, min_size=1, max_size=5, timeout=10, command_timeout=60
         )
 
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of its own, for work that needs temporary tables; the caller closes it."""
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            self._url, timeout=10
-        )
+        connection: asyncpg.Connection[asyncpg.Record] = await connect(self._url, timeout=10)
         return connection
 
     async def close(self) -> None:

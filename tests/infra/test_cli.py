@@ -189,6 +189,26 @@ def test_a_local_database_without_a_password_starts_nothing(command: str, tmp_pa
     assert not (tmp_path / "data" / "postgres").exists()
 
 
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_local_stack_is_not_started_to_be_spoken_to_by_login(
+    command: str, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("hush")
+    given = {"QINGQIAN_DATA_DIR": str(tmp_path / "data")} | free_addresses()
+    given |= {
+        "QINGQIAN_KAFKA_SECURITY_PROTOCOL": "sasl_plaintext",
+        "QINGQIAN_KAFKA_USER": "somebody",
+        "QINGQIAN_KAFKA_PASSWORD_FILE": str(password),
+    }
+
+    done = qingqian(command, **given)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("qingqian: QINGQIAN_KAFKA_SECURITY_PROTOCOL is sasl_plaintext: a local")
+
+
 def test_a_taken_port_of_a_service_starts_nothing(tmp_path: Path) -> None:
     addresses = free_addresses()
     port = addresses["QINGQIAN_SUPERVISION_PORT"]

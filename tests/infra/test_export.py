@@ -134,6 +134,8 @@ def test_an_import_starts_the_servers_without_services_where_none_serves(
     )
     assert not importer._serve(Settings(kafka="127.0.0.1:19092"))
     assert not importer._serve(Settings(kafka="broker.example.org:9092"))
+    by_tls = {"kafka": "127.0.0.1:29092", "kafka_security_protocol": "ssl", "kafka_ca_file": "ca"}
+    assert not importer._serve(Settings.model_validate(by_tls))
     assert importer._serve(Settings(kafka="127.0.0.1:29092"))
     assert started == ["127.0.0.1:29092"]
 

@@ -20,6 +20,7 @@ from infra import topics
 from infra.problem import Unready
 from infra.stack import LocalStack
 from infra.stack.process import adopt, free_ports, running
+from shared.settings import Settings
 
 pytestmark = pytest.mark.live
 
@@ -119,7 +120,7 @@ async def test_what_was_acknowledged_survives_a_power_cut_on_the_same_ports(
 ) -> None:
     own.start()
     before = own.bootstrap, own.database_url
-    await topics.ensure(own.bootstrap)
+    await topics.ensure(Settings(kafka=own.bootstrap))
     await append(own.bootstrap, "case-events", b"kept")
     await value(own.database_url, "CREATE TABLE kept AS SELECT 42 AS number")
 

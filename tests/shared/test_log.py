@@ -179,16 +179,16 @@ async def test_a_partition_is_the_one_that_a_foreign_producer_chooses(settings: 
 
 
 @pytest.mark.live
-async def test_a_topic_made_again_is_another_topic(settings: Settings, namespace: str) -> None:
+async def test_a_topic_made_again_is_another_topic(settings: Settings) -> None:
     from infra import topics
 
     before = await identify(settings, CASE_EVENTS)
     assert before.partitions == PARTITIONS
     assert await identify(settings, CASE_EVENTS) == before
-    await topics.remove(settings.kafka, namespace)
+    await topics.remove(settings)
     with pytest.raises(NoTopic, match="qingqian topics"):
         await until_gone(settings)
-    await topics.ensure(settings.kafka, namespace)
+    await topics.ensure(settings)
     after = await identify(settings, CASE_EVENTS)
     assert after.cluster_id == before.cluster_id
     assert after.topic_id != before.topic_id

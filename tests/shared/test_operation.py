@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from shared import journal as journals
+from shared.broker import NotAdmitted
 from shared.health import Readiness, application
 from shared.metrics import REGISTRY, exposition
 
@@ -87,6 +88,19 @@ async def test_metrics_say_whether_it_is_ready_now() -> None:
     assert "\nqingqian_ready 0.0\n" in down.text
     again = await ask(Readiness(ready=True), "/metrics")
     assert "\nqingqian_ready 1.0\n" in again.text
+
+
+async def test_a_log_that_refuses_the_service_is_told_to_whoever_probes() -> None:
+    async def probe() -> Readiness:
+        raise NotAdmitted("Kafka at h:1 does not let us use topic t. Fix: the access list")
+
+    transport = httpx.ASGITransport(app=application("test", probe))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/readyz")
+        shown = await client.get("/metrics")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    assert answer.json()["reason"].startswith("Kafka at h:1 does not let us")
+    assert "\nqingqian_ready 0.0\n" in shown.text
 
 
 async def test_metrics_do_not_wait_long_for_what_does_not_answer() -> None:

@@ -71,6 +71,99 @@ def test_nonsense_is_refused_in_one_line_that_names_the_variable(
     assert "\n" not in line
 
 
+LOGIN = {"KAFKA_USER": "qingqian-intake", "KAFKA_PASSWORD_FILE": "password"}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"KAFKA_SECURITY_PROTOCOL": "tls"}, r"PROTOCOL: Input should be 'plaintext', 'ssl', "),
+        ({"KAFKA_SASL_MECHANISM": "GSSAPI"}, "MECHANISM: Input should be 'SCRAM-SHA-512', "),
+        ({"KAFKA_CA_FILE": "ca"}, "CA_FILE is set, but .* is plaintext and uses none"),
+        ({"KAFKA_USER": "u"}, "USER is set, but .* is plaintext .* set that to sasl_ssl, or unset"),
+        ({"KAFKA_PASSWORD_FILE": "password"}, "PASSWORD_FILE is set, but .* is plaintext"),
+        ({"KAFKA_CERTIFICATE_FILE": "ca"}, "CERTIFICATE_FILE is set, but .* to ssl or sasl_ssl"),
+        ({"KAFKA_SECURITY_PROTOCOL": "ssl"}, "CA_FILE is not set, but .* is ssl and needs it"),
+        ({"KAFKA_SECURITY_PROTOCOL": "sasl_ssl"} | LOGIN, "CA_FILE is not set, but .* is sasl_ssl"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "ssl", "KAFKA_CA_FILE": "ca"} | LOGIN,
+            "USER is set, but .* is ssl and uses none",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "sasl_ssl", "KAFKA_CA_FILE": "ca", "KAFKA_USER": "u"},
+            "PASSWORD_FILE is not set, but .* Fix: set it to a file that holds",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "sasl_plaintext", "KAFKA_PASSWORD_FILE": "password"},
+            "USER is not set, but .* is sasl_plaintext and needs it",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "ssl", "KAFKA_CA_FILE": "ca", "KAFKA_KEY_FILE": "ca"},
+            "CERTIFICATE_FILE and QINGQIAN_KAFKA_KEY_FILE only one is set. Fix: set both",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "sasl_plaintext", "KAFKA": "localhost:1,kafka.city:9092"}
+            | LOGIN,
+            "names kafka.city: a login in clear is for a broker on this machine alone",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "ssl", "KAFKA_CA_FILE": "none.pem"},
+            r"CA_FILE: .*none.pem cannot be read \(No such file or directory\). Fix: name a file",
+        ),
+        (
+            {"DATABASE": "postgresql://u:hush@h/q?sslmode=verify-full&sslrootcert=none.pem"},
+            r"^QINGQIAN_DATABASE: sslrootcert: none.pem cannot be read \(No such file",
+        ),
+    ],
+)
+def test_a_way_to_the_servers_that_contradicts_itself_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ca").touch()
+    (tmp_path / "password").write_text("hush")
+    for name, value in given.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+
+    with pytest.raises(SettingsError, match=reason) as caught:
+        load()
+    assert str(caught.value).startswith((PREFIX, f"of {PREFIX}"))
+    assert "\n" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_CA_FILE": "ca"} | LOGIN,
+        {"KAFKA_SECURITY_PROTOCOL": "sasl_plaintext"} | LOGIN,
+        {"KAFKA_SECURITY_PROTOCOL": "ssl", "KAFKA_CA_FILE": "ca"},
+        {
+            "KAFKA_SECURITY_PROTOCOL": "ssl",
+            "KAFKA_CA_FILE": "ca",
+            "KAFKA_CERTIFICATE_FILE": "ca",
+            "KAFKA_KEY_FILE": "ca",
+        },
+    ],
+)
+def test_a_way_to_the_broker_is_handed_on_and_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ca").touch()
+    (tmp_path / "password").write_text("hush")
+    for name, value in given.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+    settings = load()
+    assert "hush" not in repr(settings)
+    assert "hush" not in repr(settings.environment())
+    for name in given:
+        monkeypatch.delenv(f"{PREFIX}{name}")
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == settings
+
+
 def test_two_services_cannot_have_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QINGQIAN_ROUTING_PORT", "8101")
 
