@@ -21,6 +21,7 @@ import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from infra import readme, topics
+from infra.access import ACCESS
 from infra.keyring import run as make_keys
 from infra.stack import jars, kafka
 from infra.stack.services import STOP_SECONDS
@@ -36,6 +37,9 @@ OVERLAYS = ("small", "city")
 FOLDERS = ("base", "kafka", "monitoring", *(f"overlays/{name}" for name in OVERLAYS))
 WORKERS = ("routing", "supervision")
 OPTIONAL = ("qingqian-channels", "qingqian-database-ca")
+USERS = tuple(f"qingqian-{name}" for name in SERVICES)
+BY_STRIMZI = {"qingqian-cluster-ca-cert", *USERS}
+"""Secrets that its operators make, of a cluster and of its users."""
 CUSTOM = ("kafka.strimzi.io/v1", "monitoring.coreos.com/v1")
 KUBERNETES = ("1.30", "1.37")
 """The oldest that has a sleep before the stop, and the newest whose schemas are here."""
@@ -227,12 +231,18 @@ def test_settings_exist_and_hold_and_say_what_compose_says(
     theirs = compose["services"][name]["environment"]
 
     given = {entry["name"] for entry in container(name)["env"]} | set(shared_settings())
-    assert {key for key in theirs if key.startswith(PREFIX)} <= given
+    # What compose leaves empty is not set.
+    set_there = {key for key, value in theirs.items() if not value.endswith(":-}")}
+    assert {key for key in set_there if key.startswith(PREFIX)} <= given
     assert (read.host, str(read.data_dir)) == (theirs[f"{PREFIX}HOST"], theirs[f"{PREFIX}DATA_DIR"])
     assert (read.clock, read.policy, read.log_level) == ("wall", "dengfeng-2021-35", "info")
     cluster = one(LOG, "Kafka", "qingqian")
     (listener,) = cluster["spec"]["kafka"]["listeners"]
     assert read.kafka == f"{cluster['metadata']['name']}-kafka-bootstrap:{listener['port']}"
+    assert listener["tls"]
+    assert read.kafka_security_protocol == "sasl_ssl"
+    assert read.kafka_sasl_mechanism.lower() == listener["authentication"]["type"]
+    assert read.kafka_user == f"qingqian-{name}"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -333,9 +343,10 @@ def secrets_asked_for() -> dict[str, set[str]]:
         held = {
             at[v["name"]]: v["secret"]["secretName"] for v in pod(name)["volumes"] if "secret" in v
         }
-        for entry in container(name)["env"]:
-            if entry["name"].endswith("_FILE"):
-                folder, _, file = entry["value"].rpartition("/")
+        given = {entry["name"]: entry.get("value", "") for entry in container(name)["env"]}
+        for key, value in (given | shared_settings()).items():
+            if key.endswith("_FILE"):
+                folder, _, file = value.rpartition("/")
                 asked.setdefault(held[folder], set()).add(file)
     return asked
 
@@ -347,6 +358,8 @@ def test_every_file_of_keys_lies_in_a_secret_and_in_no_other_pod() -> None:
         "qingqian-vault": {"master.key"},
         "qingqian-checkpoint": {"checkpoint.pem"},
         "qingqian-channels": {"channels.yaml", "channel-secrets.json"},
+        "qingqian-cluster-ca-cert": {"ca.crt"},
+        **{user: {"password"} for user in USERS},
     }
     holders: dict[str, set[str]] = {}
     for name in SERVICES:
@@ -355,12 +368,18 @@ def test_every_file_of_keys_lies_in_a_secret_and_in_no_other_pod() -> None:
                 holders.setdefault(volume["secret"]["secretName"], set()).add(name)
                 optional = volume["secret"]["secretName"] in OPTIONAL
                 assert volume["secret"].get("optional", False) == optional
+                if volume["secret"]["secretName"] in BY_STRIMZI:
+                    # Of what its operators put there, nothing but what is read.
+                    only = {item["key"] for item in volume["secret"]["items"]}
+                    assert only == secrets_asked_for()[volume["secret"]["secretName"]]
     assert holders == {
         "qingqian-keys": {"intake", "reporting"},
         "qingqian-vault": {"intake"},
         "qingqian-checkpoint": {"reporting"},
         "qingqian-channels": {"reporting"},
         "qingqian-database-ca": set(SERVICES),
+        "qingqian-cluster-ca-cert": set(SERVICES),
+        **{f"qingqian-{name}": {name} for name in SERVICES},
     }
 
 
@@ -443,11 +462,65 @@ def test_the_topics_are_those_declared() -> None:
     assert found == {topic.name: (topic.partitions, dict(topic.config)) for topic in topics.TOPICS}
 
 
+def test_the_users_may_do_what_is_declared_and_the_broker_asks_who_they_are() -> None:
+    found = {}
+    for document in of_kind(LOG, "KafkaUser"):
+        spec = document["spec"]
+        assert set(spec) == {"authentication", "authorization"}
+        assert spec["authentication"] == {"type": "scram-sha-512"}
+        assert spec["authorization"]["type"] == "simple"
+        found[document["metadata"]["name"]] = [
+            (
+                entry["resource"]["type"],
+                entry["resource"]["name"],
+                entry["resource"]["patternType"],
+                tuple(entry["operations"]),
+            )
+            for entry in spec["authorization"]["acls"]
+        ]
+    assert found == {
+        user: [(grant.kind, grant.name, "literal", grant.operations) for grant in grants]
+        for user, grants in ACCESS.items()
+    }
+    broker = one(LOG, "Kafka", "qingqian")["spec"]["kafka"]
+    assert broker["authorization"] == {"type": "simple"}
+    for listener in broker["listeners"]:
+        assert (listener["tls"], listener["authentication"]) == (True, {"type": "scram-sha-512"})
+
+
+def test_each_service_may_do_what_it_does_and_no_service_may_change_a_topic() -> None:
+    """Design 3: `case-events` has three writers, the others theirs."""
+    writers: dict[str, set[str]] = {}
+    for user, grants in ACCESS.items():
+        for grant in grants:
+            if "Write" in grant.operations:
+                writers.setdefault(grant.name, set()).add(user.removeprefix("qingqian-"))
+            if user in USERS:
+                assert set(grant.operations) <= {"Read", "Write"}
+    assert writers == {
+        "case-events": {"intake", "routing", "supervision"},
+        "governance-events": {"intake", "reporting"},
+        "case-events.parked": {"routing", "supervision"},
+        "feed-complaints": {"platform"},
+        "feed-complaints.parked": {"intake"},
+    }
+    groups = {
+        grant.name: user for user, grants in ACCESS.items() for grant in grants
+        if grant.kind == "group"
+    }  # fmt: skip
+    given = Settings.model_construct()
+    assert groups == {
+        given.group("intake-feed"): "qingqian-intake",
+        given.group("routing"): "qingqian-routing",
+        given.group("supervision"): "qingqian-supervision",
+    }
+
+
 def test_strimzi_is_asked_for_fields_of_its_first_stable_api() -> None:
     kinds = [document["kind"] for document in LOG]
     pool, cluster = one(LOG, "KafkaNodePool", "nodes"), one(LOG, "Kafka", "qingqian")
 
-    assert sorted(set(kinds)) == ["Kafka", "KafkaNodePool", "KafkaTopic"]
+    assert sorted(set(kinds)) == ["Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser"]
     for document in LOG:
         assert document["apiVersion"] == "kafka.strimzi.io/v1"
         if document["kind"] != "Kafka":
@@ -457,8 +530,8 @@ def test_strimzi_is_asked_for_fields_of_its_first_stable_api() -> None:
     }  # fmt: skip
     # What belongs to a node stands in its pool, and in the cluster no longer.
     assert set(cluster["spec"]) == {"kafka", "entityOperator"}
-    assert set(cluster["spec"]["kafka"]) == {"version", "listeners", "config"}
-    assert cluster["spec"]["entityOperator"] == {"topicOperator": {}}
+    assert set(cluster["spec"]["kafka"]) == {"version", "listeners", "authorization", "config"}
+    assert cluster["spec"]["entityOperator"] == {"topicOperator": {}, "userOperator": {}}
     for topic in of_kind(LOG, "KafkaTopic"):
         assert set(topic["spec"]) == {"partitions", "replicas", "config"}
 
@@ -616,7 +689,7 @@ def test_the_readme_makes_the_secrets_that_are_asked_for(path: Path) -> None:
             )
     asked = secrets_asked_for()
 
-    assert made.keys() == asked.keys() - {"qingqian-channels"}
+    assert made.keys() == asked.keys() - {"qingqian-channels"} - BY_STRIMZI
     for secret, files in made.items():
         assert asked[secret] <= {literal or file for literal, file in files}, secret
     (applied,) = [line.split()[3] for line in shown(path) if line.startswith("kubectl apply -k")]
