@@ -213,7 +213,7 @@ def _broker(settings: Settings) -> str:
     """A broker that is not this folder's, spoken to as every service would."""
     protocol = settings.kafka_security_protocol
     try:
-        found = asyncio.run(cluster_at(settings))
+        found = loop.run(cluster_at(settings))
     except (NotAdmitted, SettingsError) as error:
         raise Unready(str(error)) from None
     except Unavailable as error:
@@ -227,7 +227,7 @@ def _broker(settings: Settings) -> str:
 def _database(settings: Settings, each: Listener) -> str:
     """A database that is not this folder's, logged in at as every service would."""
     try:
-        version, tls = asyncio.run(_logged_in(settings))
+        version, tls = loop.run(_logged_in(settings))
     except REFUSED as error:
         raise Unready(f"{each.host}:{each.port}: {error}. Fix: {each.variable}") from None
     except (*PASSING, ValueError) as error:

@@ -172,7 +172,7 @@ def run(file: Path) -> int:
     try:
         found = loop.run(write(settings, log))
     except KafkaError as error:
-        fault = asyncio.run(missed(settings, error))
+        fault = loop.run(missed(settings, error))
         if isinstance(fault, NotAdmitted):
             raise fault from None
         raise Unready(f"Kafka at {settings.kafka}: {fault} (qingqian up)") from None
