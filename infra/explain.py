@@ -117,7 +117,7 @@ def run(case: str) -> int:
     case_id = _numbered(case.upper()) if _NUMBER.fullmatch(case.upper()) else case
     events, books = read_subject(case_id)
     if not books:
-        raise Unready("no policy book was ever adopted on this log (qingqian up)")
+        raise Unready("no policy book was ever adopted on this log. Fix: qingqian up")
     if not any(isinstance(event.data, ComplaintReceived) for event in events):
         raise Refused(f"{case_id}: no such case on the log")
     for line in explain(case_id, events, books):

@@ -19,6 +19,7 @@ from typing import Final
 import orjson
 
 from infra import loop
+from infra.obstacles import silent_kafka
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.events import instant_text
@@ -101,7 +102,7 @@ async def ends(reader: Reader) -> dict[tuple[str, int], int]:
             for number, end in (await reader.ends(topic, partitions)).items():
                 found[topic, number] = end
         except Unavailable as error:
-            raise Unready(f"topic {topic}: {error}; is the stack up? (qingqian up)") from None
+            raise Unready(f"topic {topic}: {error}; is the stack up? Fix: qingqian up") from None
     return found
 
 
@@ -114,7 +115,7 @@ async def partitions(settings: Settings, client: str) -> AsyncIterator[Batches]:
         for topic, number in LAYOUT:
             yield reader.range(topic, number, 0, end.get((topic, number), 0))
     except Unavailable as error:
-        raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
+        raise silent_kafka(settings, error) from None
     finally:
         await reader.stop()
 

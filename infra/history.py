@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra import export, loop
 from infra.audit.log import LogFile
+from infra.obstacles import silent_kafka
 from infra.problem import Unready
 from shared import settings as settings_of
 from shared.envelope import Unreadable, decode, from_document
@@ -105,7 +106,7 @@ async def _read_subject(subject: str) -> tuple[list[Event], list[Event]]:
             await _partition(reader, GOVERNANCE_EVENTS, 0, ends.get((GOVERNANCE_EVENTS, 0), 0)),
         )
     except Unavailable as error:
-        raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
+        raise silent_kafka(settings, error) from None
     finally:
         await reader.stop()
 
@@ -131,7 +132,7 @@ async def _case_numbered(number: str) -> str | None:
                         if _accepts(record.value, number):
                             return str(decode(record.value).subject)
     except Unavailable as error:
-        raise Unready(f"Kafka at {settings.kafka}: {error} (qingqian up)") from None
+        raise silent_kafka(settings, error) from None
     finally:
         await reader.stop()
     return None

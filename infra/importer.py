@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, for_code
 from infra import export, loop, topics
 from infra.audit.log import LogFile, Partition, micros
 from infra.audit.pool import unlike_checkpoints
+from infra.obstacles import silent_kafka
 from infra.problem import Unready
 from infra.stack.commands import say, stack_of
 from infra.stack.kafka import answers
@@ -175,7 +176,7 @@ def run(file: Path) -> int:
         fault = loop.run(missed(settings, error))
         if isinstance(fault, NotAdmitted):
             raise fault from None
-        raise Unready(f"Kafka at {settings.kafka}: {fault} (qingqian up)") from None
+        raise silent_kafka(settings, fault) from None
     for (topic, number), (size, root) in sorted(found.items()):
         print(f"{topic}/{number} {size} sha256:{root}")
     if unlike_checkpoints(log):

@@ -36,3 +36,8 @@ def require_book(settings: Settings) -> dict[str, Any]:
         books = resources.files("shared") / "policies"
         names = ", ".join(sorted(book.name for book in books.iterdir() if book.is_dir()))
         raise Unready(f"{error}. Fix: set {PREFIX}POLICY to one of: {names}") from None
+
+
+def silent_kafka(settings: Settings, error: Exception) -> Unready:
+    """A broker that a command had no answer from."""
+    return Unready(f"Kafka at {settings.kafka}: {error}. Fix: qingqian up, or set {PREFIX}KAFKA")
