@@ -29,6 +29,7 @@ from services.reporting import (
     ledgers,
     movements,
     overview,
+    pages,
     prevention,
     printing,
     public,
@@ -753,6 +754,7 @@ def application(reporting: Reporting) -> FastAPI:
     )
     app.include_router(routes(Api(reporting)))
     app.include_router(router(reporting.readiness))
+    app.include_router(pages.routes())
     install(app)
     observe(app)
     return app

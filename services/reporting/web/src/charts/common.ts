@@ -1,0 +1,28 @@
+// What all charts share: the page's own letters, patterns beside colours, no haste.
+
+import type { Option } from "./echarts";
+
+export const INK = "#1d2733";
+export const BLUE = "#1f63b0";
+export const RED = "#b3261e";
+export const GREEN = "#1b6e3c";
+export const AMBER = "#a15c00";
+export const GREY = "#6b7683";
+
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
+export function base(dark = false): Option {
+  return {
+    animation: !STILL.matches,
+    animationDuration: 300,
+    backgroundColor: "transparent",
+    // The description is the figure's own label; ECharts adds the patterns.
+    aria: { enabled: true, decal: { show: true }, label: { enabled: false } },
+    textStyle: {
+      fontFamily: '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC","Source Han Sans SC",sans-serif',
+      color: dark ? "#e8eef6" : INK,
+    },
+    grid: { left: 8, right: 24, top: 40, bottom: 8, containLabel: true },
+    tooltip: { trigger: "axis", confine: true },
+  };
+}

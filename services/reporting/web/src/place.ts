@@ -1,0 +1,70 @@
+// Where the reader is: the address says it all, so every view is a permalink.
+
+import { computed, signal } from "@preact/signals";
+
+const url = signal(new URL(location.href));
+
+addEventListener("popstate", () => {
+  url.value = new URL(location.href);
+});
+
+export type Lang = "zh-CN" | "en";
+
+export const path = computed(() => url.value.pathname);
+export const lang = computed<Lang>(() => (url.value.searchParams.get("lang") === "en" ? "en" : "zh-CN"));
+/** RFC 3339; null is now. */
+export const asOf = computed(() => url.value.searchParams.get("as_of") || null);
+
+export function query(name: string): string | null {
+  return url.value.searchParams.get(name) || null;
+}
+
+/** What goes along from page to page; filters belong to their page. */
+const KEPT = ["as_of", "lang"];
+
+export function address(to: string): string {
+  const target = new URL(to, url.value);
+  for (const name of KEPT) {
+    const value = url.value.searchParams.get(name);
+    if (value && !target.searchParams.has(name)) target.searchParams.set(name, value);
+  }
+  return target.pathname + target.search;
+}
+
+function go(next: URL): void {
+  if (next.href === url.value.href) return;
+  history.pushState(null, "", next);
+  const turned = next.pathname !== url.value.pathname;
+  url.value = next;
+  if (turned) {
+    scrollTo(0, 0);
+    // A reader of the screen begins at the new page's heading, as after a full load.
+    requestAnimationFrame(() => document.querySelector<HTMLElement>("main")?.focus());
+  }
+}
+
+export function visit(to: string): void {
+  go(new URL(address(to), url.value));
+}
+
+/** Change query parameters in place; null or "" takes one away. */
+export function ask(changes: Record<string, string | null>): void {
+  const next = new URL(url.value);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value) next.searchParams.set(name, value);
+    else next.searchParams.delete(name);
+  }
+  go(next);
+}
+
+/** Follow links inside the page without loading it again; all else is the browser's. */
+export function followLinks(): void {
+  document.addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    const link = (event.target as Element | null)?.closest?.("a");
+    if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+    if (link.getAttribute("href")?.startsWith("#") || link.pathname.startsWith("/v1/")) return;
+    event.preventDefault();
+    go(new URL(link.href));
+  });
+}
