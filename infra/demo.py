@@ -190,6 +190,7 @@ def _where_next(
     settings = stage.settings
     example = outcome.an_overdue_case(file) or "CASE_ID"
     served = (
+        ("the page", f"{settings.url('reporting')}/ (log in with a key, see below)"),
         ("figures and lists", f"{settings.url('reporting')}/v1/overview, /v1/cases, /v1/clearance"),
         ("keys", f"{_near(settings.keys_path)} (Authorization: Bearer …), one per role and unit"),
         (

@@ -159,7 +159,8 @@ def _all_or_nothing(stack: LocalStack, services: Services) -> Iterator[None]:
 
 def where(settings: Settings, stack: LocalStack) -> list[str]:
     """One line for each thing that a person may want to open."""
-    lines = [f"{name:<12} {settings.url(name)}" for name in SERVICES]
+    lines = [f"{'page':<12} {settings.url('reporting')}/ (log in with a key)"]
+    lines += [f"{name:<12} {settings.url(name)}" for name in SERVICES]
     lines += [f"{'kafka':<12} {stack.bootstrap}", f"{'database':<12} {stack.database_url}"]
     lines.append(f"{'logs':<12} {_near(stack.data_dir / 'log')}")
     lines.append(f"{'keys':<12} {_near(settings.keys_path)}")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from services.reporting import pages
 from shared.policy import Policy
@@ -89,6 +90,17 @@ def test_the_licences_of_what_the_build_contains_go_along() -> None:
     package = json.loads((WEB / "package.json").read_text("utf-8"))
     for name in package["dependencies"]:
         assert f"{name}: LICENSE" in text
+
+
+def test_the_wheel_has_the_build_and_not_its_sources() -> None:
+    root = Path(__file__).parents[2]
+    inside = {
+        file.distribution_path
+        for file in WheelBuilder(str(root)).recurse_included_files()
+        if file.distribution_path.startswith("services/reporting/web/")
+    }
+    build = {file.relative_to(root).as_posix() for file in pages.DIST.rglob("*") if file.is_file()}
+    assert inside == build
 
 
 def words(lang: str) -> dict[str, str]:

@@ -116,8 +116,8 @@ function Money({ of: { case: one } }: { of: OneCase }) {
 
 function Deadlines({ of: { case: one, meta }, definitions }: { of: OneCase; definitions: Definitions | null }) {
   const timer = (id: string) => {
-    const found = definitions?.timers.find((each) => each.id === id);
-    return found ? `${id} ${found.name}` : id;
+    const name = definitions?.timers.find((each) => each.id === id)?.name ?? definitions?.campaign.dates.find((each) => each.id === id)?.content;
+    return name ? `${id} ${name}` : id;
   };
   const red = one.alerts.filter((alert) => alert.level >= "L3");
   // A clock past its due whose red alert does not stand has ended: it was met, dropped or paused.
@@ -137,16 +137,22 @@ function Deadlines({ of: { case: one, meta }, definitions }: { of: OneCase; defi
       columns={[
         { title: t("case.timer"), head: true, text: (item) => [timer(item.timer), item.step && tCode("step", item.step)].filter(Boolean).join(" · ") },
         { title: t("case.started"), text: (item) => time(item.started_at) },
-        { title: t("case.due"), text: (item) => due(item.due_at) },
+        { title: t("case.due_at"), text: (item) => due(item.due_at) },
         { title: t("case.rest"), text: rest },
         { title: t("case.cap"), text: (item) => [item.cap, item.grace].filter(Boolean).join(" ") },
         {
           title: t("case.source_law"),
-          text: (item) => definitions?.timers.find((each) => each.id === item.timer)?.source ?? "",
+          text: (item) => sourceOf(definitions, item.timer),
         },
       ]}
     />
   );
+}
+
+/** Where a clock comes from; the book marks with [PC] what the city has set for itself. */
+function sourceOf(definitions: Definitions | null, id: string): string {
+  const source = definitions?.timers.find((each) => each.id === id)?.source ?? "";
+  return source.replace("[PC]", t("case.own")).replace(/; (?=\S)/g, "；");
 }
 
 const LANES = ["people", "unit", "office", "clock"] as const;
@@ -171,10 +177,19 @@ function laneOf(item: Told): (typeof LANES)[number] {
 function Story({ of, definitions }: { of: string; definitions: Definitions | null }) {
   const cursor = query("cursor");
   const path = `/v1/cases/${of}/timeline`;
+  // A rule's steps are most of a story; without them stands what people did.
+  const acts = query("story") === "acts";
   const timeline = useRead<Timeline>(cursor ? `${path}?cursor=${encodeURIComponent(cursor)}` : readPath(path));
   return (
     <section aria-labelledby="story">
       <h2 id="story">{t("case.story")}</h2>
+      <div class="choice" role="group" aria-label={t("case.story")}>
+        {(["all", "acts"] as const).map((each) => (
+          <button type="button" aria-pressed={acts === (each === "acts")} onClick={() => ask({ story: each === "acts" ? each : null })}>
+            {t(`story.${each}`)}
+          </button>
+        ))}
+      </div>
       <ul class="lanes-key">
         {LANES.map((lane) => (
           <li class={lane}>{t(`lane.${lane}`)}</li>
@@ -184,7 +199,7 @@ function Story({ of, definitions }: { of: string; definitions: Definitions | nul
         {(found) => (
           <>
             <ol class="story" data-count={found.items.length}>
-              {found.items.map((item) => (
+              {found.items.filter((item) => !acts || laneOf(item) !== "clock").map((item) => (
                 <li class={laneOf(item)}>
                   <time dateTime={item.time}>{time(item.time)}</time>
                   <p>{lang.value === "en" ? item.sentence_en : item.sentence}</p>

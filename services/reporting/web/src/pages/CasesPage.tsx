@@ -115,7 +115,7 @@ function List({ items, now, definitions }: ListProps) {
           title: t("case.number"),
           head: true,
           text: (item) => item.number ?? item.case_id,
-          show: (item) => <a href={address(`/cases/${item.case_id}`)}>{item.number ?? item.case_id.slice(0, 8)}</a>,
+          show: (item) => <a class="whole" href={address(`/cases/${item.case_id}`)}>{item.number ?? item.case_id.slice(0, 8)}</a>,
         },
         { title: t("case.received"), text: (item) => date(item.received_at) },
         { title: t("case.source"), text: (item) => named(definitions?.sources, item.source) },
