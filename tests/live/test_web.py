@@ -206,6 +206,10 @@ async def test_the_tables_under_the_charts_are_the_api(town: Town) -> None:
     await page.locator("select[name=unit]").select_option(chosen["unit"])
     parts = [row[3] for row in await cells(page, f"score-{chosen['unit']}")]
     assert parts == [f"{part:,.2f}" for part in (*chosen["parts"].values(), chosen["raw"])]
+    place = await town.api.get(f"/v1/rankings/units/{chosen['unit']}", as_of=THEN)
+    await page.get_by_text("计入得分的案件与扣分事项").click()
+    counted = page.locator(f"table[data-table=place-{chosen['unit']}] tbody tr")
+    await expect(counted).to_have_count(len(place["cases"]))
     await expect(page.locator("table[data-table=units-township] tbody tr")).to_have_count(15)
     ages = [row[6:11] for row in await cells(page, "units-township")]
     assert ages == [[str(n) for n in item["ageing"].values()] for item in townships]
@@ -277,6 +281,23 @@ async def accessible(town: Town, paths: list[str], lang: str) -> None:
             if item["impact"] in ("serious", "critical")
         ]
         assert serious == [], (path, lang, serious)
+    await page.context.close()
+
+
+async def test_every_part_is_reached_by_keyboard_and_paper_has_the_cut_off(town: Town) -> None:
+    page = await town.page()
+    await expect(page.locator("[data-number=open]")).to_be_visible()
+    await page.keyboard.press("Tab")
+    await expect(page.locator(":focus")).to_have_text("跳到正文")
+    await page.keyboard.press("Tab")
+    await expect(page.locator(":focus")).to_have_text("总览")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("台账")
+    await page.emulate_media(media="print")
+    await expect(page.locator("nav").first).to_be_hidden()
+    await expect(page.locator("[data-stamp]")).to_be_visible()
+    assert (await page.pdf(prefer_css_page_size=True)).startswith(b"%PDF")
     await page.context.close()
 
 

@@ -7,8 +7,8 @@ import { t, tCode } from "./words";
 
 const PLACE = "qingqian-key";
 /** Milliseconds: many events at once bring one refresh of the numbers. */
-const SETTLE = 400;
-const AGAIN = 2_000;
+const SETTLE = 800;
+const AGAIN = 3_000;
 
 export const key = signal<string | null>(sessionStorage.getItem(PLACE));
 /** Why the form asks for a key again. */

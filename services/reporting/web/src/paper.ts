@@ -3,7 +3,7 @@
 export function openForPrint(): void {
   let opened: HTMLDetailsElement[] = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll<HTMLDetailsElement>("details.data:not([open])")];
+    opened = [...document.querySelectorAll<HTMLDetailsElement>("details.data:not([open], .long)")];
     for (const details of opened) details.open = true;
   });
   addEventListener("afterprint", () => {

@@ -35,6 +35,37 @@ export interface Rate {
   percent: number | null;
 }
 
+export interface Moved {
+  unit: string;
+  name: string;
+  rank: { before: number | null; after: number | null };
+  score: { before: number | null; after: number | null };
+  raw: { before: number | null; after: number | null };
+  /** Changes in points; they sum to the change of `raw`. */
+  parts: Record<string, number>;
+}
+
+export interface Movements {
+  meta: Meta;
+  since: Meta;
+  task_forces: Moved[];
+  townships: Moved[];
+}
+
+/** A unit's place with every case that its numbers count. */
+export interface Place {
+  meta: Meta;
+  cases: {
+    case_id: string;
+    number: string | null;
+    rates: Partial<Record<"cleared" | "on_time" | "responded", boolean>>;
+    owed_fen: number | null;
+    recovered_fen: number | null;
+    ledger: { met: number; of: number } | null;
+  }[];
+  deductions: Record<string, { subject: string; at: string; event_id: string | null }[]>;
+}
+
 export type Note = "NO_CASES" | "SMALL_SAMPLE" | "EXTREME" | null;
 
 export interface Apart {

@@ -63,6 +63,7 @@ export function burndown(
     return rest ? scale(current.plan * (daysBetween(day, phase.last) / rest)) : 0;
   });
   const options = base(dark);
+  const narrow = innerWidth < 800;
   return {
     ...options,
     legend: { top: 0, textStyle: { color: dark ? "#e8eef6" : undefined } },
@@ -94,7 +95,7 @@ export function burndown(
           label: { position: "insideTop", color: dark ? "#c7d3e0" : GREY, fontSize: 11 },
           data: phases.map((each, index) => [
             {
-              name: phaseName(each),
+              name: narrow ? each.id : phaseName(each),
               xAxis: each.first,
               itemStyle: { color: index % 2 ? "rgba(120,140,165,.13)" : "rgba(120,140,165,.05)" },
             },

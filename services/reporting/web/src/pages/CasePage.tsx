@@ -136,8 +136,8 @@ function Deadlines({ of: { case: one, meta }, definitions }: { of: OneCase; defi
       rows={one.deadlines}
       columns={[
         { title: t("case.timer"), head: true, text: (item) => [timer(item.timer), item.step && tCode("step", item.step)].filter(Boolean).join(" · ") },
-        { title: t("case.started"), text: (item) => time(item.started_at) },
-        { title: t("case.due_at"), text: (item) => due(item.due_at) },
+        { title: t("case.started"), whole: true, text: (item) => time(item.started_at) },
+        { title: t("case.due_at"), whole: true, text: (item) => due(item.due_at) },
         { title: t("case.rest"), text: rest },
         { title: t("case.cap"), text: (item) => [item.cap, item.grace].filter(Boolean).join(" ") },
         {

@@ -5,7 +5,7 @@ import { Answered } from "../parts/Answered";
 import { DataTable } from "../parts/DataTable";
 import { LevelMark, levelText, Overdue, overdueText } from "../parts/Mark";
 import { named, unitName, useDefinitions, useRead } from "../reading";
-import type { Case, Cases, Definitions, Level } from "../types";
+import type { Case, Cases, Definitions, Level, Overview } from "../types";
 import { t, type Word } from "../words";
 
 const FILTERS = ["q", "task_force", "township", "department", "state", "level", "tier", "source", "overdue"] as const;
@@ -21,6 +21,7 @@ export function CasesPage() {
   return (
     <>
       <h1>{t("page.cases")}</h1>
+      <Queues />
       <Filters definitions={definitions} />
       <Answered of={cases} empty={(found) => !found.items.length}>
         {(found) => (
@@ -48,6 +49,30 @@ export function CasesPage() {
 
 function search(parameters: Record<string, string | null>): string {
   return new URLSearchParams(Object.entries(parameters).filter((pair): pair is [string, string] => !!pair[1])).toString();
+}
+
+/** What the office decides today, one click away. */
+const QUEUES: [Word, Record<string, string>][] = [
+  ["queue.triage", { state: "TRIAGE" }],
+  ["queue.returns", { state: "RETURN_REVIEW" }],
+  ["queue.review", { state: "CLOSURE_REVIEW" }],
+  ["queue.follow_up", { state: "FOLLOW_UP" }],
+  ["n.overdue", { overdue: "true" }],
+];
+
+function Queues() {
+  const overview = useRead<Overview>(readPath("/v1/overview")).data;
+  if (!overview) return null;
+  const waiting = (query: Record<string, string>) => (query.state ? (overview.by_state[query.state] ?? 0) : overview.overdue);
+  return (
+    <nav class="queues" aria-label={t("queue.title")}>
+      {QUEUES.map(([word, query]) => (
+        <a href={address(`/cases?${search(query)}`)}>
+          {t(word)} <strong>{count(waiting(query))}</strong>
+        </a>
+      ))}
+    </nav>
+  );
 }
 
 function Filters({ definitions }: { definitions: Definitions | null }) {
@@ -117,10 +142,10 @@ function List({ items, now, definitions }: ListProps) {
           text: (item) => item.number ?? item.case_id,
           show: (item) => <a class="whole" href={address(`/cases/${item.case_id}`)}>{item.number ?? item.case_id.slice(0, 8)}</a>,
         },
-        { title: t("case.received"), text: (item) => date(item.received_at) },
+        { title: t("case.received"), whole: true, text: (item) => date(item.received_at) },
         { title: t("case.source"), text: (item) => named(definitions?.sources, item.source) },
         { title: t("case.task_force"), text: (item) => item.department ?? item.task_force ?? "—" },
-        { title: t("case.township"), text: (item) => unitName(definitions, item.township) },
+        { title: t("case.township"), whole: true, text: (item) => unitName(definitions, item.township) },
         { title: t("case.state"), text: (item) => named(definitions?.states, item.state) },
         { title: t("level.level"), text: (item) => levelText(item.level), show: (item) => <LevelMark level={item.level} /> },
         {

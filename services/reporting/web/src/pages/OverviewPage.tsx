@@ -149,6 +149,7 @@ function BurnDown({ definitions }: { definitions: Definitions }) {
             summary={t("trend.summary", { day: day(last.day), open: text(last.open), plan: text(last.plan) })}
             option={burndown(shown, definitions, measure)}
             height={340}
+            long
             tools={
               <div class="choice" role="group" aria-label={t("trend.measure")}>
                 {(["cases", "amount"] as const).map((each) => (

@@ -1,17 +1,18 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { readPath } from "../api";
 import { ageing, heightOf, scores, waterfall } from "../charts/units";
-import { count, date, percent, points, startOf, wan } from "../format";
-import { ask, query } from "../place";
+import { count, date, due, percent, points, startOf, wan } from "../format";
+import { address, ask, query } from "../place";
 import { Answered } from "../parts/Answered";
 import { DataTable } from "../parts/DataTable";
 import { Download } from "../parts/Download";
 import { Figure } from "../parts/Figure";
 import { noteText } from "../parts/Mark";
+import { Moves } from "../parts/Moves";
 import { Origin } from "../parts/Origin";
 import { Ranking } from "../parts/Ranking";
 import { phaseName, unitName, useDefinitions, useRead, type Reading } from "../reading";
-import { AGES, type Definitions, type Ranked, type Rankings, type Unit, type Units } from "../types";
+import { AGES, type Definitions, type Place, type Ranked, type Rankings, type Unit, type Units } from "../types";
 import { t, tCode, type Word } from "../words";
 
 export function UnitsPage() {
@@ -44,6 +45,10 @@ export function UnitsPage() {
       </div>
       <List id="forces" word="rank.forces" file="ranking-task-forces" of={forces} name={(item) => unitName(definitions, item.unit)} />
       <List id="townships" word="rank.townships" file="ranking-townships" of={townships} name={(item) => item.name} />
+      <section aria-labelledby="moves">
+        <h2 id="moves">{t("move.title")}</h2>
+        <Moves name={(unit) => unitName(definitions, unit)} />
+      </section>
       {chosen && (
         <section aria-labelledby="why">
           <h2 id="why">{t("why.title")}</h2>
@@ -169,8 +174,67 @@ function Why({ item, all, definitions, span }: WhyProps) {
           />
         </Figure>
       )}
+      <Grounds unit={item.unit} span={span} />
       <Origin formula={t("f.score")} path={readPath(`/v1/rankings/${list}`, span)} field={`items[unit=${item.unit}].parts, rates, deductions`} />
     </>
+  );
+}
+
+/** The cases and acts behind the score. */
+function Grounds({ unit, span }: { unit: string; span: WhyProps["span"] }) {
+  const [open, setOpen] = useState(false);
+  const place = useRead<Place>(open ? readPath(`/v1/rankings/units/${encodeURIComponent(unit)}`, span) : null);
+  const told = (met: boolean | undefined) => (met === undefined ? "—" : t(met ? "ground.met" : "ground.missed"));
+  return (
+    <details class="data long" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t("ground.title")}</summary>
+      {open && (
+        <Answered of={place}>
+          {(found) => (
+            <>
+              <DataTable
+                caption={t("ground.cases")}
+                file={`place-${unit}`}
+                rows={found.cases}
+                columns={[
+                  {
+                    title: t("case.number"),
+                    head: true,
+                    text: (item) => item.number ?? item.case_id,
+                    show: (item) => (
+                      <a class="whole" href={address(`/cases/${item.case_id}`)}>
+                        {item.number ?? item.case_id.slice(0, 8)}
+                      </a>
+                    ),
+                  },
+                  { title: t("part.cleared"), text: (item) => told(item.rates.cleared) },
+                  { title: t("part.on_time"), text: (item) => told(item.rates.on_time) },
+                  { title: t("part.responded"), text: (item) => told(item.rates.responded) },
+                  { title: `${t("n.owed")} (${t("unit.wan")})`, number: true, text: (item) => wan(item.owed_fen) },
+                  { title: `${t("n.paid")} (${t("unit.wan")})`, number: true, text: (item) => wan(item.recovered_fen) },
+                  { title: t("part.ledger"), number: true, text: (item) => (item.ledger ? `${item.ledger.met} / ${item.ledger.of}` : "—") },
+                ]}
+              />
+              <DataTable
+                caption={t("ground.deductions")}
+                file={`place-${unit}-deductions`}
+                rows={Object.entries(found.deductions).flatMap(([part, acts]) => acts.map((act) => ({ part, ...act })))}
+                columns={[
+                  { title: t("why.part"), head: true, text: (act) => tCode("part", act.part) },
+                  { title: t("ground.at"), text: (act) => due(act.at) },
+                  {
+                    title: t("ground.subject"),
+                    text: (act) => act.subject,
+                    show: (act) =>
+                      act.subject.includes(":") ? <code>{act.subject}</code> : <a href={address(`/cases/${act.subject}`)}>{act.subject.slice(0, 8)}</a>,
+                  },
+                ]}
+              />
+            </>
+          )}
+        </Answered>
+      )}
+    </details>
   );
 }
 

@@ -11,6 +11,8 @@ export interface Column<Row> {
   text: (row: Row) => string;
   show?: (row: Row) => ComponentChildren;
   number?: boolean;
+  /** Is not broken into lines. */
+  whole?: boolean;
   /** Names its row for a screen reader. */
   head?: boolean;
 }
@@ -56,7 +58,7 @@ export function DataTable<Row>({ caption, columns, rows, file, rowClass, caption
               <tr class={rowClass?.(row)}>
                 {columns.map((column) => {
                   const shown = column.show ? column.show(row) : column.text(row);
-                  const style = column.number ? "number" : "";
+                  const style = column.number ? "number" : column.whole ? "whole" : "";
                   return column.head ? (
                     <th scope="row" class={style}>
                       {shown}

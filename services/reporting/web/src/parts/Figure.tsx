@@ -13,6 +13,8 @@ interface Props {
   option: Option;
   height?: number;
   tools?: ComponentChildren;
+  /** Its table is too long for paper, where the chart alone is printed. */
+  long?: boolean;
   /** Its table. */
   children?: ComponentChildren;
   onPick?: (name: string) => void;
@@ -21,7 +23,7 @@ interface Props {
 /** Width of the print area of A4 in CSS pixels: SVG drawn so wide is not cut off. */
 const PAPER = 680;
 
-export function Figure({ title, summary, option, height = 320, tools, children, onPick }: Props) {
+export function Figure({ title, summary, option, height = 320, tools, long = false, children, onPick }: Props) {
   return (
     <figure class="figure">
       <figcaption>
@@ -30,7 +32,7 @@ export function Figure({ title, summary, option, height = 320, tools, children, 
       </figcaption>
       <Drawing summary={summary} option={option} height={height} onPick={onPick} />
       {children && (
-        <details class="data">
+        <details class={long ? "data long" : "data"}>
           <summary>{t("chart.table")}</summary>
           {children}
         </details>
@@ -58,7 +60,11 @@ export function Drawing({ summary, option, height, dark = false, onPick }: Drawi
   useEffect(() => {
     let gone = false;
     const fit = () => chart.current?.resize();
-    const before = () => chart.current?.resize({ width: PAPER, silent: true });
+    const before = () => {
+      chart.current?.resize({ width: PAPER, silent: true });
+      // Paper does not wait for the next frame.
+      chart.current?.getZr().flush();
+    };
     const watcher = new ResizeObserver(fit);
     addEventListener("beforeprint", before);
     addEventListener("afterprint", fit);

@@ -28,7 +28,7 @@ export function Targets({ items }: { items: Target[] }) {
             </>
           ),
         },
-        { title: t("targets.at"), text: (item) => due(item.at) },
+        { title: t("targets.at"), whole: true, text: (item) => due(item.at) },
         {
           title: t("targets.result"),
           text: (item) => tCode("result", item.result),
