@@ -43,8 +43,8 @@ export function useRead<T>(path: string | null): Reading<T> {
       current = false;
     };
   }, [path, state, who]);
-  const same = found.path === path;
-  return { data: same ? found.data : null, error: same ? found.error : null, waiting: !same };
+  const same = path !== null && found.path === path;
+  return { data: same ? found.data : null, error: same ? found.error : null, waiting: path !== null && !same };
 }
 
 export function useDefinitions(): Definitions | null {

@@ -5,7 +5,7 @@ import type { Day, Definitions } from "../types";
 import { daysBetween } from "../format";
 import { phaseName } from "../reading";
 import { t } from "../words";
-import { AMBER, base, BLUE, GREY, RED } from "./common";
+import { AMBER, base, BLUE, GREY, letters, RED } from "./common";
 import type { Option } from "./echarts";
 
 export type Measure = "cases" | "amount";
@@ -66,20 +66,20 @@ export function burndown(
   const narrow = innerWidth < 800;
   return {
     ...options,
-    legend: { top: 0, textStyle: { color: dark ? "#e8eef6" : undefined } },
-    grid: { left: 8, right: 16, top: 44, bottom: 8, containLabel: true },
+    legend: { top: 0, textStyle: { fontSize: letters(dark), color: dark ? "#e8eef6" : undefined } },
+    grid: { left: 8, right: 16, top: dark ? 64 : 44, bottom: 8, containLabel: true },
     xAxis: {
       type: "category",
       data: days,
       boundaryGap: false,
-      axisLabel: { formatter: asDayLabel, color: dark ? "#c7d3e0" : GREY, hideOverlap: true },
+      axisLabel: { formatter: asDayLabel, fontSize: letters(dark), color: dark ? "#c7d3e0" : GREY, hideOverlap: true },
     },
     yAxis: {
       type: "value",
       min: 0,
       name: measure === "cases" ? t("unit.cases") : t("unit.wan"),
-      axisLabel: { color: dark ? "#c7d3e0" : GREY },
-      nameTextStyle: { color: dark ? "#c7d3e0" : GREY },
+      axisLabel: { fontSize: letters(dark), color: dark ? "#c7d3e0" : GREY },
+      nameTextStyle: { fontSize: letters(dark), color: dark ? "#c7d3e0" : GREY },
       splitLine: { lineStyle: { color: dark ? "#2c3a4c" : "#e3e8ee" } },
     },
     series: [
@@ -92,7 +92,7 @@ export function burndown(
         color: dark ? "#62a8ff" : BLUE,
         markArea: {
           silent: true,
-          label: { position: "insideTop", color: dark ? "#c7d3e0" : GREY, fontSize: 11 },
+          label: { position: "insideTop", color: dark ? "#c7d3e0" : GREY, fontSize: letters(dark) - 1 },
           data: phases.map((each, index) => [
             {
               name: narrow ? each.id : phaseName(each),

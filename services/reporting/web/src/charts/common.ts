@@ -9,6 +9,20 @@ export const GREEN = "#1b6e3c";
 export const AMBER = "#a15c00";
 export const GREY = "#6b7683";
 
+/** Letters of a chart in pixels: a wall is read from the back of the room. */
+export function letters(dark: boolean): number {
+  return dark ? Math.max(14, Math.round(innerHeight / 55)) : 12;
+}
+
+/** Names of an axis on a phone leave room for its bars; the table below has them whole. */
+export function axisNames(dark = false): object {
+  return {
+    fontSize: letters(dark),
+    color: dark ? "#e8eef6" : undefined,
+    ...(innerWidth < 800 ? { width: 84, overflow: "truncate" } : {}),
+  };
+}
+
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 export function base(dark = false): Option {

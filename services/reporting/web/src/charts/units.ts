@@ -3,7 +3,7 @@
 import { lang } from "../place";
 import { AGES, type Ranked, type Unit } from "../types";
 import { t, tCode } from "../words";
-import { AMBER, base, BLUE, GREEN, GREY, RED } from "./common";
+import { AMBER, axisNames, base, BLUE, GREEN, GREY, letters, RED } from "./common";
 import type { Option } from "./echarts";
 
 /** Height of a list of bars in pixels. */
@@ -19,14 +19,14 @@ export function scores(items: Ranked[], name: (item: Ranked) => string, dark = f
   return {
     ...base(dark),
     aria: { enabled: true, decal: { show: false }, label: { enabled: false } },
-    grid: { left: 8, right: 56, top: 8, bottom: 8, containLabel: true },
-    xAxis: { type: "value", min: 0, max: 100, splitLine: { lineStyle: { color: dark ? "#2c3a4c" : "#e3e8ee" } } },
-    yAxis: { type: "category", inverse: true, data: shown.map(name), axisLabel: { color: dark ? "#e8eef6" : undefined } },
+    grid: { left: 8, right: dark ? 90 : 56, top: 8, bottom: 8, containLabel: true },
+    xAxis: { type: "value", min: 0, max: 100, axisLabel: { fontSize: letters(dark), hideOverlap: true }, splitLine: { lineStyle: { color: dark ? "#2c3a4c" : "#e3e8ee" } } },
+    yAxis: { type: "category", inverse: true, data: shown.map(name), axisLabel: axisNames(dark) },
     series: [
       {
         name: t("rank.score"),
         type: "bar",
-        barMaxWidth: 18,
+        barMaxWidth: dark ? 34 : 18,
         data: shown.map((item) => ({
           value: item.score!,
           itemStyle:
@@ -38,6 +38,7 @@ export function scores(items: Ranked[], name: (item: Ranked) => string, dark = f
           show: true,
           position: "right",
           color: dark ? "#e8eef6" : undefined,
+          fontSize: letters(dark),
           formatter: (item) => Number(item.value).toFixed(2),
         },
       },
@@ -89,7 +90,7 @@ export function ageing(items: Unit[], name: (item: Unit) => string): Option {
     tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, confine: true },
     grid: { left: 8, right: 24, top: 34, bottom: 8, containLabel: true },
     xAxis: { type: "value", minInterval: 1 },
-    yAxis: { type: "category", inverse: true, data: items.map(name) },
+    yAxis: { type: "category", inverse: true, data: items.map(name), axisLabel: axisNames() },
     series: AGES.map((age, index) => ({
       name: t("age.days", { age: age.replace("-", "–") }),
       type: "bar" as const,

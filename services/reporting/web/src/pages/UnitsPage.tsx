@@ -19,8 +19,11 @@ export function UnitsPage() {
   const definitions = useDefinitions();
   const phase = definitions?.campaign.phases.find((each) => each.id === query("phase"));
   const span = phase ? { from: startOf(phase.first), to: startOf(phase.last, 1) } : { from: null, to: null };
-  const forces = useRead<Rankings>(readPath("/v1/rankings/task-forces", span));
-  const townships = useRead<Rankings>(readPath("/v1/rankings/townships", span));
+  // Of a phase that has not begun there is nothing to rank.
+  const begun = (first: string) => Date.parse(startOf(first)) < Date.parse(definitions?.meta.as_of ?? "");
+  const asked = !phase || begun(phase.first);
+  const forces = useRead<Rankings>(asked ? readPath("/v1/rankings/task-forces", span) : null);
+  const townships = useRead<Rankings>(asked ? readPath("/v1/rankings/townships", span) : null);
   const units = useRead<Units>(readPath("/v1/units"));
   const ranked = [...(forces.data?.items ?? []), ...(townships.data?.items ?? [])];
   const known = ranked.length > 0;
@@ -38,11 +41,14 @@ export function UnitsPage() {
           <select value={phase?.id ?? ""} onChange={(event) => ask({ phase: event.currentTarget.value || null })}>
             <option value="">{t("rank.campaign")}</option>
             {definitions?.campaign.phases.map((each) => (
-              <option value={each.id}>{phaseName(each)}</option>
+              <option value={each.id} disabled={!begun(each.first)}>
+                {phaseName(each)}
+              </option>
             ))}
           </select>
         </label>
       </div>
+      {!asked && <p class="empty">{t("rank.not_begun")}</p>}
       <List id="forces" word="rank.forces" file="ranking-task-forces" of={forces} name={(item) => unitName(definitions, item.unit)} />
       <List id="townships" word="rank.townships" file="ranking-townships" of={townships} name={(item) => item.name} />
       <section aria-labelledby="moves">

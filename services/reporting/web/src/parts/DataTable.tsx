@@ -41,7 +41,7 @@ export function DataTable<Row>({ caption, columns, rows, file, rowClass, caption
   };
   return (
     <div class="table">
-      <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
+      <div class="scroll" tabIndex={0} role="group" aria-label={caption}>
         <table data-table={file}>
           <caption class={captionHidden ? "hidden" : ""}>{caption}</caption>
           <thead>
