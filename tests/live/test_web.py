@@ -190,6 +190,10 @@ async def test_the_tables_under_the_charts_are_the_api(town: Town) -> None:
         for tile in await page.locator("[data-tile]").all()
     }
     assert tiles == {item["unit"]: str(item["open"]) for item in townships}
+    await page.evaluate("window.untouched = true")
+    await page.locator("[data-tile='410185109']").click()
+    await expect(page.locator("select[name=township]")).to_have_value("410185109")
+    assert await page.evaluate("window.untouched"), "a link of the map loaded the page again"
     await page.goto(f"{town.process.url}/units?{as_of}")
     ranking: list[dict[str, Any]] = []
     for kind in ("task-forces", "townships"):

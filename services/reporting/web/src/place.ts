@@ -61,10 +61,13 @@ export function ask(changes: Record<string, string | null>): void {
 export function followLinks(): void {
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    // By its attributes: a link of the map is SVG's, which has other properties than HTML's.
     const link = (event.target as Element | null)?.closest?.("a");
-    if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
-    if (link.getAttribute("href")?.startsWith("#") || link.pathname.startsWith("/v1/")) return;
+    const href = link?.getAttribute("href");
+    if (!link || !href || href.startsWith("#") || link.hasAttribute("target") || link.hasAttribute("download")) return;
+    const to = new URL(href, location.href);
+    if (to.origin !== location.origin || to.pathname.startsWith("/v1/")) return;
     event.preventDefault();
-    go(new URL(link.href));
+    go(to);
   });
 }

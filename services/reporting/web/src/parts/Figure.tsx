@@ -53,8 +53,9 @@ interface DrawingProps {
 export function Drawing({ summary, option, height, dark = false, onPick }: DrawingProps) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | null>(null);
-  const latest = useRef(option);
-  latest.current = option;
+  // What the chart is given once it is there, and who is told of a click then.
+  const latest = useRef({ option, onPick });
+  latest.current = { option, onPick };
   const language = lang.value;
 
   useEffect(() => {
@@ -72,8 +73,8 @@ export function Drawing({ summary, option, height, dark = false, onPick }: Drawi
     void import("../charts/echarts").then(({ draw }) => {
       if (gone || !place.current) return;
       chart.current = draw(place.current, { dark, lang: language });
-      chart.current.setOption(latest.current);
-      chart.current.on("click", (event) => onPick?.(String(event.name)));
+      chart.current.setOption(latest.current.option);
+      chart.current.on("click", (event) => latest.current.onPick?.(String(event.name)));
       watcher.observe(place.current);
     });
     return () => {
