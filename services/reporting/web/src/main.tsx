@@ -12,7 +12,7 @@ import { UnitsPage } from "./pages/UnitsPage";
 import { Login } from "./parts/Login";
 import { Language, Shell } from "./parts/Shell";
 import { openForPrint } from "./paper";
-import { followLinks, lang, path } from "./place";
+import { followLinks, lang, path, size } from "./place";
 import "./styles/base.css";
 import "./styles/screen.css";
 import "./styles/print.css";
@@ -38,6 +38,10 @@ function Page() {
 
 function App() {
   const language = lang.value;
+  const letters = size.value;
+  useEffect(() => {
+    document.documentElement.style.fontSize = letters === 100 ? "" : `${letters}%`;
+  }, [letters]);
   useEffect(() => {
     document.documentElement.lang = language;
     document.title = t("title");

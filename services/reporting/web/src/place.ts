@@ -15,12 +15,16 @@ export const lang = computed<Lang>(() => (url.value.searchParams.get("lang") ===
 /** RFC 3339; null is now. */
 export const asOf = computed(() => url.value.searchParams.get("as_of") || null);
 
+/** Letters in percent: 大字版 for who reads with difficulty. */
+export const SIZES = [100, 125, 150] as const;
+export const size = computed(() => SIZES.find((each) => String(each) === url.value.searchParams.get("size")) ?? 100);
+
 export function query(name: string): string | null {
   return url.value.searchParams.get(name) || null;
 }
 
 /** What goes along from page to page; filters belong to their page. */
-const KEPT = ["as_of", "lang"];
+const KEPT = ["as_of", "lang", "size"];
 
 export function address(to: string): string {
   const target = new URL(to, url.value);

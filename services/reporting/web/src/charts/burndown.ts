@@ -90,6 +90,16 @@ export function burndown(
         showSymbol: false,
         lineStyle: { width: 3 },
         color: dark ? "#62a8ff" : BLUE,
+        // A date of the campaign within a phase, as the one before 春节; the others are phases' ends.
+        markLine: {
+          silent: true,
+          symbol: "none",
+          lineStyle: { color: dark ? "#ff8a80" : RED, type: "solid", width: 1 },
+          label: { position: "insideEndBottom", color: dark ? "#ffb4ab" : RED, fontSize: letters(dark) - 1, formatter: "{b}" },
+          data: definitions.campaign.dates
+            .filter((date) => !phases.some((each) => each.last === date.last_day))
+            .map((date) => ({ name: `${date.id} ${asDayLabel(date.last_day)}`, xAxis: date.last_day })),
+        },
         markArea: {
           silent: true,
           label: { position: "insideTop", color: dark ? "#c7d3e0" : GREY, fontSize: letters(dark) - 1 },

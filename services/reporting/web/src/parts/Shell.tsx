@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { leave, live, stamp } from "../api";
 import { asLocal, ofLocal, time } from "../format";
-import { address, ask, asOf, lang, path } from "../place";
+import { address, ask, asOf, lang, path, size, SIZES } from "../place";
 import { t, type Word } from "../words";
 
 const PAGES: [string, Word][] = [
@@ -33,6 +33,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </nav>
         <div class="switches">
           <AsOf />
+          <Size />
           <Language />
           <button type="button" class="quiet" onClick={() => print()}>
             {t("print")}
@@ -74,6 +75,15 @@ function AsOf() {
         </button>
       )}
     </form>
+  );
+}
+
+function Size() {
+  const next = SIZES[(SIZES.indexOf(size.value) + 1) % SIZES.length]!;
+  return (
+    <button type="button" class="quiet" onClick={() => ask({ size: next === 100 ? null : String(next) })}>
+      {t("size", { n: next })}
+    </button>
   );
 }
 
