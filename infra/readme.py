@@ -45,7 +45,7 @@ def masked(text: str) -> str:
 
 def transcript() -> str:
     """What the demo prints, masked. Raises CalledProcessError if it does not end well."""
-    done = subprocess.run(DEMO, capture_output=True, text=True, check=True)
+    done = subprocess.run(DEMO, stdout=subprocess.PIPE, text=True, check=True)
     return masked(done.stdout)
 
 
