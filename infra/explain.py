@@ -269,7 +269,7 @@ def _deadline(dossier: Dossier, event: Event, data: DeadlineSet) -> Iterator[str
         how = _ended(data.due_at, ended, window=window) if ended else f"due {local(data.due_at)}"
         yield f"  {name}: {how}"
         return
-    yield f"  {name}: {'open until' if window else 'late from'} {local(data.due_at)}"
+    yield f"  {name}: {'open until' if window else 'runs, due before'} {local(data.due_at)}"
     yield f"    {dossier.because(data.cause)}"
     if rule is None:
         return

@@ -230,7 +230,7 @@ def check(complaint: Given, now: datetime, policy: Policy) -> None:
     problems: list[Problem] = []
     _check_source(complaint, received_at, now, policy, problems)
     _check_employer(complaint, problems)
-    _check_months(complaint, received_at, problems)
+    _check_months(complaint, received_at, problems, later=complaint.received_at > now)
     _check_claims(complaint, problems)
     if problems:
         raise Refused(problems)
@@ -270,9 +270,13 @@ def _check_employer(complaint: Given, found: list[Problem]) -> None:
         found.append(Problem("/employer/uscc", "bad_uscc", "not a unified social credit code"))
 
 
-def _check_months(complaint: Given, received_at: datetime, found: list[Problem]) -> None:
-    """Arrears cannot be of months that had not begun when the complaint was received."""
-    newest = _month_of(received_at)
+def _check_months(
+    complaint: Given, received_at: datetime, found: list[Problem], *, later: bool
+) -> None:
+    """Arrears cannot be of months that had not begun when the complaint was received. `later`: that
+    instant is itself ahead of the clock, which says nothing of the months.
+    """
+    newest = _NO_MONTH_LATER if later else _month_of(received_at)
     _check_span("", complaint.months_from, complaint.months_to, newest, found)
     for index, claim in enumerate(complaint.claims):
         first, last = claim.months_from, claim.months_to
@@ -291,6 +295,7 @@ def _check_span(
         found.append(Problem(f"{path}/months_to", "future", _UNBEGUN))
 
 
+_NO_MONTH_LATER: Final = "9999-12"
 _UNBEGUN: Final = "later than the month of received_at"
 
 

@@ -162,6 +162,9 @@ class FeedsApi:
             raise Refused([Problem("/source", "missing", "the query says whose file it is")])
         self._source(key, source)
         confirm = _query(request, "confirm", _TEXT)
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            detail = "a form would be read as a table; send the file itself as the body"
+            raise Answer(415, "A_FORM", detail, headers={"accept-post": ", ".join(_TABLES)})
         content = await body_of(request, MAX_FILE)
         return _answer(await self.feeds.uploads.receive(source, content, key, confirm))
 
@@ -275,17 +278,13 @@ def _parameters(*required: str, **named: dict[str, Any]) -> dict[str, Any]:
 
 _STRING: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _DATE: Final = {"type": "string", "format": "date"}
-_TABLE: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "text/csv": {"schema": {"type": "string"}},
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
-                "schema": {"type": "string", "format": "binary"}
-            },
-        },
-    }
+_TABLES: Final = {
+    "text/csv": {"schema": {"type": "string"}},
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
+        "schema": {"type": "string", "format": "binary"}
+    },
 }
+_TABLE: Final = {"requestBody": {"required": True, "content": _TABLES}}
 
 
 def install(app: FastAPI, api: Api) -> None:

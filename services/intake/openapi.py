@@ -42,7 +42,7 @@ _MEANINGS: Final = {
     404: "no such case, unit, type or export",
     409: "not possible in this state, or known with other content",
     413: "longer than is read",
-    415: "a coded body (Content-Encoding); it is read only as it is",
+    415: "a coded body (Content-Encoding) or a form; it is read only as it is",
     422: "malformed; `errors` has the places",
     503: "not caught up or not acknowledged; Retry-After says when to send again",
 }

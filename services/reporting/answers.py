@@ -322,6 +322,8 @@ class Overview(Shape):
     closed: int
     overdue: int
     campaign: Campaign
+    by_level: dict[str, int] = Field(description="highest level that stands, of all cases")
+    open_by_level: dict[str, int] = Field(description="the same of the open ones")
 
 
 class Day(BaseModel):

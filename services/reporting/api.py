@@ -148,13 +148,18 @@ class Api:
         q: Annotated[
             str | None, Query(min_length=1, max_length=64, description="part of the case number")
         ] = None,
+        opened: Annotated[
+            bool | None, Query(alias="open", description="accepted and not ended, or all others")
+        ] = None,
         as_of: AsOf = None,
         limit: Limit = 100,
         after: After = None,
     ) -> Response:
         """Cases in order of receipt. The cursor pins `as_of`: later pages read the same log."""
         cursor = cursor_of(after) if after is not None else None
-        filters = Filters(task_force, township, department, state, overdue, level, source, tier, q)
+        filters = Filters(
+            task_force, township, department, state, overdue, level, source, tier, q, opened
+        )
         async with self.at(as_of, cursor) as (snapshot, cut):
             page = await cases.page(snapshot, cut, filters, limit, cursor)
         return _json(

@@ -13,6 +13,7 @@ import orjson
 
 from services.reporting import rows, sentences
 from services.reporting.case import LEVELS
+from services.reporting.overview import OPEN
 from services.reporting.reading import Cut, Malformed, Snapshot, instant
 from shared.events import instant_text
 from shared.policy import Policy
@@ -42,6 +43,7 @@ class Filters:
     source: str | None = None
     tier: str | None = None
     q: str | None = None
+    open: bool | None = None
 
     @property
     def mark(self) -> str:
@@ -100,6 +102,8 @@ def _where(cut: Cut, filters: Filters) -> _Where:
         where.add("{0} = ANY(sources)", filters.source)
     if filters.overdue is not None:
         where.add("(overdue_during @> $1::timestamptz) = {0}", filters.overdue)
+    if filters.open is not None:
+        where.add(f"({OPEN}) = {{0}}", filters.open)
     if filters.q is not None:
         where.add("(number LIKE {0} OR case_id = {1})", _like(filters.q), filters.q)
     return where

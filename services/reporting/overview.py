@@ -34,6 +34,12 @@ _BY: Final = """
 SELECT {by} AS key, count(*) AS n FROM {versions}
 WHERE recorded_from <= $1 AND recorded_to > $1 GROUP BY 1 ORDER BY 1
 """
+_OPEN_BY_LEVEL: Final = f"""
+SELECT level AS key, count(*) AS n FROM {{versions}}
+WHERE recorded_from <= $1 AND recorded_to > $1 AND {OPEN} GROUP BY 1 ORDER BY 1
+"""
+"""What stands may outlive a case: an A-date that was missed, a listing that is still owed."""
+
 _TOWNSHIPS: Final = """
 SELECT township, count(*) AS received,
     count(*) FILTER (WHERE state IN ('CLOSED', 'WRITTEN_OFF')) AS closed
@@ -52,6 +58,8 @@ async def overview(snapshot: Snapshot, cut: Cut) -> dict[str, Any]:
         found[f"by_{name}"] = {row["key"]: row["n"] for row in rows}
     rows = await snapshot.fetch(_BY.replace("{by}", "level"), cut.as_of)
     found["by_level"] = {LEVELS[row["key"]]: row["n"] for row in rows}
+    rows = await snapshot.fetch(_OPEN_BY_LEVEL, cut.as_of)
+    found["open_by_level"] = {LEVELS[row["key"]]: row["n"] for row in rows}
     phase = cut.policy.phase_of(cut.local_day)
     return found | {"phase": phase.id if phase else None}
 

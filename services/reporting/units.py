@@ -29,7 +29,7 @@ _BY_UNIT: Final = f"""
 SELECT kind, unit, count(*) FILTER (WHERE left_base IS NULL) AS accepted,
     count(*) FILTER (WHERE {OPEN}) AS open,
     count(*) FILTER (WHERE {OPEN} AND overdue_during @> $1::timestamptz) AS overdue,
-    count(*) FILTER (WHERE state IN ('CLOSED', 'WRITTEN_OFF')) AS closed,
+    count(*) FILTER (WHERE left_base IS NULL AND state IN ('CLOSED', 'WRITTEN_OFF')) AS closed,
     least(coalesce(sum(owed_fen) FILTER (WHERE left_base IS NULL), 0), {MOST_FEN})::bigint
         AS owed_fen,
     least(coalesce(sum(paid_fen), 0), {MOST_FEN})::bigint AS paid_fen,
@@ -48,7 +48,9 @@ WHERE unit IS NOT NULL GROUP BY kind, unit
 
 async def units(snapshot: Snapshot, cut: Cut) -> list[dict[str, Any]]:
     """Every unit of the book in its order, also one without a case; a case stands under its
-    township and under its task force or department. Sums in fen; ages in civil days.
+    township and under its task force or department, and under none before it is assigned. Accepted,
+    open and closed are of the base (domain 6.1): without what was withdrawn, unfounded, moved away
+    or merged. Sums in fen; ages in civil days.
     """
     rows = await snapshot.fetch(_BY_UNIT, cut.as_of)
     found = {(row["kind"], row["unit"]): row for row in rows}

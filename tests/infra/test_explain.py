@@ -105,7 +105,7 @@ def test_ended_late_moved_and_a_window_are_told_apart(tmp_path: Path) -> None:
     assert "    to the date that this names, [PC] 方案 四" in lines
     assert "  T06 退办: open until 2021-11-12 00:00" in lines
     assert "    2021-11-11 周四 24:00: from here on it is closed" in lines
-    assert "  A5 春节前存量清零 (方案 二): late from 2022-02-01 00:00" in lines
+    assert "  A5 春节前存量清零 (方案 二): runs, due before 2022-02-01 00:00" in lines
 
 
 def test_a_deadline_set_after_the_fact_that_ended_it_is_not_left_open(story: Told) -> None:

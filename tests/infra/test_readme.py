@@ -37,7 +37,9 @@ def test_both_languages_show_the_same_run() -> None:
 
 
 def outline(text: str) -> list[str]:
-    """Headings by level, tables by their rows, fenced blocks by their language; in order."""
+    """Headings by level, tables by their rows, lists by their points, fenced blocks by their
+    language; in order.
+    """
     marks: list[str] = []
     fenced = False
     for line in text.splitlines():
@@ -48,6 +50,8 @@ def outline(text: str) -> list[str]:
             marks.append(line.partition(" ")[0])
         elif not fenced and line.startswith("|"):
             marks.append("row")
+        elif not fenced and line.startswith("- "):
+            marks.append("point")
     return marks
 
 

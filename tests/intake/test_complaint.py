@@ -195,6 +195,18 @@ def test_several_faults_are_told_at_once() -> None:
     assert {pointer for pointer, _ in refused(wrong)} == {"/months_from", "/amount_fen", "/source"}
 
 
+def test_an_instant_ahead_of_the_clock_says_nothing_of_the_months() -> None:
+    ahead = body(
+        received_at="2022-03-01T09:00:00+08:00", months_from="2022-01", months_to="2022-02"
+    )
+    assert refused(ahead) == {("/received_at", "future")}
+    reversed_too = ahead | {"months_from": "2022-03"}
+    assert refused(reversed_too) == {
+        ("/received_at", "future"),
+        ("/months_from", "months_reversed"),
+    }
+
+
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:
     raw = orjson.dumps(body(contact={"name": "王小二", "fone": "13000000300"}, workers="张三"))
     with pytest.raises(Refused) as found:

@@ -192,6 +192,15 @@ async def test_an_upload_is_received_once_however_often_it_is_sent(desk: Desk) -
     assert shown.json()["rows"] == first["rows"]
 
 
+async def test_a_form_is_not_read_as_a_table(desk: Desk) -> None:
+    sent = await desk.http.post(
+        "/v1/uploads", params={"source": "window"}, headers=desk.bearer("operator"),
+        files={"file": ("a.csv", b"x,y\n1,2\n", "text/csv")},
+    )  # fmt: skip
+    assert (sent.status_code, sent.json()["code"]) == (415, "A_FORM")
+    assert "text/csv" in sent.headers["accept-post"]
+
+
 async def test_a_file_of_a_chinese_excel_is_read_in_its_own_encoding(desk: Desk) -> None:
     line = row(1, "gb-1", 接收时间="2021/11/10 9:30")
     for encoding in ("gb18030", "utf-8-sig", "utf-16"):

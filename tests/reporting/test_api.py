@@ -185,6 +185,17 @@ async def test_each_day_of_the_trend_is_the_overview_of_then(
         assert told == {name: then[name] for name in told}, item["day"]
 
 
+async def test_levels_are_told_of_open_cases_apart(client: httpx.AsyncClient) -> None:
+    at = "2022-04-29T10:00:00+08:00"
+    whole = await get(client, "/v1/overview", as_of=at)
+    opened = await everything(client, "/v1/cases", limit=500, as_of=at, open="true")
+    others = await everything(client, "/v1/cases", limit=500, as_of=at, open="false")
+    assert (len(opened), len(opened) + len(others)) == (whole["open"], whole["received"])
+    assert Counter(case["level"] for case in opened) == whole["open_by_level"]
+    assert Counter(case["level"] for case in (*opened, *others)) == whole["by_level"]
+    assert whole["open_by_level"] != whole["by_level"]
+
+
 async def test_no_day_of_the_campaign_has_come_yet(client: httpx.AsyncClient) -> None:
     assert (await get(client, "/v1/trend", as_of="2021-11-09T23:59:59+08:00"))["items"] == []
     (first,) = (await get(client, "/v1/trend", as_of="2021-11-10T00:00:00+08:00"))["items"]
@@ -210,7 +221,7 @@ async def test_what_a_unit_has_in_hand_is_its_cases(
         assert item["accepted"] == len(based)
         assert item["open"] == len(opened) == sum(item["ageing"].values())
         assert item["overdue"] == sum(case["overdue"] for case in opened)
-        assert item["closed"] == sum(case["state"] in ("CLOSED", "WRITTEN_OFF") for case in own)
+        assert item["closed"] == sum(case["state"] in ("CLOSED", "WRITTEN_OFF") for case in based)
         assert item["owed_fen"] == sum(case["owed_fen"] or 0 for case in based)
         assert item["paid_fen"] == sum(case["paid_fen"] for case in own)
         ages = Counter(age_of(case["accepted_at"], as_of) for case in opened)
