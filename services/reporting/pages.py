@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ ROUTES: Final = (
 )
 """Every address of the page; filters stand in the query, which is the page's own affair."""
 
-HEADERS: Final = {
+_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -41,8 +42,8 @@ HEADERS: Final = {
     "referrer-policy": "no-referrer",
 }
 # An asset's name has the hash of its content, so what is kept is never stale.
-FOR_EVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
-ASKED_EACH_TIME: Final = {"cache-control": "no-cache"}
+_FOR_EVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
+_ASKED_EACH_TIME: Final = {"cache-control": "no-cache"}
 
 # Not the machine's table: it differs from one to the next.
 _KINDS: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -52,49 +53,52 @@ _WORTH_PACKING: Final = 1024
 
 @dataclass(frozen=True)
 class Page:
-    """A file of the build, held in memory as it is and packed."""
+    """A file of the build, held in memory."""
 
     body: bytes
-    packed: bytes | None
     media_type: str
     etag: str
 
+    @cached_property
+    def _packed(self) -> bytes | None:
+        """Made for the first who takes it: packing all of it is long for a start."""
+        return gzip.compress(self.body, mtime=0) if len(self.body) >= _WORTH_PACKING else None
+
     def answer(self, request: Request, caching: dict[str, str]) -> Response:
         """The file, or 304 for who has it already."""
-        headers = HEADERS | caching | {"etag": self.etag, "vary": "accept-encoding"}
+        headers = _HEADERS | caching | {"etag": self.etag, "vary": "accept-encoding"}
         if self.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         body = self.body
-        if self.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            body = self.packed
+        if "gzip" in request.headers.get("accept-encoding", "") and self._packed is not None:
+            body = self._packed
             headers["content-encoding"] = "gzip"
         return Response(body, media_type=self.media_type, headers=headers)
 
 
-def page_of(file: Path) -> Page:
+def _page_of(file: Path) -> Page:
     """A file of the build as it is served."""
     body = file.read_bytes()
-    packed = gzip.compress(body, mtime=0) if len(body) >= _WORTH_PACKING else None
     kind = _KINDS[file.suffix]
     # Weak: the same for the packed and the plain form.
-    return Page(body, packed, kind, f'W/"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return Page(body, kind, f'W/"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def routes(dist: Path = DIST) -> APIRouter:
+def routes() -> APIRouter:
     """The routes of the page and of what it loads."""
-    html = page_of(dist / "index.html")
-    assets = {file.name: page_of(file) for file in sorted((dist / "assets").iterdir())}
+    html = _page_of(DIST / "index.html")
+    assets = {file.name: _page_of(file) for file in sorted((DIST / "assets").iterdir())}
     found = APIRouter(tags=["page"])
 
     async def page(request: Request) -> Response:
         """The page for readers; the browser decides from the address what it shows."""
-        return html.answer(request, ASKED_EACH_TIME)
+        return html.answer(request, _ASKED_EACH_TIME)
 
     async def asset(request: Request, name: str) -> Response:
         """A script or a style of the page."""
         if name not in assets:
             raise Answer(404, "NOT_FOUND", "no such file of the page")
-        return assets[name].answer(request, FOR_EVER)
+        return assets[name].answer(request, _FOR_EVER)
 
     told: dict[int | str, dict[str, Any]] = {
         304: {"description": "the reader has it already"},
