@@ -37,7 +37,7 @@ from services.intake.given import (
     json_of,
     quick_read,
 )
-from services.intake.numbers import checks, number_of_a_person
+from services.intake.numbers import is_identity, number_of_a_person
 from services.intake.reading import kind_of_owner, signals_json
 from services.intake.spelling import Path, misspelt, parse, repeated
 from shared import events
@@ -308,7 +308,7 @@ def _check_claims(complaint: Given, found: list[Problem]) -> None:
         if said is None:
             continue
         number = normalised_id(said)
-        if not checks(number):
+        if not is_identity(number):
             place = f"/claims/{index}/worker/id_no"
             found.append(Problem(place, "bad_id_no", "not a resident identity number"))
         workers.add(number)

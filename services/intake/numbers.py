@@ -48,17 +48,13 @@ _ZEROS: Final = ord("0") * sum(_WEIGHTS)
 _CHECKS: Final = "10X98765432"
 
 
-def is_identity(text: str) -> bool:
-    """Whether it is a 公民身份号码 with a right date and check character (GB 11643).
+def is_identity(number: str) -> bool:
+    """Whether a number, as `normalised_id` leaves it, is a 公民身份号码 with a right date and check
+    character (GB 11643).
 
     The place is not judged: a number keeps the code of the district that issued it, in whatever
     year that was, so a table of districts by year of birth refuses people who exist.
     """
-    return checks(normalised_id(text))
-
-
-def checks(number: str) -> bool:
-    """The same of a number whose letters and digits alone are left."""
     body = number[:17]
     if len(number) != 18 or not (number.isascii() and body.isdigit()):
         return False
@@ -117,5 +113,5 @@ def _plain_sign(sign: str) -> str:
 
 
 def _is_of_a_person(found: str) -> bool:
-    number = found.replace("-", "")
+    number = normalised_id(found)
     return _BORN.match(number, 6) is not None and is_identity(number)

@@ -257,10 +257,7 @@ def opened(subject: str, claims: Claims, received_at: datetime) -> CaseFile:
 
 def evolve(state: CaseFile, event: Event) -> CaseFile:
     """The file after an event of its stream."""
-    data = event.data
-    if _unheard(data):
-        return state
-    return _ending(state, _evolved(state, event, data), event)
+    return _ending(state, _evolved(state, event), event)
 
 
 def _ending(before: CaseFile, after: CaseFile, event: Event) -> CaseFile:
@@ -273,7 +270,8 @@ def _ending(before: CaseFile, after: CaseFile, event: Event) -> CaseFile:
     return replace(after, ended_at=event.recordedtime if of_a_person else event.time)
 
 
-def _evolved(state: CaseFile, event: Event, data: AnyData) -> CaseFile:
+def _evolved(state: CaseFile, event: Event) -> CaseFile:
+    data = event.data
     if _unheard(data):
         return state
     match data:
