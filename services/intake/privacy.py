@@ -158,7 +158,7 @@ class Privacy:
                 raise Refusing(Refusal(404, "UNKNOWN_CASE", "no such case"))
             if caller.key.role != "office":
                 await self._deny(case_id, "erase", caller)
-            if goes_on := ending(case_id, files).goes_on:
+            if goes_on := ending(files).goes_on:
                 which = (
                     "a case" if goes_on == case_id else f"case {goes_on}, of which it is a part,"
                 )

@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -28,7 +26,7 @@ from typing import Any, Final, Literal
 from services.intake.decider import End, ending
 from services.intake.desk import Desk
 from services.intake.reception import Reception, Unknown
-from services.intake.tables import Connection, Tables, lock_number
+from services.intake.tables import Connection, Tables, locked_if_free
 from services.intake.vault import destroy, destroy_lines
 from services.intake.view import Behind
 from shared.calendar import civil, end_of, months_after
@@ -116,7 +114,7 @@ class Retention:
             return Round()
         async with (
             self.pool.acquire() as connection,
-            _held(connection, f"{self.tables.schema} retention") as ours,
+            locked_if_free(connection, f"{self.tables.schema} retention") as ours,
         ):
             if not ours:
                 return Round()
@@ -142,7 +140,7 @@ class Retention:
             async with self.pool.acquire() as connection:
                 for row in await self._page(connection, before, (None, ""), limit):
                     files = await self.desk.around(connection, row["subject"])
-                    end = ending(row["subject"], files)
+                    end = ending(files)
                     due = end.at is not None and end.at < before
                     if due or files[row["subject"]].ended_at is not None:
                         items.append(_foreseen(row["subject"], end, years))
@@ -193,11 +191,11 @@ class Retention:
 
     async def _judge(self, connection: Connection, case_id: str) -> Outcome:
         """Erase a case if the files that matter, and the book, read to their ends, still say so."""
-        async with _held(connection, f"{self.tables.schema} {case_id}") as ours:
+        async with locked_if_free(connection, f"{self.tables.schema} {case_id}") as ours:
             if not ours:
                 return "later"  # Somebody records on it.
             files = await self.desk.around(connection, case_id)
-            file, end = files[case_id], ending(case_id, files)
+            file, end = files[case_id], ending(files)
             before = self._before()
             if before is None or file.erased:
                 return "goes_on"
@@ -232,15 +230,3 @@ def _foreseen(case_id: str, end: End, years: int) -> dict[str, Any]:
         "held_by": list(end.held_by),
         "waits_for": end.goes_on,
     }
-
-
-@asynccontextmanager
-async def _held(connection: Connection, name: str) -> AsyncIterator[bool]:
-    """Whether an advisory lock was free and is ours meanwhile; nobody waits for it."""
-    number = lock_number(name)
-    ours = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
-    try:
-        yield ours
-    finally:
-        if ours and not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1)", number)

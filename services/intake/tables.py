@@ -157,8 +157,23 @@ async def locked(connection: Connection, name: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        with suppress(*PASSING):
-            await connection.execute("SELECT pg_advisory_unlock($1)", lock_number(name))
+        await _unlock(connection, name)
+
+
+@asynccontextmanager
+async def locked_if_free(connection: Connection, name: str) -> AsyncIterator[bool]:
+    """Whether an advisory lock was free, and is ours for a while; nobody waits for it."""
+    ours = await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_number(name))
+    try:
+        yield ours
+    finally:
+        if ours:
+            await _unlock(connection, name)
+
+
+async def _unlock(connection: Connection, name: str) -> None:
+    with suppress(*PASSING):
+        await connection.execute("SELECT pg_advisory_unlock($1)", lock_number(name))
 
 
 async def open_pool(settings: Settings, most: int = 12) -> Any:

@@ -125,12 +125,12 @@ def over(days: int = 0, kind: str = "PAID_IN_FULL") -> CaseFile:
 
 def test_a_merged_case_ends_with_the_case_it_became_a_part_of() -> None:
     def merged_into(**files: CaseFile) -> datetime | None:
-        return ending("c", {"c": merged, **files}).at
+        return ending({"c": merged, **files}).at
 
     merged = received().and_("MergeApproved", master="m", at=DAY).file
     into_n = received().and_("MergeApproved", master="n", at=DAY).file
-    assert ending("c", {"c": handling().file}).at is None
-    assert ending("c", {"c": over()}).at == DAY
+    assert ending({"c": handling().file}).at is None
+    assert ending({"c": over()}).at == DAY
     assert merged_into(m=handling().file) is None
     assert merged_into(m=over(400)) == DAY + timedelta(days=400)
     assert merged_into(m=over(-400)) == DAY
@@ -154,14 +154,14 @@ def test_a_member_of_a_group_ends_when_the_leading_case_is_closed_as_paid() -> N
     one, two = member(a="m").file, member(a="m", b="n").file
     assert hangs_on(one) == ["m"]
     assert sorted(hangs_on(two)) == ["m", "n"]
-    assert ending("c", {"c": one, "m": handling().file}).goes_on in ("c", "m")
-    assert ending("c", {"c": one, "m": over(9)}).at == DAY + timedelta(days=9)
+    assert ending({"c": one, "m": handling().file}).goes_on in ("c", "m")
+    assert ending({"c": one, "m": over(9)}).at == DAY + timedelta(days=9)
     for kind in ("UNFOUNDED", "WITHDRAWN", "TRANSFERRED_OUT", "LEGAL_EFFECTIVE"):
-        assert ending("c", {"c": one, "m": over(kind=kind)}).at is None
+        assert ending({"c": one, "m": over(kind=kind)}).at is None
     back = closed().and_("CaseReopened", reason="MEMBER_UNPAID").file
-    assert ending("c", {"c": one, "m": back}).at is None
-    assert ending("c", {"c": two, "m": over(9), "n": handling().file}).at is None
-    assert ending("c", {"c": two, "m": over(9), "n": over(3)}).at == DAY + timedelta(days=9)
+    assert ending({"c": one, "m": back}).at is None
+    assert ending({"c": two, "m": over(9), "n": handling().file}).at is None
+    assert ending({"c": two, "m": over(9), "n": over(3)}).at == DAY + timedelta(days=9)
     # Closed by itself it has its own end, whatever becomes of the group.
     alone = member(a="m").and_("CaseClosed", kind="WITHDRAWN", at=DAY)
     assert (hangs_on(alone.file), alone.file.ended_at) == ([], DAY)
@@ -182,7 +182,7 @@ def test_what_holds_any_of_them_holds_the_case() -> None:
     merged = received().and_("MergeApproved", master="m", at=DAY).file
     in_court = assigned().and_("LegalPathEntered", forum="court", at=DAY)
     sued = in_court.and_("CaseClosed", kind="PAID_IN_FULL", at=DAY).file
-    assert ending("c", {"c": merged, "m": sued}).held_by == ("court",)
+    assert ending({"c": merged, "m": sued}).held_by == ("court",)
 
 
 # --- litigation hold ------------------------------------------------------------------------------

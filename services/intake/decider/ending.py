@@ -34,15 +34,14 @@ def hangs_on(file: CaseFile) -> list[str]:
     return [leader.case for leader in file.leaders.values()]
 
 
-def ending(subject: str, files: Mapping[str, CaseFile]) -> End:
-    """Of a case, by the files of it and of those on which its end hangs."""
+def ending(files: Mapping[str, CaseFile]) -> End:
+    """Of a case, by the files of it and of those on which its end hangs, by subject."""
     ends: list[datetime] = []
     for name, file in files.items():
         if not (file.state in ENDED or (_is_member(file) and _are_paid(file, files))):
             return End(None, name, _held_by(files))
         if file.ended_at is not None:
             ends.append(file.ended_at)
-    assert subject in files
     return End(max(ends, default=None), None, _held_by(files))
 
 
