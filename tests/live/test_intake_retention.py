@@ -216,10 +216,8 @@ async def test_a_kill_between_fact_and_key_is_made_good_at_the_next_start(
     desk: Desk, point: str
 ) -> None:
     """Before the fact nothing has happened; after it the key goes by what the log says."""
-    await desk.start()
-    case_id = await refused(desk, "killed")
-    assert desk.stop() == 0
     await desk.start("tests.live.killed_intake", point)
+    case_id = await refused(desk, "killed")
     body = {"type": "ClockAdvanced", "data": {"to": DUE}}
     headers = desk.bearer() | {"idempotency-key": DUE}
     assert (await desk.http.post("/v1/city/events", json=body, headers=headers)).is_success
