@@ -84,12 +84,17 @@ export async function call(path: string, options: RequestInit = {}): Promise<Res
   throw problem;
 }
 
-/** A path of the API as of the chosen instant; parameters that are null are left out. */
-export function readPath(path: string, parameters: Record<string, string | null> = {}): string {
+/** A path with its parameters; those that are null or empty are left out. */
+export function withQuery(path: string, parameters: Record<string, string | null>): string {
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...parameters, as_of: asOf.value })) if (value) search.set(name, value);
+  for (const [name, value] of Object.entries(parameters)) if (value) search.set(name, value);
   const text = search.toString();
   return text ? `${path}?${text}` : path;
+}
+
+/** A path of the API as of the chosen instant. */
+export function readPath(path: string, parameters: Record<string, string | null> = {}): string {
+  return withQuery(path, { ...parameters, as_of: asOf.value });
 }
 
 /** Answers of this state of the log: parts of a page that read the same share one request. */

@@ -35,6 +35,11 @@ export function percent(value: number | null | undefined): string {
   return value == null ? NONE : `${two.format(value)}%`;
 }
 
+/** A part in percent of the whole; of nothing there is none. */
+export function share(part: number, whole: number): string {
+  return percent(whole ? (part * 100) / whole : null);
+}
+
 interface Civil {
   year: string;
   month: string;
@@ -69,7 +74,7 @@ export function day(text: string): string {
 }
 
 /** The civil day on which an instant lies, `YYYY-MM-DD`. */
-export function dayOf(instant: string | Date): string {
+function dayOf(instant: string | Date): string {
   const at = civil(new Date(instant));
   return `${at.year}-${at.month}-${at.day}`;
 }

@@ -8,7 +8,7 @@ addEventListener("popstate", () => {
   url.value = new URL(location.href);
 });
 
-export type Lang = "zh-CN" | "en";
+type Lang = "zh-CN" | "en";
 
 export const path = computed(() => url.value.pathname);
 export const lang = computed<Lang>(() => (url.value.searchParams.get("lang") === "en" ? "en" : "zh-CN"));
@@ -45,10 +45,6 @@ function go(next: URL): void {
     // A reader of the screen begins at the new page's heading, as after a full load.
     requestAnimationFrame(() => document.querySelector<HTMLElement>("main")?.focus());
   }
-}
-
-export function visit(to: string): void {
-  go(new URL(address(to), url.value));
 }
 
 /** Change query parameters in place; null or "" takes one away. */

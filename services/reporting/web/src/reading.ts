@@ -68,7 +68,7 @@ export function unitName(definitions: Definitions | null, code: string | null | 
 }
 
 /** A task force's subject without what all their names share. */
-export function shortForce(name: string): string {
+function shortForce(name: string): string {
   return name.replace(/(工作)?专班$/, "").replace(/问题$/, "").replace(/欠薪$/, "");
 }
 

@@ -5,7 +5,7 @@ import type { Day, Definitions } from "../types";
 import { daysBetween } from "../format";
 import { phaseName } from "../reading";
 import { t } from "../words";
-import { AMBER, base, BLUE, GREY, letters, RED } from "./common";
+import { base, letters, palette } from "./common";
 import type { Option } from "./echarts";
 
 export type Measure = "cases" | "amount";
@@ -63,24 +63,26 @@ export function burndown(
     return rest ? scale(current.plan * (daysBetween(day, phase.last) / rest)) : 0;
   });
   const options = base(dark);
+  const colours = palette(dark);
+  const fontSize = letters(dark);
   const narrow = innerWidth < 800;
   return {
     ...options,
-    legend: { top: 0, textStyle: { fontSize: letters(dark), color: dark ? "#e8eef6" : undefined } },
+    legend: { top: 0, textStyle: { fontSize, color: colours.words } },
     grid: { left: 8, right: 16, top: dark ? 64 : 44, bottom: 8, containLabel: true },
     xAxis: {
       type: "category",
       data: days,
       boundaryGap: false,
-      axisLabel: { formatter: asDayLabel, fontSize: letters(dark), color: dark ? "#c7d3e0" : GREY, hideOverlap: true },
+      axisLabel: { formatter: asDayLabel, fontSize, color: colours.faint, hideOverlap: true },
     },
     yAxis: {
       type: "value",
       min: 0,
       name: measure === "cases" ? t("unit.cases") : t("unit.wan"),
-      axisLabel: { fontSize: letters(dark), color: dark ? "#c7d3e0" : GREY },
-      nameTextStyle: { fontSize: letters(dark), color: dark ? "#c7d3e0" : GREY },
-      splitLine: { lineStyle: { color: dark ? "#2c3a4c" : "#e3e8ee" } },
+      axisLabel: { fontSize, color: colours.faint },
+      nameTextStyle: { fontSize, color: colours.faint },
+      splitLine: { lineStyle: { color: colours.line } },
     },
     series: [
       {
@@ -89,20 +91,20 @@ export function burndown(
         data: column((point) => point.open),
         showSymbol: false,
         lineStyle: { width: 3 },
-        color: dark ? "#62a8ff" : BLUE,
+        color: colours.blue,
         // A date of the campaign within a phase, as the one before 春节; the others are phases' ends.
         markLine: {
           silent: true,
           symbol: "none",
-          lineStyle: { color: dark ? "#ff8a80" : RED, type: "solid", width: 1 },
-          label: { position: "insideEndBottom", color: dark ? "#ffb4ab" : RED, fontSize: letters(dark) - 1, formatter: "{b}" },
+          lineStyle: { color: colours.red, type: "solid", width: 1 },
+          label: { position: "insideEndBottom", color: colours.redWords, fontSize: fontSize - 1, formatter: "{b}" },
           data: definitions.campaign.dates
             .filter((date) => !phases.some((each) => each.last === date.last_day))
             .map((date) => ({ name: `${date.id} ${asDayLabel(date.last_day)}`, xAxis: date.last_day })),
         },
         markArea: {
           silent: true,
-          label: { position: "insideTop", color: dark ? "#c7d3e0" : GREY, fontSize: letters(dark) - 1 },
+          label: { position: "insideTop", color: colours.faint, fontSize: fontSize - 1 },
           data: phases.map((each, index) => [
             {
               name: narrow ? each.id : phaseName(each),
@@ -120,7 +122,7 @@ export function burndown(
         data: days.map((day, index) => (each.first <= day && day <= each.last ? plan[index]! : null)),
         showSymbol: false,
         lineStyle: { type: "dashed" as const, width: 2 },
-        color: dark ? "#ffc266" : AMBER,
+        color: colours.amber,
       })),
       ...(measure === "cases"
         ? [
@@ -130,7 +132,7 @@ export function burndown(
               data: column((point) => point.overdue),
               showSymbol: false,
               lineStyle: { width: 2, type: "dotted" as const },
-              color: dark ? "#ff8a80" : RED,
+              color: colours.red,
             },
           ]
         : []),

@@ -3,7 +3,7 @@
 import { lang } from "../place";
 import { AGES, type Ranked, type Unit } from "../types";
 import { t, tCode } from "../words";
-import { AMBER, axisNames, base, BLUE, GREEN, GREY, letters, RED } from "./common";
+import { AMBER, axisNames, base, BLUE, GREEN, GREY, letters, palette, RED } from "./common";
 import type { Option } from "./echarts";
 
 /** Height of a list of bars in pixels. */
@@ -16,11 +16,12 @@ const HATCHED = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 5], rotati
 /** Scores of a list, its first at the top; the axis is never cut. Small samples are grey and hatched. */
 export function scores(items: Ranked[], name: (item: Ranked) => string, dark = false): Option {
   const shown = items.filter((item) => item.score != null);
+  const colours = palette(dark);
   return {
     ...base(dark),
     aria: { enabled: true, decal: { show: false }, label: { enabled: false } },
     grid: { left: 8, right: dark ? 90 : 56, top: 8, bottom: 8, containLabel: true },
-    xAxis: { type: "value", min: 0, max: 100, axisLabel: { fontSize: letters(dark), hideOverlap: true }, splitLine: { lineStyle: { color: dark ? "#2c3a4c" : "#e3e8ee" } } },
+    xAxis: { type: "value", min: 0, max: 100, axisLabel: { fontSize: letters(dark), hideOverlap: true }, splitLine: { lineStyle: { color: colours.line } } },
     yAxis: { type: "category", inverse: true, data: shown.map(name), axisLabel: axisNames(dark) },
     series: [
       {
@@ -32,12 +33,12 @@ export function scores(items: Ranked[], name: (item: Ranked) => string, dark = f
           itemStyle:
             item.note === "SMALL_SAMPLE"
               ? { color: GREY, decal: HATCHED }
-              : { color: item.note === "EXTREME" ? RED : dark ? "#62a8ff" : BLUE },
+              : { color: item.note === "EXTREME" ? RED : colours.blue },
         })),
         label: {
           show: true,
           position: "right",
-          color: dark ? "#e8eef6" : undefined,
+          color: colours.words,
           fontSize: letters(dark),
           formatter: (item) => Number(item.value).toFixed(2),
         },

@@ -1,7 +1,8 @@
-import { readPath } from "../api";
+import { readPath, withQuery } from "../api";
 import { count, due, left, span, time, yuan } from "../format";
 import { address, ask, lang, query } from "../place";
 import { Answered } from "../parts/Answered";
+import { CaseLink } from "../parts/CaseLink";
 import { DataTable } from "../parts/DataTable";
 import { LevelMark, Overdue } from "../parts/Mark";
 import { Origin } from "../parts/Origin";
@@ -65,7 +66,7 @@ function Head({ of: { case: one, meta }, definitions }: { of: OneCase; definitio
       </p>
       {one.merged_into && (
         <p>
-          {t("case.merged")} <a href={address(`/cases/${one.merged_into}`)}>{one.merged_into.slice(0, 8)}</a>
+          {t("case.merged")} <CaseLink id={one.merged_into} />
         </p>
       )}
       <dl class="facts">
@@ -179,7 +180,7 @@ function Story({ of, definitions }: { of: string; definitions: Definitions | nul
   const path = `/v1/cases/${of}/timeline`;
   // A rule's steps are most of a story; without them stands what people did.
   const acts = query("story") === "acts";
-  const timeline = useRead<Timeline>(cursor ? `${path}?cursor=${encodeURIComponent(cursor)}` : readPath(path));
+  const timeline = useRead<Timeline>(cursor ? withQuery(path, { cursor }) : readPath(path));
   return (
     <section aria-labelledby="story">
       <h2 id="story">{t("case.story")}</h2>

@@ -1,7 +1,8 @@
-import { readPath } from "../api";
+import { readPath, withQuery } from "../api";
 import { count, date, due, left, wan } from "../format";
 import { address, ask, query } from "../place";
 import { Answered } from "../parts/Answered";
+import { CaseLink } from "../parts/CaseLink";
 import { DataTable } from "../parts/DataTable";
 import { LevelMark, levelText, Overdue, overdueText } from "../parts/Mark";
 import { named, unitName, useDefinitions, useRead } from "../reading";
@@ -16,7 +17,7 @@ export function CasesPage() {
   const cursor = query("cursor");
   const filters = Object.fromEntries(FILTERS.map((name) => [name, query(name)]));
   // A cursor pins the instant that its list began with, so none is sent beside it.
-  const path = cursor ? `/v1/cases?${search({ ...filters, limit: PAGE, cursor })}` : readPath("/v1/cases", { ...filters, limit: PAGE });
+  const path = cursor ? withQuery("/v1/cases", { ...filters, limit: PAGE, cursor }) : readPath("/v1/cases", { ...filters, limit: PAGE });
   const cases = useRead<Cases>(path);
   return (
     <>
@@ -47,10 +48,6 @@ export function CasesPage() {
   );
 }
 
-function search(parameters: Record<string, string | null>): string {
-  return new URLSearchParams(Object.entries(parameters).filter((pair): pair is [string, string] => !!pair[1])).toString();
-}
-
 /** What the office decides today, one click away. */
 const QUEUES: [Word, Record<string, string>][] = [
   ["queue.triage", { state: "TRIAGE" }],
@@ -67,7 +64,7 @@ function Queues() {
   return (
     <nav class="queues" aria-label={t("queue.title")}>
       {QUEUES.map(([word, query]) => (
-        <a href={address(`/cases?${search(query)}`)}>
+        <a href={address(withQuery("/cases", query))}>
           {t(word)} <strong>{count(waiting(query))}</strong>
         </a>
       ))}
@@ -140,7 +137,7 @@ function List({ items, now, definitions }: ListProps) {
           title: t("case.number"),
           head: true,
           text: (item) => item.number ?? item.case_id,
-          show: (item) => <a class="whole" href={address(`/cases/${item.case_id}`)}>{item.number ?? item.case_id.slice(0, 8)}</a>,
+          show: (item) => <CaseLink id={item.case_id} number={item.number} />,
         },
         { title: t("case.received"), whole: true, text: (item) => date(item.received_at) },
         { title: t("case.source"), text: (item) => named(definitions?.sources, item.source) },

@@ -1,22 +1,21 @@
 import { useState } from "preact/hooks";
 import { readPath } from "../api";
 import { burndown, points, type Measure } from "../charts/burndown";
-import { count, day, percent, wan } from "../format";
+import { count, day, share, wan } from "../format";
 import { address, ask, query } from "../place";
 import { Answered } from "../parts/Answered";
 import { DataTable } from "../parts/DataTable";
 import { Figure } from "../parts/Figure";
-import { LevelMark, levelText } from "../parts/Mark";
+import { LevelMark, LEVELS, levelText } from "../parts/Mark";
 import { Origin } from "../parts/Origin";
 import { Ranking } from "../parts/Ranking";
 import { Targets } from "../parts/Targets";
 import { TileMap, type Shown } from "../parts/TileMap";
 import { phaseName, unitName, useDefinitions, useRead } from "../reading";
-import type { Clearance, Definitions, Level, Overview, Rankings, Trend, Unit, Units, Warnings } from "../types";
+import type { Clearance, Definitions, Overview, Rankings, Trend, Unit, Units, Warnings } from "../types";
 import { t, type Word } from "../words";
 
 const HEAD = 5;
-const LEVELS: Level[] = ["L7", "L6", "L5", "L4", "L3", "L2", "L1", "L0"];
 
 export function OverviewPage() {
   const definitions = useDefinitions();
@@ -97,7 +96,6 @@ export function OverviewPage() {
 function Numbers({ of, definitions }: { of: Overview; definitions: Definitions | null }) {
   const path = readPath("/v1/overview");
   const phase = definitions?.campaign.phases.find((each) => each.id === of.phase);
-  const share = (part: number, whole: number) => percent(whole ? (part * 100) / whole : null);
   const cards: { name: string; word: Word; value: string; unit: string; more?: string; formula: Word; field: string; to?: string; bad?: boolean }[] = [
     { name: "open", word: "n.open", value: count(of.open), unit: t("unit.cases"), formula: "f.open", field: "open" },
     { name: "accepted", word: "n.accepted", value: count(of.accepted), unit: t("unit.cases"), more: t("n.of_received", { n: count(of.received) }), formula: "f.accepted", field: "accepted, received" },

@@ -4,13 +4,13 @@ import { useEffect, useState } from "preact/hooks";
 import { readPath, stamp } from "../api";
 import { burndown, points } from "../charts/burndown";
 import { scores } from "../charts/units";
-import { count, percent, time, wan } from "../format";
+import { count, share, time, wan } from "../format";
 import { address } from "../place";
 import { Drawing } from "../parts/Figure";
-import { LevelMark, ResultMark } from "../parts/Mark";
+import { LevelMark, LEVELS, ResultMark } from "../parts/Mark";
 import { TileMap } from "../parts/TileMap";
 import { unitName, useDefinitions, useRead } from "../reading";
-import type { Clearance, Level, Overview, Rankings, Trend, Units } from "../types";
+import type { Clearance, Overview, Rankings, Trend, Units } from "../types";
 import { t, tCode, type Word } from "../words";
 
 const VIEWS = ["trend", "map", "forces", "townships", "targets"] as const;
@@ -22,7 +22,6 @@ const TITLES: Record<(typeof VIEWS)[number], Word> = {
   targets: "targets.title",
 };
 const TURN = 12_000;
-const LEVELS: Level[] = ["L7", "L6", "L5", "L4", "L3", "L2", "L1"];
 
 export function ScreenPage() {
   const [view, setView] = useState(0);
@@ -76,7 +75,7 @@ function Wall({ of }: { of: Overview }) {
     ["n.closed", count(of.closed), t("unit.cases")],
     ["n.overdue", count(of.overdue), t("unit.cases")],
     ["n.paid", wan(of.paid_fen), t("unit.wan")],
-    ["n.paid_share", percent(of.owed_fen ? (of.paid_fen * 100) / of.owed_fen : null), ""],
+    ["n.paid_share", share(of.paid_fen, of.owed_fen), ""],
     ["n.workers", count(of.workers_paid), t("unit.people")],
   ];
   return (
@@ -90,7 +89,7 @@ function Wall({ of }: { of: Overview }) {
         </div>
       ))}
       <ul class="levels" aria-label={t("level.title")}>
-        {LEVELS.filter((level) => of.by_level[level]).map((level) => (
+        {LEVELS.filter((level) => level !== "L0" && of.by_level[level]).map((level) => (
           <li>
             <LevelMark level={level} /> {count(of.by_level[level])}
           </li>

@@ -2,8 +2,9 @@ import { useEffect, useState } from "preact/hooks";
 import { readPath } from "../api";
 import { ageing, heightOf, scores, waterfall } from "../charts/units";
 import { count, date, due, percent, points, startOf, wan } from "../format";
-import { address, ask, query } from "../place";
+import { ask, query } from "../place";
 import { Answered } from "../parts/Answered";
+import { CaseLink } from "../parts/CaseLink";
 import { DataTable } from "../parts/DataTable";
 import { Download } from "../parts/Download";
 import { Figure } from "../parts/Figure";
@@ -90,8 +91,8 @@ function List({ id, word, file, of, name }: ListProps) {
       <h2 id={id}>{t(word)}</h2>
       <Answered of={of} empty={(found) => !found.items.length}>
         {(found) => {
-          const best = found.items.find((item) => item.score != null);
           const shown = found.items.filter((item) => item.score != null);
+          const best = shown[0];
           return (
             <>
               <p class="hint">{t("rank.between", { first: date(found.window.start), last: date(new Date(Date.parse(found.window.end) - 1).toISOString()) })}</p>
@@ -207,11 +208,7 @@ function Grounds({ unit, span }: { unit: string; span: WhyProps["span"] }) {
                     title: t("case.number"),
                     head: true,
                     text: (item) => item.number ?? item.case_id,
-                    show: (item) => (
-                      <a class="whole" href={address(`/cases/${item.case_id}`)}>
-                        {item.number ?? item.case_id.slice(0, 8)}
-                      </a>
-                    ),
+                    show: (item) => <CaseLink id={item.case_id} number={item.number} />,
                   },
                   { title: t("part.cleared"), text: (item) => told(item.rates.cleared) },
                   { title: t("part.on_time"), text: (item) => told(item.rates.on_time) },
@@ -231,8 +228,7 @@ function Grounds({ unit, span }: { unit: string; span: WhyProps["span"] }) {
                   {
                     title: t("ground.subject"),
                     text: (act) => act.subject,
-                    show: (act) =>
-                      act.subject.includes(":") ? <code>{act.subject}</code> : <a href={address(`/cases/${act.subject}`)}>{act.subject.slice(0, 8)}</a>,
+                    show: (act) => (act.subject.includes(":") ? <code>{act.subject}</code> : <CaseLink id={act.subject} />),
                   },
                 ]}
               />

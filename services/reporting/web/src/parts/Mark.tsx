@@ -15,6 +15,9 @@ const COLOURS: Record<Level, string> = {
   L7: "deep",
 };
 
+/** From the highest down. */
+export const LEVELS = (Object.keys(SHAPES) as Level[]).reverse();
+
 export function levelText(level: Level): string {
   return level === "L0" ? t("level.L0") : `${level} ${t(`level.${level}`)}`;
 }
@@ -58,4 +61,3 @@ export function Overdue({ overdue }: { overdue: boolean }) {
 export function noteText(note: string | null): string {
   return note ? tCode("note", note) : "";
 }
-

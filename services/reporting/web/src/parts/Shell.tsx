@@ -97,7 +97,7 @@ export function Language() {
 }
 
 /** Stands above the numbers on paper too, where nobody can ask again. */
-export function Stamp() {
+function Stamp() {
   const meta = stamp.value;
   if (!meta) return null;
   return (

@@ -1,9 +1,9 @@
 // 阶段目标: what each phase promises, whether it is kept, and what stands in its way.
 
 import { count, due } from "../format";
-import { address } from "../place";
 import type { Target } from "../types";
 import { t, tCode } from "../words";
+import { CaseLink } from "./CaseLink";
 import { DataTable } from "./DataTable";
 import { ResultMark } from "./Mark";
 
@@ -55,7 +55,7 @@ function InTheWay({ item }: { item: Target }) {
       <ul>
         {item.cases.slice(0, MOST).map((found) => (
           <li>
-            <a href={address(`/cases/${found.case_id}`)}>{found.case_id.slice(0, 8)}</a>
+            <CaseLink id={found.case_id} />
             {found.tag === "GRACE" ? ` ${t("targets.grace")}` : ""}
           </li>
         ))}

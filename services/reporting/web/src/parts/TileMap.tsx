@@ -32,7 +32,7 @@ const RADIUS = 50;
 const WIDE = Math.sqrt(3) * RADIUS;
 const HIGH = RADIUS * 1.5;
 
-export function stepOf(value: number, shown: Shown): number {
+function stepOf(value: number, shown: Shown): number {
   return STEPS[shown].filter((least) => value >= least).length;
 }
 
