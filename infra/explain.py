@@ -296,9 +296,10 @@ def _length_of(clock: Clock, dossier: Dossier, policy: Policy) -> tuple[Length |
     if clock.fixed_due is not None:
         return None, ""
     if clock.timer == "T09":
-        phase = policy.phase_of(civil(clock.started_at))
-        days = phase.handle_wd if phase else policy.content.campaign.default_handle_wd
-        return Length(unit="wd", n=days), f"{phase.id} {phase.name}" if phase else ""
+        day = civil(clock.started_at)
+        phase = policy.phase_of(day)
+        of = f"{phase.id} {phase.name}" if phase else ""
+        return Length(unit="wd", n=policy.handle_wd(day)), of
     if clock.timer == "T42":
         listing = listing_rule(policy, clock.started_at)
         return (Length(unit="wd", n=listing.within_wd), listing.id) if listing else (None, "")

@@ -573,6 +573,11 @@ class Policy:
                 return phase
         return None
 
+    def handle_wd(self, day: date) -> int:
+        """Working days of T09 for an assignment on a civil date: those of its phase (方案 四)."""
+        phase = self.phase_of(day)
+        return phase.handle_wd if phase else self.content.campaign.default_handle_wd
+
     def cap_of(self, tier: str, received_at: datetime) -> Cap | None:
         """The campaign date that caps a line (domain 4.2)."""
         for cap, begins in self._caps:

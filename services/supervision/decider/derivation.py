@@ -185,8 +185,7 @@ def _handling(clock: Clock, case: Case, policy: Policy) -> Due:
     """T09: by the phase of the assignment, capped by the campaign date (domain 4.2)."""
     handling = policy.content.handling
     day = civil(clock.started_at)
-    phase = policy.phase_of(day)
-    days = phase.handle_wd if phase else policy.content.campaign.default_handle_wd
+    days = policy.handle_wd(day)
     if URGENT in clock.variant:
         days = min(days, handling.urgent_handle_wd)
     if LARGE_GROUP in clock.variant:
