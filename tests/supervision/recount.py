@@ -79,6 +79,7 @@ class Ticking:
     reached: str = ""
     floor: datetime | None = None
     jump: Step | None = None
+    lane: str = ""
 
 
 LADDERS: dict[str, str] = {
@@ -176,7 +177,8 @@ class Recount:
             self.alerts.setdefault(key, []).append((at, what))
             clock.reached = max(clock.reached, what)
             self.fired[key, clock.due] = max(self.fired.get((key, clock.due), ""), what)
-            clock.jump = None
+            if clock.jump is not None:
+                clock.lane, clock.jump = what, None
             self.date_missed = self.date_missed or (key.startswith("A") and what == "L7")
         elif key == "T05":
             self.stop("T05")
@@ -249,7 +251,8 @@ class Recount:
             self.moved.setdefault(key, []).append((clock.due, due))
             self.dues[key].append(due)
             if due > at:
-                clock.reached = self.fired.get((key, due), "")
+                # No other due undoes why a fast lane was taken: nothing lower is raised after it.
+                clock.reached = max(clock.lane, self.fired.get((key, due), ""))
             clock.due = due
 
     # --- clocks ---------------------------------------------------------------------------------
