@@ -103,9 +103,9 @@ async def _create(admin: AIOKafkaAdminClient, namespace: str) -> list[str]:
         ]
     )
     for name, code, *_reason in answer.topic_errors:
-        # Somebody else may create the same topics at this moment; theirs are checked like any.
         if code == TopicAuthorizationFailedError.errno:
             raise TopicAuthorizationFailedError(name)
+        # Somebody else may create the same topics at this moment; theirs are checked like any.
         if code not in (0, TopicAlreadyExistsError.errno):
             raise Unready(f"Kafka refused topic {name}: {for_code(code).__name__}")
     return [topic.name for topic in missing]
