@@ -159,7 +159,7 @@ async def test_the_numbers_are_those_of_the_api_now_and_then(town: Town) -> None
         assert await number(page, "paid") == wan(told["paid_fen"])
         assert await number(page, "workers") == str(told["workers_paid"])
         levels = {row[0].split()[1][:2]: int(row[1]) for row in await cells(page, "levels")}
-        by_level = {level: told["by_level"].get(level, 0) for level in told["by_level"]}
+        by_level = {level: told["open_by_level"].get(level, 0) for level in told["open_by_level"]}
         assert {level: n for level, n in levels.items() if n and level != "绿"} == {
             level: n for level, n in by_level.items() if n and level != "L0"
         }
@@ -168,7 +168,11 @@ async def test_the_numbers_are_those_of_the_api_now_and_then(town: Town) -> None
             len(clearance["items"])
         )
         shown = [row[4] for row in await cells(page, "clearance")]
-        assert shown == [f"{item['met']} / {item['of']}" for item in clearance["items"]]
+        counted = {"P1-screen": "个单位", "P3-dynamic": "天", "P4": "个单位"}
+        assert shown == [
+            f"{item['met']} / {item['of']} {counted.get(item['predicate'], '件')}"
+            for item in clearance["items"]
+        ]
     await expect(stamp).to_have_text("数据截至2021年12月1日 00:00")
     await page.context.close()
 

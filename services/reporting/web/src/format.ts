@@ -17,8 +17,9 @@ export function count(value: number | null | undefined): string {
   return value == null ? NONE : whole.format(value);
 }
 
-/** Fen as 万元 without the unit, which stands in the heading. */
+/** Fen as 万元 (in English, which has no such unit, as yuan), without the unit: the heading has it. */
 export function wan(fen: number | null | undefined): string {
+  if (lang.value === "en") return yuan(fen);
   return fen == null ? NONE : two.format(fen / FEN_OF_WAN);
 }
 

@@ -24,7 +24,7 @@ export interface Overview {
   by_state: Record<string, number>;
   by_tier: Record<string, number>;
   by_source: Record<string, number>;
-  by_level: Partial<Record<Level, number>>;
+  open_by_level: Partial<Record<Level, number>>;
   phase: string | null;
   campaign: { first: string; last: string; stands: "before" | "running" | "over" };
 }
@@ -165,7 +165,8 @@ export interface Deadline {
 export interface Why {
   rule: string | null;
   reason: string | null;
-  runner_up: string | null;
+  evidence: string[] | null;
+  runner_up: { lead: string; rule: string } | null;
   decided: string;
   at: string;
   text: string | null;

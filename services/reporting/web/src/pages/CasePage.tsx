@@ -7,7 +7,7 @@ import { DataTable } from "../parts/DataTable";
 import { LevelMark, Overdue } from "../parts/Mark";
 import { Origin } from "../parts/Origin";
 import { named, unitName, useDefinitions, useRead } from "../reading";
-import type { Deadline, Definitions, OneCase, Timeline, Told } from "../types";
+import type { Deadline, Definitions, OneCase, Timeline, Told, Why } from "../types";
 import { t, tCode } from "../words";
 
 export function CasePage({ name }: { name: string }) {
@@ -27,6 +27,7 @@ export function CasePage({ name }: { name: string }) {
           <section aria-labelledby="deadlines">
             <h2 id="deadlines">{t("case.deadlines")}</h2>
             <Deadlines of={one} definitions={definitions} />
+            <p class="hint">{t("case.deadlines.hint")}</p>
           </section>
           <Story of={one.case.case_id} definitions={definitions} />
         </>
@@ -79,12 +80,30 @@ function Head({ of: { case: one, meta }, definitions }: { of: OneCase; definitio
             </div>
           ))}
       </dl>
-      {one.why?.text && (
-        <p class="hint">
-          {t("case.why", { rule: one.why.rule ?? "—" })} <span lang="zh-CN">{one.why.text}</span>
-        </p>
-      )}
+      {one.why && <Reason of={one.why} definitions={definitions} />}
     </>
+  );
+}
+
+/** Routing's last decision: by which rule and what it saw, the next best, and what would flip it. */
+function Reason({ of: why, definitions }: { of: Why; definitions: Definitions | null }) {
+  return (
+    <p class="hint">
+      {t("case.why", { rule: why.rule ?? "—" })}
+      {!!why.evidence?.length && (
+        <>
+          {" "}
+          {t("case.evidence")} <code>{why.evidence.join(", ")}</code>.
+        </>
+      )}
+      {why.runner_up && ` ${t("case.runner_up", { unit: unitName(definitions, why.runner_up.lead), rule: why.runner_up.rule })}`}
+      {why.text && (
+        <>
+          {" "}
+          <span lang="zh-CN">{why.text}</span>
+        </>
+      )}
+    </p>
   );
 }
 
@@ -121,13 +140,14 @@ function Deadlines({ of: { case: one, meta }, definitions }: { of: OneCase; defi
     return name ? `${id} ${name}` : id;
   };
   const red = one.alerts.filter((alert) => alert.level >= "L3");
-  // A clock past its due whose red alert does not stand has ended: it was met, dropped or paused.
+  // The log tells when a term begins, not what ends it: nothing is said of one that may have ended.
+  const handling = one.deadlines.filter((item) => HANDLING.has(item.timer)).at(-1);
+  const runs = (item: Deadline) => !one.closed_at && (item.timer === one.cap || (item === handling && IN_HAND.has(one.state)));
   const rest = (item: Deadline): string => {
-    if (one.closed_at || !item.due_at) return "—";
-    const until = Date.parse(item.due_at) - Date.parse(meta.as_of);
-    if (until > 0) return t("due.until", { length: span(until) });
+    if (!item.due_at) return "";
     const late = red.some((alert) => alert.timer === item.timer && alert.step === item.step && alert.due_at === item.due_at);
-    return late ? t("due.late", { length: span(until) }) : t("due.ended");
+    if (late) return t("due.late", { length: span(Date.parse(item.due_at) - Date.parse(meta.as_of)) });
+    return runs(item) ? left(item.due_at, meta.as_of) : "";
   };
   return (
     <DataTable
@@ -149,6 +169,9 @@ function Deadlines({ of: { case: one, meta }, definitions }: { of: OneCase; defi
     />
   );
 }
+
+const HANDLING = new Set(["T09", "T18"]);
+const IN_HAND = new Set(["ASSIGNED", "RETURN_REVIEW", "HANDLING"]);
 
 /** Where a clock comes from; the book marks with [PC] what the city has set for itself. */
 function sourceOf(definitions: Definitions | null, id: string): string {

@@ -9,7 +9,7 @@ import { named, unitName, useDefinitions, useRead } from "../reading";
 import type { Case, Cases, Definitions, Level, Overview } from "../types";
 import { t, type Word } from "../words";
 
-const FILTERS = ["q", "task_force", "township", "department", "state", "level", "tier", "source", "overdue"] as const;
+const FILTERS = ["q", "task_force", "township", "department", "state", "level", "tier", "source", "overdue", "open"] as const;
 const PAGE = "50";
 
 export function CasesPage() {
@@ -55,12 +55,13 @@ const QUEUES: [Word, Record<string, string>][] = [
   ["queue.review", { state: "CLOSURE_REVIEW" }],
   ["queue.follow_up", { state: "FOLLOW_UP" }],
   ["n.overdue", { overdue: "true" }],
+  ["n.open", { open: "true" }],
 ];
 
 function Queues() {
   const overview = useRead<Overview>(readPath("/v1/overview")).data;
   if (!overview) return null;
-  const waiting = (query: Record<string, string>) => (query.state ? (overview.by_state[query.state] ?? 0) : overview.overdue);
+  const waiting = (query: Record<string, string>) => (query.state ? (overview.by_state[query.state] ?? 0) : query.open ? overview.open : overview.overdue);
   return (
     <nav class="queues" aria-label={t("queue.title")}>
       {QUEUES.map(([word, query]) => (
@@ -108,6 +109,10 @@ function Filters({ definitions }: { definitions: Definitions | null }) {
       {choice("overdue", "n.overdue", [
         { code: "true", text: t("overdue.yes") },
         { code: "false", text: t("overdue.no") },
+      ])}
+      {choice("open", "n.open", [
+        { code: "true", text: t("open.yes") },
+        { code: "false", text: t("open.no") },
       ])}
       <button type="button" class="quiet" onClick={() => ask(Object.fromEntries([...FILTERS, "cursor"].map((name) => [name, null])))}>
         {t("filter.clear")}

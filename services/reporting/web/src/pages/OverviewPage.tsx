@@ -97,7 +97,7 @@ function Numbers({ of, definitions }: { of: Overview; definitions: Definitions |
   const path = readPath("/v1/overview");
   const phase = definitions?.campaign.phases.find((each) => each.id === of.phase);
   const cards: { name: string; word: Word; value: string; unit: string; more?: string; formula: Word; field: string; to?: string; bad?: boolean }[] = [
-    { name: "open", word: "n.open", value: count(of.open), unit: t("unit.cases"), formula: "f.open", field: "open" },
+    { name: "open", word: "n.open", value: count(of.open), unit: t("unit.cases"), formula: "f.open", field: "open", to: "/cases?open=true", more: t("n.listed") },
     { name: "accepted", word: "n.accepted", value: count(of.accepted), unit: t("unit.cases"), more: t("n.of_received", { n: count(of.received) }), formula: "f.accepted", field: "accepted, received" },
     { name: "closed", word: "n.closed", value: count(of.closed), unit: t("unit.cases"), more: t("n.written_off", { n: count(of.written_off) }), formula: "f.closed", field: "closed, written_off" },
     { name: "overdue", word: "n.overdue", value: count(of.overdue), unit: t("unit.cases"), more: t("n.of_open", { n: share(of.overdue, of.open) }), formula: "f.overdue", field: "overdue", to: "/cases?overdue=true", bad: of.overdue > 0 },
@@ -221,7 +221,7 @@ function Where({ items }: { items: Unit[] }) {
 }
 
 function Levels({ of }: { of: Overview }) {
-  const rows = LEVELS.map((level) => ({ level, n: of.by_level[level] ?? 0 }));
+  const rows = LEVELS.map((level) => ({ level, n: of.open_by_level[level] ?? 0 }));
   return (
     <DataTable
       caption={t("level.title")}
@@ -239,7 +239,7 @@ function Levels({ of }: { of: Overview }) {
           title: `${t("level.count")} (${t("unit.cases")})`,
           number: true,
           text: (row) => count(row.n),
-          show: (row) => (row.n && row.level !== "L0" ? <a href={address(`/cases?level=${row.level}`)}>{count(row.n)}</a> : count(row.n)),
+          show: (row) => (row.n && row.level !== "L0" ? <a href={address(`/cases?level=${row.level}&open=true`)}>{count(row.n)}</a> : count(row.n)),
         },
       ]}
     />

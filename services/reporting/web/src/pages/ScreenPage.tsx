@@ -89,9 +89,9 @@ function Wall({ of }: { of: Overview }) {
         </div>
       ))}
       <ul class="levels" aria-label={t("level.title")}>
-        {LEVELS.filter((level) => level !== "L0" && of.by_level[level]).map((level) => (
+        {LEVELS.filter((level) => level !== "L0" && of.open_by_level[level]).map((level) => (
           <li>
-            <LevelMark level={level} /> {count(of.by_level[level])}
+            <LevelMark level={level} /> {count(of.open_by_level[level])}
           </li>
         ))}
       </ul>

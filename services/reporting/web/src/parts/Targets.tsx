@@ -2,12 +2,15 @@
 
 import { count, due } from "../format";
 import type { Target } from "../types";
-import { t, tCode } from "../words";
+import { t, tCode, type Word } from "../words";
 import { CaseLink } from "./CaseLink";
 import { DataTable } from "./DataTable";
 import { ResultMark } from "./Mark";
 
 const MOST = 5;
+
+/** What a target counts where it is no case. */
+const COUNTS: Record<string, Word> = { "P1-screen": "unit.units", "P3-dynamic": "unit.days", P4: "unit.units" };
 
 export function Targets({ items }: { items: Target[] }) {
   return (
@@ -34,7 +37,7 @@ export function Targets({ items }: { items: Target[] }) {
           text: (item) => tCode("result", item.result),
           show: (item) => <ResultMark result={item.result} />,
         },
-        { title: t("targets.met"), number: true, text: (item) => `${count(item.met)} / ${count(item.of)}` },
+        { title: t("targets.met"), number: true, text: (item) => `${count(item.met)} / ${count(item.of)} ${t(COUNTS[item.predicate] ?? "unit.cases")}` },
         {
           title: t("targets.way"),
           text: (item) => String(item.cases.length || item.missing?.length || 0),
