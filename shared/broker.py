@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import category
 
 from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.errors import (
@@ -87,11 +88,17 @@ def _tls(settings: Settings, authorities: Path) -> ssl.SSLContext:
 
 def _password(file: Path) -> str:
     try:
-        password = file.read_text("utf-8").strip("\r\n")
+        # An editor may have put a byte order mark before it.
+        password = file.read_text("utf-8-sig").strip("\r\n")
     except (OSError, ValueError) as error:
         raise _unfit("PASSWORD_FILE", file, error) from None
     if not password:
         raise SettingsError(f"{PREFIX}KAFKA_PASSWORD_FILE: {file} is empty")
+    if any(category(sign) == "Cc" for sign in password):
+        raise SettingsError(
+            f"{PREFIX}KAFKA_PASSWORD_FILE: {file} holds more than one line, or a control "
+            f"character. Fix: the password alone, in one line"
+        )
     return password
 
 

@@ -69,6 +69,11 @@ def test_with_a_login_it_is_given_all_of_it(files: dict[str, Path]) -> None:
     assert len(context.get_ca_certs()) == 1
 
 
+def test_what_an_editor_puts_around_a_password_is_no_part_of_it(files: dict[str, Path]) -> None:
+    files["password"].write_bytes(b"\xef\xbb\xbfhush\r\n")
+    assert connection(by_login(files))["sasl_plain_password"] == "hush"
+
+
 def test_a_new_client_has_the_new_password(files: dict[str, Path]) -> None:
     settings = by_login(files)
     assert connection(settings)["sasl_plain_password"] == "hush=,pass word"
@@ -84,6 +89,8 @@ def test_a_new_client_has_the_new_password(files: dict[str, Path]) -> None:
         ("key", b"", "KAFKA_CERTIFICATE_FILE: .* with .* cannot be used"),
         ("password", b"\n", "KAFKA_PASSWORD_FILE: .* is empty"),
         ("password", b"\xff\xfehush", "KAFKA_PASSWORD_FILE: .* cannot be used .UnicodeDecodeError"),
+        ("password", b"hush\nhush\n", "KAFKA_PASSWORD_FILE: .* holds more than one line"),
+        ("password", b"hush\0", "KAFKA_PASSWORD_FILE: .* or a control character"),
     ],
 )
 def test_a_file_that_does_not_hold_what_it_should_is_told_by_its_setting(
