@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response, Security
 from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from services.reporting import (
@@ -531,7 +532,7 @@ class Api:
         now = await self.reading.positions()
         positions = now if last_event_id is None else resumed(last_event_id, now)
         feed = Feed(self.reading, self.reporting.bell, positions)
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        headers = {"x-accel-buffering": "no"}
         return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=headers)
 
 
@@ -599,13 +600,27 @@ async def _case(snapshot: Snapshot, cut: Cut, name: str) -> dict[str, Any]:
     return found
 
 
+class _Keyed(APIRoute):
+    """A route behind a key: what it answers stays in no browser's store for who comes next."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def unstored(request: Request) -> Response:
+            response = await handle(request)
+            response.headers["cache-control"] = "no-store"
+            return response
+
+        return unstored
+
+
 def routes(api: Api) -> APIRouter:
     """Every route with its operation id, model and problems."""
     known = Depends(only_known)
     # What the document says of the key; `api.key` judges it.
     bearer = Security(HTTPBearer(scheme_name="key", auto_error=False))
     needs = [Depends(api.key), bearer, known]
-    keyed = APIRouter(prefix="/v1", dependencies=needs, responses=PROBLEMS)
+    keyed = APIRouter(prefix="/v1", dependencies=needs, responses=PROBLEMS, route_class=_Keyed)
     table: tuple[tuple[str, Any, Any, str], ...] = (
         ("/cases", api.list_cases, answers.Cases, "listCases"),
         ("/cases/{case}", api.one_case, answers.OneCase, "getCase"),

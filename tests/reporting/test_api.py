@@ -485,6 +485,16 @@ async def test_a_key_is_needed_but_for_the_public(own_client: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize(
+    "path", ["/v1/cases", "/v1/overview", "/v1/ledgers/problems.xlsx", "/v1/triage"]
+)
+async def test_what_a_key_has_opened_stays_in_no_store(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+
+
+@pytest.mark.parametrize(
     ("path", "query", "status"),
     [
         ("/v1/cases", {"as_of": "yesterday"}, 422),
