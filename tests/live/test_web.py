@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from services.reporting.pages import ROUTES
 from shared import keys
@@ -242,8 +242,9 @@ async def test_a_case_is_found_and_told(town: Town) -> None:
     await expect(first).to_have_text(timeline["items"][0]["sentence_en"])
     money = await cells(page, f"case-{case['case_id'][:8]}-money")
     assert [row[3] for row in money[:-1]] == [f"{x['paid_fen'] / 100:,.2f}" for x in case["lines"]]
-    await page.goto(f"{town.process.url}/cases/nobody")
-    await expect(page.get_by_role("alert")).to_contain_text("没有这个案件")
+    for nobody in ("nobody", "%E0%A4%A"):
+        await page.goto(f"{town.process.url}/cases/{nobody}")
+        await expect(page.get_by_role("alert")).to_contain_text("没有这个案件")
     await page.context.close()
 
 
@@ -267,6 +268,43 @@ async def test_a_file_behind_the_key_is_downloaded(town: Town) -> None:
     file = await download.value
     assert file.suggested_filename == "problems.xlsx"
     assert (await file.path()).read_bytes().startswith(b"PK")
+    await page.context.close()
+
+
+async def test_a_spreadsheet_takes_no_text_of_a_table_for_a_formula(town: Town) -> None:
+    """Neither from its file nor from what is copied; a number with its sign stays one."""
+    page = await town.page("/nothing")
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    said = {
+        "=1+1": "'=1+1",
+        "@A1": "'@A1",
+        "-A1": "'-A1",
+        "+A1": "'+A1",
+        "＝1": "'＝1",
+        "+1.20": "+1.20",
+    }
+
+    async def names(route: Route) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        for item, name in zip(told["items"], said, strict=False):
+            item["name"] = name
+        await route.fulfill(response=answer, json=told)
+
+    await page.route("**/v1/rankings/townships*", names)
+    await page.goto(f"{town.process.url}/units")
+    table = page.locator(".table", has=page.locator("table[data-table='ranking-townships']"))
+    for text in said:
+        await expect(table.get_by_role("rowheader", name=text, exact=True)).to_be_visible()
+    async with page.expect_download() as download:
+        await table.get_by_role("button", name="下载 CSV").click()
+    lines = (await (await download.value).path()).read_text("utf-8-sig").splitlines()
+    await table.get_by_role("button", name="复制为表格").click()
+    await expect(table.get_by_role("status")).not_to_be_empty()
+    copied = (await page.evaluate("navigator.clipboard.readText()")).splitlines()
+    for safe in said.values():
+        assert any(f'"{safe}"' in line.split(",") for line in lines), safe
+        assert any(safe in line.split("\t") for line in copied), safe
     await page.context.close()
 
 

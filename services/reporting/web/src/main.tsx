@@ -22,7 +22,7 @@ function Page() {
   const [, first, second] = path.value.split("/");
   switch (first) {
     case "cases":
-      return second ? <CasePage name={decodeURIComponent(second)} /> : <CasesPage />;
+      return second ? <CasePage name={decoded(second)} /> : <CasesPage />;
     case "units":
       return <UnitsPage />;
     case "bulletins":
@@ -33,6 +33,15 @@ function Page() {
       return <SystemPage />;
     default:
       return <OverviewPage />;
+  }
+}
+
+/** A part of the address; one that is misspelt names nothing, and the page says so. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
   }
 }
 

@@ -31,7 +31,7 @@ export function DataTable<Row>({ caption, columns, rows, file, rowClass, caption
   const [copied, setCopied] = useState<string | null>(null);
   const cells = () => [columns.map((column) => column.title), ...rows.map((row) => columns.map((column) => column.text(row)))];
   const copy = async () => {
-    const text = cells().map((line) => line.map((cell) => cell.replace(/\s+/g, " ")).join("\t")).join("\n");
+    const text = cells().map((line) => line.map((cell) => plain(cell.replace(/\s+/g, " ").trim())).join("\t")).join("\n");
     try {
       await navigator.clipboard.writeText(text);
       setCopied(t("copied"));
@@ -91,8 +91,11 @@ function csv(lines: string[][]): Blob {
   return new Blob(["\ufeff", text, "\r\n"], { type: "text/csv;charset=utf-8" });
 }
 
-/** A text that a spreadsheet would take for a formula is marked as text; a negative number is none. */
 function field(text: string): string {
-  const safe = /^[=+@\t\r]|^-(?![\d.,]+%?$)/.test(text) ? `'${text}` : text;
-  return `"${safe.replaceAll('"', '""')}"`;
+  return `"${plain(text).replaceAll('"', '""')}"`;
+}
+
+/** A text that a spreadsheet would take for a formula is marked as text; a number with a sign is none. */
+function plain(text: string): string {
+  return /^[=@＝＠\s]|^[-+－＋](?![\d.,]+%?$)/.test(text) ? `'${text}` : text;
 }
