@@ -18,7 +18,7 @@ from shared.identity import Identity
 from shared.log import PARTITIONS
 from shared.settings import Settings
 
-SHAPE: Final = 8
+SHAPE: Final = 9
 """Of the view's rows; with another number the view is dropped and folded anew."""
 
 Connection = Any

@@ -60,6 +60,7 @@ _DECISIONS: Final = frozenset(
         "GroupLevelChanged",
         "GroupJoined",
         "GroupLeft",
+        "GroupMemberUpdated",
         "TriageRequested",
         "CaseAssigned",
         "CaseReassigned",

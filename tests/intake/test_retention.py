@@ -167,6 +167,26 @@ def test_a_member_of_a_group_ends_when_the_leading_case_is_closed_as_paid() -> N
     assert (hangs_on(alone.file), alone.file.ended_at) == ([], DAY)
 
 
+def test_a_member_that_is_unpaid_again_goes_on_though_its_leading_case_was_written_off() -> None:
+    """Reversed after the window of T15, so that nothing reopens the leading case."""
+    one = member(a="m")
+    leader = follow_up().and_("CaseClosed", at=DAY, **PAID).and_("CaseWrittenOff", at=DAY)
+
+    def told(status: str, case: str = one.subject) -> Given:
+        word = {"group": "group:a", "case": case, "status": status}
+        return leader.and_("GroupMemberUpdated", at=DAY + timedelta(days=60), **word)
+
+    def end(of: Given) -> datetime | None:
+        return ending(one.subject, {one.subject: one.file, "m": of.file}).at
+
+    assert end(leader) == DAY
+    assert end(told("settled")) == DAY
+    assert end(told("unpaid", "another")) == DAY
+    assert end(told("unpaid")) is None
+    leader = told("unpaid")
+    assert end(told("settled")) == DAY
+
+
 def test_who_left_a_group_or_leads_it_is_no_member() -> None:
     left = member(a="m", b="n").and_("GroupLeft", group="group:a", master="m")
     assert hangs_on(left.file) == ["n"]

@@ -2,7 +2,8 @@
 
 A case that was merged is a part of the case it was merged into and ends with it; a group is one
 case to be closed, so a member ends at the latest when its leading case is closed as paid, which it
-is only once every member is (I-01). Else a member would never end: nobody closes it.
+is only once every member is (I-01). Else a member would never end: nobody closes it. One that is
+unpaid again since then goes on, also where its leading case stays written off (T15).
 """
 
 from __future__ import annotations
@@ -54,7 +55,12 @@ def _is_member(file: CaseFile) -> bool:
 
 def _are_paid(file: CaseFile, files: Mapping[str, CaseFile]) -> bool:
     leaders = (files[leader.case] for leader in file.leaders.values())
-    return all(leader.state in ENDED and leader.closed_as == _PAID for leader in leaders)
+    return all(
+        leader.state in ENDED
+        and leader.closed_as == _PAID
+        and file.subject not in leader.unpaid_members
+        for leader in leaders
+    )
 
 
 def _held_by(files: Mapping[str, CaseFile]) -> tuple[str, ...]:

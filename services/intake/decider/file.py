@@ -94,8 +94,8 @@ class CaseFile(Frozen, frozen=True):
     `ended_at`: since when it does not go on (a decision counts from its `time`, an act of a person
     from its recording: what was filed late was not known to have ended); None while it does.
     `closed_as`: how it was closed, while it is. `leaders`: of the groups that it is a member of, by
-    group. `proceedings`: the legal ones that there were, by what they are. `erased`: whether what
-    it says of persons was.
+    group. `unpaid_members`: of a group that it leads, those told to be unpaid. `proceedings`: the
+    legal ones that there were, by what they are. `erased`: whether what it says of persons was.
     """
 
     subject: str
@@ -134,6 +134,7 @@ class CaseFile(Frozen, frozen=True):
     ended_at: datetime | None = None
     closed_as: e.ClosureKind | None = None
     leaders: dict[str, Leader] = msgspec.field(default_factory=dict)
+    unpaid_members: tuple[str, ...] = ()
     proceedings: dict[str, Proceeding] = msgspec.field(default_factory=dict)
     erased: bool = False
 
@@ -232,7 +233,6 @@ Unheard: TypeAlias = (
     | e.CaseReferredToPublicSecurity
     | e.FalseClosureSuspected
     | e.SourceReplyOwed
-    | e.GroupMemberUpdated
     | e.LedgerSnapshotTaken
     | e.RankingPublished
     | e.BulletinIssued
@@ -414,6 +414,10 @@ def _evolved(state: CaseFile, event: Event) -> CaseFile:
             return replace(state, group=data.group, leaders=leaders)
         case e.GroupLeft():
             return _without_leader(state, data.group, data.master)
+        case e.GroupMemberUpdated():
+            unpaid = {*state.unpaid_members} - {data.case}
+            unpaid |= {data.case} if data.status == "unpaid" else set()
+            return replace(state, unpaid_members=tuple(sorted(unpaid)))
         case e.ExtremeIncidentReported():
             return replace(state, incidents=(*state.incidents, event.id))
         case e.SupervisionVisitRecorded():
