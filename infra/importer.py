@@ -166,12 +166,22 @@ async def _stamp(admin: AIOKafkaAdminClient, settings: Settings, by: str) -> Non
 
 
 def run(file: Path) -> int:
-    """`qingqian import FILE.jsonl`: prints the root of each partition's tree."""
+    """`qingqian import FILE.jsonl`: prints the root of each partition's tree.
+
+    Raises KeyboardInterrupt, once it has said what is left, where it is stopped half way.
+    """
     log = LogFile(file)
     settings = settings_of.load()
     started = _serve(settings)
     try:
         found = loop.run(write(settings, log))
+    except KeyboardInterrupt:
+        # Services would take a part of a history for the whole, and go on from there.
+        say(
+            "interrupted: the log may hold a part of the file; start no service on it. "
+            "Fix: qingqian down --wipe, then run the same command again"
+        )
+        raise
     except KafkaError as error:
         fault = loop.run(missed(settings, error))
         if isinstance(fault, NotAdmitted):

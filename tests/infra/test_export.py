@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -15,7 +17,7 @@ import pytest
 import rfc8785
 
 from infra import export, importer
-from infra.audit.log import LogFile, parse
+from infra.audit.log import Line, LogFile, Partition, parse
 from infra.audit.pool import unlike_checkpoints
 from infra.export import line_of
 from infra.problem import Unready
@@ -101,6 +103,34 @@ def test_an_import_needs_an_empty_log(here: Settings, file: Path) -> None:
     with pytest.raises(Unready, match="needs an empty one") as caught:
         importer.run(file)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_that_is_stopped_half_way_says_what_is_left(
+    here: Settings,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    read = LogFile.read
+    seen: list[Partition] = []
+
+    def stopped(log: LogFile, partition: Partition) -> Iterator[Line]:
+        """The second reading writes; of it the last partition is not reached."""
+        if seen.count(partition) and partition == list(log.partitions())[-1]:
+            os.kill(os.getpid(), number)
+        seen.append(partition)
+        yield from read(log, partition)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LogFile, "read", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            importer.run(file)
+    assert "interrupted: the log may hold a part of the file" in capsys.readouterr().err
+    with pytest.raises(Unready, match="needs an empty one"):
+        importer.run(file)
 
 
 @pytest.mark.live
