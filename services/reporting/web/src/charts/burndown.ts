@@ -79,6 +79,8 @@ export function burndown(
     yAxis: {
       type: "value",
       min: 0,
+      // There is no fifth of a case.
+      ...(measure === "cases" ? { minInterval: 1 } : {}),
       name: measure === "cases" ? t("unit.cases") : t("unit.wan"),
       axisLabel: { fontSize, color: colours.faint },
       nameTextStyle: { fontSize, color: colours.faint },
