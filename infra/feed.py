@@ -28,10 +28,15 @@ from shared.settings import load
 MESSAGE_SOURCE: Final = "rmw"
 _CHUNK_BYTES: Final = 64 << 10
 _OPERATOR: Final = By("operator", "operator")
+_AGAIN: Final = (
+    "Fix: feed the file again; what was received is then a duplicate and appends nothing"
+)
 
 
 def run(*, file: Path, messages: bool = False) -> int:
-    """Stream a file; 1 if a line was rejected. Raises Unready for no file, no stack, no key."""
+    """Stream a file; 1 if a line was rejected. Raises Unready for no file, no stack, no key,
+    and KeyboardInterrupt, once it has said what is left, where it is stopped half way.
+    """
     settings = load()
     try:
         source = file.open("rb")
@@ -39,7 +44,16 @@ def run(*, file: Path, messages: bool = False) -> int:
         raise Unready(f"cannot read {file}: {error.strerror}") from None
     with source:
         feed = Feed(settings.url("intake"), read_keys(settings).headers(_OPERATOR))
-        counts = loop.run(feed.send(source, file.stat().st_size, messages))
+        try:
+            counts = loop.run(feed.send(source, file.stat().st_size, messages))
+        except KeyboardInterrupt:
+            feed.receipts.flush()
+            print(
+                f"interrupted after {feed.counts.total()} receipts; more lines may have been "
+                f"received. {_AGAIN}",
+                file=sys.stderr,
+            )
+            raise
     return 1 if counts["rejected"] else 0
 
 
@@ -117,8 +131,7 @@ class Feed:
             except BrokenPipeError:
                 raise Unready(
                     "nobody reads the receipts any more, so the feeding stops: which lines were "
-                    "received is not told. Fix: feed the file again; what was received is then a "
-                    "duplicate and appends nothing"
+                    f"received is not told. {_AGAIN}"
                 ) from None
 
     def _receipt(self, receipt: dict[str, Any]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
-from infra import simulator
+from infra import feed, simulator
 from infra.feed import Feed
 from infra.keyring import ensure_keys, read_keys
 from infra.stack.services import Services
@@ -39,8 +41,8 @@ def intake(module_settings: Settings) -> Iterator[Settings]:
 def fed(settings: Settings, content: bytes) -> tuple[dict[str, int], list[dict[str, Any]]]:
     receipts = io.BytesIO()
     headers = read_keys(settings).headers(By("operator", "operator"))
-    feed = Feed(settings.url("intake"), headers, receipts)
-    counts = asyncio.run(feed.send(io.BytesIO(content), len(content), False))
+    sender = Feed(settings.url("intake"), headers, receipts)
+    counts = asyncio.run(sender.send(io.BytesIO(content), len(content), False))
     return dict(counts), [json.loads(line) for line in receipts.getvalue().splitlines()]
 
 
@@ -69,6 +71,34 @@ def test_a_bad_line_is_rejected_by_its_number_and_stops_nothing(intake: Settings
         (1, "rejected"), (3, "rejected"), (4, "received"),
     ]  # fmt: skip
     assert receipts[1]["errors"][0]["pointer"] == "/amount_fen"
+
+
+def test_a_feed_that_is_stopped_half_way_says_that_it_may_be_sent_again(
+    intake: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in intake.environment().items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "complaints.jsonl"
+    one = simulator.received(4, "small")[0].data
+    told = [one | {"source_ref": f"stopped-{number}"} for number in range(9)]
+    file.write_bytes(b"".join(json.dumps(item).encode() + b"\n" for item in told))
+    lines = feed._lines
+
+    def stopped(source: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        for number, line in lines(source):
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield number, line
+
+    with monkeypatch.context() as patched:
+        patched.setattr(feed, "_lines", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            feed.run(file=file)
+    assert "receipts; more lines may have been received. Fix: feed the" in capsys.readouterr().err
+    assert feed.run(file=file) == 0
 
 
 @pytest.mark.skipif(not MESSAGES.exists(), reason="the citizens' messages are not at hand")
