@@ -177,7 +177,7 @@ def test_a_member_that_is_unpaid_again_goes_on_though_its_leading_case_was_writt
         return leader.and_("GroupMemberUpdated", at=DAY + timedelta(days=60), **word)
 
     def end(of: Given) -> datetime | None:
-        return ending(one.subject, {one.subject: one.file, "m": of.file}).at
+        return ending({one.subject: one.file, "m": of.file}).at
 
     assert end(leader) == DAY
     assert end(told("settled")) == DAY
