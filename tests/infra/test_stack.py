@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from infra import topics
 from infra.problem import Unready
-from infra.stack import LocalStack
+from infra.stack import LocalStack, postgres
 from infra.stack.process import adopt, free_ports, running
 from shared.settings import Settings
 
@@ -232,3 +233,28 @@ def test_a_pid_of_somebody_else_is_never_touched(tmp_path: Path) -> None:
 
     assert adopt("kafka", run) is None
     assert not stale.exists()
+
+
+def test_a_server_that_was_killed_is_waited_for_until_its_number_is_free(tmp_path: Path) -> None:
+    """Its parent has not asked for its end yet: to another server it seems to be alive."""
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    (tmp_path / "postmaster.pid").write_text(f"{killed.pid}\n{tmp_path}\n", "utf-8")
+    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
+        pass
+    burial = threading.Timer(0.2, killed.wait)
+    burial.start()
+
+    postgres._until_buried(tmp_path / "postmaster.pid")
+
+    assert not psutil.pid_exists(killed.pid)
+    burial.join()
+
+
+@pytest.mark.parametrize("content", [None, "", "nobody\n", "99999999\n"])
+def test_where_no_server_was_there_is_nobody_to_wait_for(
+    tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "postmaster.pid"
+    if content is not None:
+        file.write_text(content, "utf-8")
+    postgres._until_buried(file)
