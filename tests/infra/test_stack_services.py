@@ -275,8 +275,12 @@ def interrupted_up(installation: dict[str, str], number: signal.Signals) -> None
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as up:  # fmt: skip
         assert up.stderr is not None
-        told = next((line for line in up.stderr if line.startswith("starting intake")), None)
-        assert told is not None, "both servers came up"
+        told = []
+        for line in up.stderr:
+            told.append(line)
+            if line.startswith("starting intake"):
+                break
+        assert told[-1].startswith("starting intake"), told
         up.send_signal(number)
         rest = up.stderr.read()
     assert up.returncode == 130
