@@ -45,6 +45,7 @@ CASES = 30
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # A container's is small.
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
