@@ -31,6 +31,7 @@ from infra.stack.process import (
     adopt,
     free_ports,
     locked,
+    postponed,
     require_free,
     spawn,
     wait_until,
@@ -142,9 +143,10 @@ class Kafka:
         temporary.emptied(_temporary(self.home))
         argv = _java(classpath, self.home, "kafka.Kafka", [str(config)], cached)
         facts = {"port": self.port, "controller_port": self._controller_port}
-        self.child = spawn(
-            "kafka", argv, run=self.run, log=self.log, env=_environment(), facts=facts
-        )
+        with postponed():
+            self.child = spawn(
+                "kafka", argv, run=self.run, log=self.log, env=_environment(), facts=facts
+            )
 
     def wait_ready(self, seconds: float = 60) -> None:
         """Return when the broker answers an ApiVersions request."""

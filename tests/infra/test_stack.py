@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from infra import topics
 from infra.problem import Unready
 from infra.stack import LocalStack, postgres
-from infra.stack.process import adopt, free_ports, running
+from infra.stack.process import adopt, free_ports, postponed, running
 from shared.settings import Settings
 
 pytestmark = pytest.mark.live
@@ -258,3 +258,24 @@ def test_where_no_server_was_there_is_nobody_to_wait_for(
     if content is not None:
         file.write_text(content, "utf-8")
     postgres._until_buried(file)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_told_to_end_while_a_process_starts_has_noted_it_first(
+    number: signal.Signals,
+) -> None:
+    before = signal.signal(number, signal.default_int_handler)
+    noted: list[str] = []
+
+    def start() -> None:
+        with postponed():
+            signal.raise_signal(number)
+            noted.append("started")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert noted == ["started"]
